@@ -1,0 +1,101 @@
+"""The `ripfdn` command: finds subcommands lazily, so that `--help` imports no torch, and turns errors into exit codes."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from ripfdn_cli import __version__
+from ripfdn_cli.cli.console import Console
+from ripfdn_cli.errors import RipfdnError
+
+COMMANDS = {
+    "upscale": ("ripfdn_cli.cli.upscale", "Upscale pictures."),
+    "weights": ("ripfdn_cli.cli.weights", "List, inspect, fetch, import and export weights."),
+}
+"""Name → the module with a click command of that name, and its line in the help."""
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Not an Exception: like KeyboardInterrupt, it must reach the top."""
+
+
+class LazyGroup(click.Group):
+    """A group whose subcommands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RIPFDN"})
+@click.version_option(__version__, prog_name="ripfdn")
+def cli() -> None:
+    """Upscale pictures with RIPFDN, a super-resolution network small enough for any laptop.
+
+    Every option can also be set in the environment, as RIPFDN_UPSCALE_DEVICE=cpu sets 'upscale --device'.
+    Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 some of several items failed, 4 input unreadable, 5 output can't be
+    written, 6 out of memory, 130 interrupted, 143 terminated.
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Entry point of the `ripfdn` command; always exits."""
+    console = Console()
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    status = run_to_exit_code(lambda: cli.main(arguments, prog_name="ripfdn", standalone_mode=False, obj=console), console)
+    sys.exit(status)
+
+
+def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
+    """Run `command`; tell its error on stderr in one line, and give the exit code that says how it ended."""
+    try:
+        result = command()
+        sys.stdout.flush()
+    except (click.Abort, KeyboardInterrupt):
+        console.fail("interrupted")
+        return EXIT_INTERRUPTED
+    except Terminated:
+        console.fail("terminated")
+        return EXIT_TERMINATED
+    except RipfdnError as error:
+        return _failed(console, str(error), error.exit_code)
+    except click.ClickException as error:
+        return _failed(console, error.format_message(), 2)
+    except BrokenPipeError:
+        # Whoever read stdout has gone: nobody to tell. The interpreter's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and a traceback with -v
+        return _failed(console, f"internal error, {type(error).__name__}: {error}; run with -v for the traceback", 1)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(console: Console, message: str, status: int) -> int:
+    if console.verbose:
+        traceback.print_exc()
+    console.fail(message)
+    return status
+
+
+def _raise_terminated(signum: int, frame: FrameType | None) -> None:
+    raise Terminated
