@@ -16,14 +16,17 @@ SCALES = (2, 3, 4)
 SMALLEST_SIDE = 15
 """Pixels below which ESA's pooling has nothing left to pool; smaller pictures are padded and cropped."""
 GRID_STEP = 6
-"""The step of ESA's pooled map in pixels (stride 2, then stride 3). A tile that starts elsewhere pools other windows."""
+"""The step of ESA's pooled map in pixels (stride 2, then stride 3). A tile that starts elsewhere pools other
+windows.
+"""
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """The dimensions of one RIPFDN; stored in every checkpoint and rebuilt from it.
 
-    `channels` must be a multiple of 4 and `partial_ratio * channels` a whole number of at least 1. Raises UsageError.
+    `channels` must be a multiple of 4 and `partial_ratio * channels` a whole number of at least 1. Raises
+    UsageError.
     """
 
     scale: int = 4
@@ -40,7 +43,9 @@ class NetworkConfig:
             raise UsageError(f"blocks {self.blocks} is less than 1")
         partial = self.partial_ratio * self.channels
         if partial != int(partial) or not 1 <= partial <= self.channels:
-            raise UsageError(f"partial_ratio {self.partial_ratio} of {self.channels} channels is not a whole number")
+            raise UsageError(
+                f"partial_ratio {self.partial_ratio} of {self.channels} channels is not a whole number"
+            )
 
     @property
     def partial_channels(self) -> int:
@@ -77,8 +82,8 @@ class NetworkConfig:
 
 
 def pooled_size(length: int) -> int:
-    """Side of ESA's pooled map for an input side of `length` px: a 3-wide stride-2 convolution without padding,
-    then max pooling 7 wide at stride 3.
+    """Side of ESA's pooled map for an input side of `length` px: a 3-wide stride-2 convolution without
+    padding, then max pooling 7 wide at stride 3.
     """
     return (((length - 3) // 2 + 1) - 7) // 3 + 1
 
@@ -95,9 +100,16 @@ class AttentionGeometry:
 
 
 def attention_geometry(
-    *, height: int, width: int, top: int = 0, left: int = 0, tile_height: int | None = None, tile_width: int | None = None
+    *,
+    height: int,
+    width: int,
+    top: int = 0,
+    left: int = 0,
+    tile_height: int | None = None,
+    tile_width: int | None = None,
 ) -> AttentionGeometry:
-    """The geometry of a tile at (`top`, `left`), multiples of GRID_STEP, of a whole image of `height` × `width` px.
+    """The geometry of a tile at (`top`, `left`), multiples of GRID_STEP, of a whole image of `height` ×
+    `width` px.
 
     Without a tile, that of the whole image.
     """
@@ -111,10 +123,10 @@ def attention_geometry(
 def interpolation_matrix(whole: int, origin: int, length: int) -> NDArray[np.float32]:
     """Bilinear weights (`length`, pooled_size(`length`)) float32 that take ESA's pooled map back to pixels.
 
-    Pixel i of a tile that starts at `origin` of a side of `whole` px samples the whole image's pooled map, n = pooled_size(whole)
-    long, at clamp((origin + i + 0.5) · n / whole − 0.5, 0, n − 1): the rule of `torch.nn.functional.interpolate` with
-    align_corners=False. The tile's own map starts origin / GRID_STEP samples into it.
-    Pixels whose samples lie outside the tile's map (in its halo) take the nearest there is.
+    Pixel i of a tile that starts at `origin` of a side of `whole` px samples the whole image's pooled map, n
+    = pooled_size(whole) long, at clamp((origin + i + 0.5) · n / whole − 0.5, 0, n − 1): the rule of
+    `torch.nn.functional.interpolate` with align_corners=False. The tile's own map starts origin / GRID_STEP
+    samples into it. Pixels whose samples lie outside the tile's map (in its halo) take the nearest there is.
     """
     if origin % GRID_STEP:
         raise ValueError(f"a tile must start at a multiple of {GRID_STEP}, not at {origin}")

@@ -1,4 +1,6 @@
-"""The one writer of files: a final name holds either what it held before or the whole new file, never half of one."""
+"""The one writer of files: a final name holds either what it held before or the whole new file, never half of
+one.
+"""
 
 import os
 import tempfile
@@ -45,17 +47,23 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if isinstance(error, FileExistsError):
         return OutputError(f"{path} exists already; choose another name, or pass --overwrite")
     reason = error.strerror or str(error) or type(error).__name__
-    return OutputError(f"can't write {path}: {reason}; check the folder's space and permissions, or choose another")
+    return OutputError(
+        f"can't write {path}: {reason}; check the folder's space and permissions, or choose another"
+    )
 
 
 @contextmanager
 def _temporary_sibling(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    stream = tempfile.NamedTemporaryFile(dir=path.parent, prefix=TEMPORARY_PREFIX, suffix=".tmp", delete=False)  # noqa: SIM115
+    stream = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed below, whatever happens
+        dir=path.parent, prefix=TEMPORARY_PREFIX, suffix=".tmp", delete=False
+    )
     temporary = Path(stream.name)
     try:
         yield stream, temporary
     finally:
-        with suppress(OSError):  # a full disk fails the close's flush too; the first error is the one to report
+        with suppress(
+            OSError
+        ):  # a full disk fails the close's flush too; the first error is the one to report
             stream.close()
         temporary.unlink(missing_ok=True)
 

@@ -1,6 +1,8 @@
-"""RIPFDN weights on disk: one safetensors file with the network's config and the weights' provenance in its metadata.
+"""RIPFDN weights on disk: one safetensors file with the network's config and the weights' provenance in its
+metadata.
 
-No torch: an engine with a warm cache needs the config and the hash only. No pickles: `released_checkpoint.py` reads the authors'.
+No torch: an engine with a warm cache needs the config and the hash only. No pickles: `released_checkpoint.py`
+reads the authors'.
 """
 
 import hashlib
@@ -30,8 +32,8 @@ _LARGEST_FILE = 256 * 2**20
 class Checkpoint:
     """Weights by name (float32, the shapes of `network.RIPFDN`), what they are for, and where they come from.
 
-    `provenance` is any JSON object: data, licence, steps, scores. `sha256` is that of the file it was read from, empty for one
-    made in memory.
+    `provenance` is any JSON object: data, licence, steps, scores. `sha256` is that of the file it was read
+    from, empty for one made in memory.
     """
 
     config: NetworkConfig
@@ -45,19 +47,29 @@ class Checkpoint:
         return sum(array.size for array in self.tensors.values())
 
     def require_shapes(self, expected: dict[str, tuple[int, ...]]) -> None:
-        """Raise a CheckpointError that names the first tensor which is missing, unexpected, misshapen or not finite float32."""
+        """Raise a CheckpointError that names the first tensor which is missing, unexpected, misshapen or not
+        finite float32.
+        """
         for name in sorted(expected.keys() - self.tensors.keys()):
-            raise CheckpointError(f"{self.source}: tensor {name} is missing; the file is not a complete RIPFDN checkpoint")
+            raise CheckpointError(
+                f"{self.source}: tensor {name} is missing; the file is not a complete RIPFDN checkpoint"
+            )
         for name in sorted(self.tensors.keys() - expected.keys()):
-            raise CheckpointError(f"{self.source}: tensor {name} is unexpected; the file is of another network")
+            raise CheckpointError(
+                f"{self.source}: tensor {name} is unexpected; the file is of another network"
+            )
         for name, shape in expected.items():
             array = self.tensors[name]
             if array.shape != shape:
-                raise CheckpointError(f"{self.source}: tensor {name} has shape {array.shape}, the config asks for {shape}")
+                raise CheckpointError(
+                    f"{self.source}: tensor {name} has shape {array.shape}, the config asks for {shape}"
+                )
             if array.dtype != np.float32:
                 raise CheckpointError(f"{self.source}: tensor {name} is {array.dtype}, not float32")
             if not np.isfinite(array).all():
-                raise CheckpointError(f"{self.source}: tensor {name} has values that are not finite; the weights are damaged")
+                raise CheckpointError(
+                    f"{self.source}: tensor {name} has values that are not finite; the weights are damaged"
+                )
 
     def to_bytes(self) -> bytes:
         """The file's content; the same checkpoint always gives the same bytes."""
@@ -67,7 +79,9 @@ class Checkpoint:
             "config": json.dumps(self.config.as_dict(), sort_keys=True),
             "provenance": json.dumps(self.provenance, sort_keys=True),
         }
-        return save_safetensors({name: np.ascontiguousarray(a) for name, a in self.tensors.items()}, metadata=metadata)
+        return save_safetensors(
+            {name: np.ascontiguousarray(a) for name, a in self.tensors.items()}, metadata=metadata
+        )
 
     def save(self, path: Path) -> None:
         """Write to `path` atomically. Raises OutputError."""
@@ -75,7 +89,9 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read `path`. Anything but a whole checkpoint of this format is a CheckpointError that says what it is."""
+        """Read `path`. Anything but a whole checkpoint of this format is a CheckpointError that says what it
+        is.
+        """
         content = read_bounded(path)
         metadata, tensors = parse_safetensors(content, path)
         config, provenance = _parse_metadata(metadata, path)
@@ -86,8 +102,16 @@ def read_bounded(path: Path) -> bytes:
     """The bytes of a weights file. Raises CheckpointError where it can't be read or is absurdly large."""
     try:
         if not path.is_file():
-            what = "is a folder" if path.is_dir() else "is not a regular file" if path.exists() else "does not exist"
-            raise CheckpointError(f"{path} {what}; give a checkpoint file or a name from 'ripfdn weights list'")
+            what = (
+                "is a folder"
+                if path.is_dir()
+                else "is not a regular file"
+                if path.exists()
+                else "does not exist"
+            )
+            raise CheckpointError(
+                f"{path} {what}; give a checkpoint file or a name from 'ripfdn weights list'"
+            )
         if path.stat().st_size > _LARGEST_FILE:
             raise CheckpointError(f"{path} is over {_LARGEST_FILE >> 20} MiB; it is no RIPFDN checkpoint")
         return path.read_bytes()
@@ -96,7 +120,9 @@ def read_bounded(path: Path) -> bytes:
 
 
 def parse_safetensors(content: bytes, path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    """Metadata and tensors of a safetensors file's `content`; `path` is for the message. Raises CheckpointError."""
+    """Metadata and tensors of a safetensors file's `content`; `path` is for the message. Raises
+    CheckpointError.
+    """
     try:
         tensors = load_safetensors(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -117,7 +143,9 @@ def _parse_metadata(metadata: dict[str, str], path: Path) -> tuple[NetworkConfig
         )
     version = metadata.get("format_version", "")
     if version != str(FORMAT_VERSION):
-        raise CheckpointError(f"{path} has format version {version!r}; this ripfdn reads {FORMAT_VERSION}: update ripfdn")
+        raise CheckpointError(
+            f"{path} has format version {version!r}; this ripfdn reads {FORMAT_VERSION}: update ripfdn"
+        )
     try:
         config = NetworkConfig.from_dict(json.loads(metadata["config"]))
         provenance = json.loads(metadata.get("provenance", "{}"))

@@ -1,8 +1,9 @@
 """RIPFDN, the Residual Interactive Partial Feature Distillation Network, in one file.
 
-By team AVC2_CMHI_SR in the NTIRE 2023 efficient super-resolution challenge (Ao Li, Lei Luo, Kangjun Jin). This is the network as the
-authors' released checkpoint was trained. The figure in their factsheet differs: there the PCRB lacks its 1×1, the third
-distillation is taken after the third PCRB, and the interaction's place has no activation.
+By team AVC2_CMHI_SR in the NTIRE 2023 efficient super-resolution challenge (Ao Li, Lei Luo, Kangjun Jin).
+This is the network as the authors' released checkpoint was trained. The figure in their factsheet differs:
+there the PCRB lacks its 1×1, the third distillation is taken after the third PCRB, and the interaction's
+place has no activation.
 """
 
 import torch
@@ -22,7 +23,7 @@ class PartialResidualBlock(nn.Module):
 
     def __init__(self, channels: int, partial: int) -> None:
         super().__init__()
-        self.split = (partial, channels - partial)
+        self.split = [partial, channels - partial]
         self.spatial = nn.Conv2d(partial, partial, 3, padding=1)
         self.mix = nn.Conv2d(channels, channels, 1)
 
@@ -53,7 +54,7 @@ class SpatialAttention(nn.Module):
         pooled = self.pooled3(pooled)
         up = rows @ pooled @ columns.T  # (N, e, H, W)
         gate = self.expand(up + self.skip(reduced))
-        return x * torch.sigmoid(gate)
+        return torch.sigmoid(gate) * x
 
 
 class DistillationBlock(nn.Module):
@@ -118,11 +119,14 @@ class RIPFDN(nn.Module):
             features = block(features, rows, columns)
             outputs.append(features)
         fused = functional.gelu(self.fuse(torch.cat(outputs, dim=1)))
-        return functional.pixel_shuffle(self.upsample(self.deep(fused) + shallow), self.config.scale)
+        upsampled: Tensor = self.upsample(self.deep(fused) + shallow)  # (N, 3·s², H, W)
+        return functional.pixel_shuffle(upsampled, self.config.scale)  # (N, 3, s·H, s·W)
 
 
 def whole_image_geometry(x: Tensor) -> tuple[Tensor, Tensor]:
-    """ESA's interpolation matrices (H, n_H) and (W, n_W) for `x` (N, C, H, W) as a whole image, in its dtype and on its device."""
+    """ESA's interpolation matrices (H, n_H) and (W, n_W) for `x` (N, C, H, W) as a whole image, in its dtype
+    and on its device.
+    """
     geometry = attention_geometry(height=x.shape[-2], width=x.shape[-1])
     return torch.tensor(geometry.rows).to(x), torch.tensor(geometry.columns).to(x)
 
@@ -131,8 +135,8 @@ def whole_image_geometry(x: Tensor) -> tuple[Tensor, Tensor]:
 def bilinear_start(network: RIPFDN) -> None:
     """Make the untrained `network` bilinear upscaling, in place.
 
-    The first three channels carry RGB through the long skip, the upsampler's rows for them interpolate at each sub-pixel,
-    and everything else that reaches the output is damped by START_SCALE.
+    The first three channels carry RGB through the long skip, the upsampler's rows for them interpolate at
+    each sub-pixel, and everything else that reaches the output is damped by START_SCALE.
     """
     shallow, deep, upsample = network.shallow, network.deep, network.upsample
     for conv in (shallow, deep, upsample):
@@ -151,14 +155,16 @@ def bilinear_start(network: RIPFDN) -> None:
 
 def _bilinear_kernels(scale: int) -> Tensor:
     """(s², 3, 3): the 3×3 kernel that interpolates at each sub-pixel, in the order of pixel_shuffle."""
-    offset = (torch.arange(scale) + 0.5) / scale - 0.5  # of sub-pixels from the pixel's centre, in (−0.5, 0.5)
+    offset = (
+        torch.arange(scale) + 0.5
+    ) / scale - 0.5  # of sub-pixels from the pixel's centre, in (−0.5, 0.5)
     taps = torch.stack((torch.relu(-offset), 1 - offset.abs(), torch.relu(offset)), dim=1)  # (s, 3)
     return torch.einsum("yi,xj->yxij", taps, taps).reshape(scale**2, 3, 3)
 
 
 def build_network(checkpoint: Checkpoint) -> RIPFDN:
-    """The network of `checkpoint` in eval mode, fp32, on the CPU. A tensor that is missing, unexpected, misshapen or of another dtype than
-    float32 is a CheckpointError that names it.
+    """The network of `checkpoint` in eval mode, fp32, on the CPU. A tensor that is missing, unexpected,
+    misshapen or of another dtype than float32 is a CheckpointError that names it.
     """
     with torch.device("meta"):
         network = RIPFDN(checkpoint.config)

@@ -52,7 +52,8 @@ def released_name(name: str) -> str:
 
 
 def import_released(path: Path, provenance: dict[str, Any]) -> Checkpoint:
-    """Read weights under the authors' names from a .pth (a dict of tensors, perhaps under `params`) or a .safetensors.
+    """Read weights under the authors' names from a .pth (a dict of tensors, perhaps under `params`) or a
+    .safetensors.
 
     Code in a pickle never runs. Scale, channels and blocks come from the shapes. Raises CheckpointError.
     """
@@ -73,9 +74,20 @@ def _read(path: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
         return parse_safetensors(content, path)[1]
     try:
         loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        IndexError,
+    ) as error:
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise CheckpointError(f"{path} is not a PyTorch checkpoint of tensors only ({reason}); get the file again") from error
+        raise CheckpointError(
+            f"{path} is not a PyTorch checkpoint of tensors only ({reason}); get the file again"
+        ) from error
     if isinstance(loaded, dict) and isinstance(loaded.get("params"), dict):
         loaded = loaded["params"]
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
@@ -90,7 +102,9 @@ def _config_of(tensors: dict[str, Any], path: Path) -> NetworkConfig:
         blocks = tensors["c.0.weight"].shape[1] // channels
         partial = tensors["B1.c1_dw.weight"].shape[0]
     except (KeyError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{path} has no tensor {error}; it is no RIPFDN checkpoint under the authors' names") from error
+        raise CheckpointError(
+            f"{path} has no tensor {error}; it is no RIPFDN checkpoint under the authors' names"
+        ) from error
     try:
         return NetworkConfig(scale=scale, channels=channels, blocks=blocks, partial_ratio=partial / channels)
     except Exception as error:

@@ -1,4 +1,5 @@
-"""What every command says and how: data on stdout, messages on stderr, `-q`, `-v`, `--json`, NO_COLOR, progress bars.
+"""What every command says and how: data on stdout, messages on stderr, `-q`, `-v`, `--json`, NO_COLOR,
+progress bars.
 
 The library itself only logs; this module decides what is shown.
 """
@@ -56,7 +57,13 @@ class Console:
 
     def progress(self, *, total: int | None, unit: str, description: str = "") -> "tqdm[Any]":
         """A bar on stderr: shown on a terminal, silent elsewhere and with -q."""
-        return tqdm(total=total, unit=unit, desc=description or None, disable=True if self.quiet else None, file=sys.stderr)
+        return tqdm(
+            total=total,
+            unit=unit,
+            desc=description or None,
+            disable=True if self.quiet else None,
+            file=sys.stderr,
+        )
 
 
 def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P, R]:
@@ -67,7 +74,9 @@ def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P
     @click.option("--json", "as_json", is_flag=True, help="Results as JSON lines on stdout.")
     @click.pass_obj
     @wraps(command)
-    def wrapper(console: Console, /, *args: Any, quiet: bool, verbose: bool, as_json: bool, **options: Any) -> R:
+    def wrapper(
+        console: Console, /, *args: Any, quiet: bool, verbose: bool, as_json: bool, **options: Any
+    ) -> R:
         console.configure(quiet=quiet, verbose=verbose, json=as_json)
         return command(console, *args, **options)
 

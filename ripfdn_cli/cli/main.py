@@ -1,4 +1,6 @@
-"""The `ripfdn` command: finds subcommands lazily, so that `--help` imports no torch, and turns errors into exit codes."""
+"""The `ripfdn` command: finds subcommands lazily, so that `--help` imports no torch, and turns errors into
+exit codes.
+"""
 
 import os
 import signal
@@ -47,14 +49,16 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RIPFDN"})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RIPFDN"}
+)
 @click.version_option(__version__, prog_name="ripfdn")
 def cli() -> None:
     """Upscale pictures with RIPFDN, a super-resolution network small enough for any laptop.
 
     Every option can also be set in the environment, as RIPFDN_UPSCALE_DEVICE=cpu sets 'upscale --device'.
-    Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 some of several items failed, 4 input unreadable, 5 output can't be
-    written, 6 out of memory, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 some of several items failed, 4 input unreadable, 5
+    output can't be written, 6 out of memory, 130 interrupted, 143 terminated.
     """
 
 
@@ -62,7 +66,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the `ripfdn` command; always exits."""
     console = Console()
     signal.signal(signal.SIGTERM, _raise_terminated)
-    status = run_to_exit_code(lambda: cli.main(arguments, prog_name="ripfdn", standalone_mode=False, obj=console), console)
+    status = run_to_exit_code(
+        lambda: cli.main(arguments, prog_name="ripfdn", standalone_mode=False, obj=console), console
+    )
     sys.exit(status)
 
 
@@ -82,11 +88,13 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
     except click.ClickException as error:
         return _failed(console, error.format_message(), 2)
     except BrokenPipeError:
-        # Whoever read stdout has gone: nobody to tell. The interpreter's own flush at exit must not complain either.
+        # Whoever read stdout has gone. The interpreter's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and a traceback with -v
-        return _failed(console, f"internal error, {type(error).__name__}: {error}; run with -v for the traceback", 1)
+        return _failed(
+            console, f"internal error, {type(error).__name__}: {error}; run with -v for the traceback", 1
+        )
     return result if isinstance(result, int) else 0
 
 

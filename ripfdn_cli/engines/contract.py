@@ -1,0 +1,52 @@
+"""What every engine promises. Engines know nothing of files or whole pictures, and none imports another."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ripfdn_cli.architecture import AttentionGeometry
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+"""(N, h, w, 3) RGB: uint8 in 0..255, uint16 in 0..65535, float32 with 0..1 as the nominal range."""
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class TileJob:
+    """A batch of tiles of one geometry, and which part of the result to hand back.
+
+    `pixels` (N, h, w, 3), sides of at least SMALLEST_SIDE; `keep` = (top, bottom, left, right) in input
+    pixels of the tile.
+    """
+
+    pixels: Pixels
+    geometry: AttentionGeometry
+    keep: tuple[int, int, int, int]
+
+
+class Engine(Protocol):
+    """Runs one network on one device at one precision.
+
+    `bytes_per_pixel` is the peak memory a tile takes for each input pixel, measured, from which tiles are
+    planned.
+    """
+
+    name: str
+    precision: str
+    device: str
+    scale: int
+    bytes_per_pixel: int
+
+    def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        """Results in the order of `jobs`: (N, scale·(bottom − top), scale·(right − left), 3) in the dtype of
+        `pixels`.
+
+        Integers are clamped and rounded half to even; floats are left as the network gives them. Raises
+        NonFiniteResultError where a result has a NaN or an infinity, OutOfMemoryError where a tile doesn't
+        fit. May read a job ahead of the result it yields, to overlap copies with computing.
+        """
+        ...

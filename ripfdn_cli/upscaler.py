@@ -1,0 +1,244 @@
+"""An array in, a larger array out: one engine and the tile grid. No files, no command line."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ripfdn_cli.architecture import SMALLEST_SIDE, attention_geometry
+from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.engines.choose import load_engine
+from ripfdn_cli.engines.contract import Engine, TileJob
+from ripfdn_cli.errors import InputError, NonFiniteResultError, OutOfMemoryError, UsageError
+from ripfdn_cli.tile_grid import (
+    DEFAULT_HALO,
+    SMALLEST_TILE,
+    Tile,
+    TileGrid,
+    check_halo,
+    check_tile,
+    fixed_grid,
+    planned_grid,
+    whole_grid,
+)
+from ripfdn_cli.weights_store import load_weights
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MEMORY = 2 * 2**30
+"""Bytes that a tile may take in the engine, over the input and output pictures."""
+
+Progress = Callable[[int, int], None]
+"""Called after every tile with the tiles done and the tiles in all."""
+
+
+class Upscaler:
+    """RIPFDN with a way to run it. Make one with `load`; it serves any number of pictures, one call at a
+    time.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "auto",
+        engine: str = "auto",
+        precision: str = "auto",
+        tile: int | str | None = "auto",
+        halo: int = DEFAULT_HALO,
+        memory: int = DEFAULT_MEMORY,
+        threads: int | None = None,
+    ) -> None:
+        self._checkpoint, self._threads = checkpoint, threads
+        self._tile, self._halo, self._memory = checked_tile(tile), halo, memory
+        check_halo(halo)
+        self._engine = load_engine(
+            checkpoint, engine=engine, device=device, precision=precision, threads=threads
+        )
+
+    @classmethod
+    def load(
+        cls,
+        weights: str | Path = "x4",
+        *,
+        device: str = "auto",
+        engine: str = "auto",
+        precision: str = "auto",
+        tile: int | str | None = "auto",
+        halo: int = DEFAULT_HALO,
+        memory: int = DEFAULT_MEMORY,
+        threads: int | None = None,
+    ) -> Self:
+        """Load `weights`, a name from `ripfdn weights list` or a path.
+
+        `device`: auto, cpu, cuda, cuda:n or mps. `tile`: "auto" plans the largest tiles that `memory` bytes
+        allow, None never tiles, a number is the inner side of a tile in px. `halo` in px. `threads`: of the
+        CPU; None for all cores. Raises CheckpointError, UsageError, UnavailableError.
+        """
+        return cls(
+            load_weights(weights),
+            device=device,
+            engine=engine,
+            precision=precision,
+            tile=tile,
+            halo=halo,
+            memory=memory,
+            threads=threads,
+        )
+
+    @property
+    def scale(self) -> int:
+        return self._engine.scale
+
+    @property
+    def checkpoint_sha256(self) -> str:
+        return self._checkpoint.sha256
+
+    @property
+    def engine_name(self) -> str:
+        return self._engine.name
+
+    @property
+    def precision(self) -> str:
+        return self._engine.precision
+
+    @property
+    def device(self) -> str:
+        return self._engine.device
+
+    def grid(self, height: int, width: int) -> TileGrid:
+        """The tiles in which a picture of `height` × `width` px will be computed. Raises OutOfMemoryError."""
+        height, width = max(height, SMALLEST_SIDE), max(width, SMALLEST_SIDE)
+        if self._tile is None:
+            return whole_grid(height, width)
+        if isinstance(self._tile, int):
+            return fixed_grid(height, width, tile=self._tile, halo=self._halo)
+        largest = self._memory // self._engine.bytes_per_pixel
+        return planned_grid(height, width, halo=self._halo, largest_tile=largest)
+
+    def upscale(self, pixels: NDArray[Any], *, progress: Progress | None = None) -> NDArray[Any]:
+        """`pixels` (H, W, 3) RGB uint8, uint16 or floating → (scale·H, scale·W, 3) of the same dtype.
+
+        Floats have 0..1 as their nominal range and are not clamped; integers are rounded. Where the memory
+        does not suffice, the tile halves until it does, with a warning; a result that is not finite is
+        computed again in fp32. Raises InputError for other arrays, OutOfMemoryError, NonFiniteResultError.
+        """
+        height, width = check_pixels(pixels)
+        dtype = pixels.dtype
+        working = pixels if dtype.kind == "u" else pixels.astype(np.float32)
+        working = _pad_to_smallest(working)
+        grid = self.grid(height, width)
+        while True:
+            try:
+                result = self._upscale(working, grid, progress)
+                break
+            except OutOfMemoryError:
+                grid = self._smaller(grid)
+            except NonFiniteResultError as error:
+                self._fall_back_to_fp32(error)
+        return result[: self.scale * height, : self.scale * width].astype(dtype, copy=False)
+
+    def _upscale(self, pixels: NDArray[Any], grid: TileGrid, progress: Progress | None) -> NDArray[Any]:
+        scale = self.scale
+        output = np.empty((scale * grid.height, scale * grid.width, 3), pixels.dtype)
+        results = self._engine.run(_jobs(pixels, grid))
+        for done, (tile, result) in enumerate(zip(grid, results, strict=True), start=1):
+            rows, columns = tile.rows, tile.columns
+            output[
+                scale * rows.keep_start : scale * rows.keep_stop,
+                scale * columns.keep_start : scale * columns.keep_stop,
+            ] = result[0]
+            if progress is not None:
+                progress(done, len(grid))
+        return output
+
+    def _smaller(self, grid: TileGrid) -> TileGrid:
+        """A grid of tiles half as large, for when `grid` ran out of memory. Raises OutOfMemoryError at the
+        end.
+        """
+        inner = max(grid.tile_height, grid.tile_width) // 2 - 2 * self._halo
+        if inner < SMALLEST_TILE:
+            raise OutOfMemoryError(
+                f"out of memory with tiles of {grid.tile_width}×{grid.tile_height} px; "
+                "close other programs, use --device cpu, or lower --halo"
+            )
+        smaller = fixed_grid(grid.height, grid.width, tile=inner, halo=self._halo)
+        log.warning("out of memory; going on with tiles of %d×%d px", smaller.tile_width, smaller.tile_height)
+        return smaller
+
+    def _fall_back_to_fp32(self, error: NonFiniteResultError) -> None:
+        if self._engine.precision == "fp32":
+            raise error
+        log.warning("%s gave values that are not finite; computing again in fp32", self._engine.precision)
+        self._engine = self._fp32_engine()
+
+    def _fp32_engine(self) -> Engine:
+        return load_engine(
+            self._checkpoint,
+            engine=self._engine.name,
+            device=self._engine.device,
+            precision="fp32",
+            threads=self._threads,
+        )
+
+
+def checked_tile(tile: int | str | None) -> int | str | None:
+    """`tile` as `Upscaler.load` takes it. Raises UsageError."""
+    if tile is None or tile == "auto":
+        return tile
+    if not isinstance(tile, int):
+        raise UsageError(f"--tile {tile} is not auto, none or a number of pixels")
+    check_tile(tile)
+    return tile
+
+
+def check_pixels(pixels: NDArray[Any]) -> tuple[int, int]:
+    """Height and width of a picture that can be upscaled. Raises InputError that says what is wrong with
+    it.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise InputError(f"an array of shape {pixels.shape} is no RGB picture; it must be (height, width, 3)")
+    if not (pixels.dtype in (np.uint8, np.uint16) or pixels.dtype.kind == "f"):
+        raise InputError(f"pixels of type {pixels.dtype} are not supported; use uint8, uint16 or floats")
+    if 0 in pixels.shape:
+        raise InputError(f"an array of shape {pixels.shape} has no pixels")
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise InputError("the picture has pixels that are NaN or infinite; replace them first")
+    return pixels.shape[0], pixels.shape[1]
+
+
+def _pad_to_smallest(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Repeat the last row and column up to the smallest picture the network takes."""
+    height, width = pixels.shape[:2]
+    missing = ((0, max(0, SMALLEST_SIDE - height)), (0, max(0, SMALLEST_SIDE - width)), (0, 0))
+    return (
+        np.pad(pixels, missing, mode="edge") if (height < SMALLEST_SIDE or width < SMALLEST_SIDE) else pixels
+    )
+
+
+def _jobs(pixels: NDArray[Any], grid: TileGrid) -> Iterator[TileJob]:
+    return (_job(pixels, grid, tile) for tile in grid)
+
+
+def _job(pixels: NDArray[Any], grid: TileGrid, tile: Tile) -> TileJob:
+    rows, columns = tile.rows, tile.columns
+    return TileJob(
+        pixels=pixels[None, rows.start : rows.stop, columns.start : columns.stop],
+        geometry=attention_geometry(
+            height=grid.height,
+            width=grid.width,
+            top=rows.start,
+            left=columns.start,
+            tile_height=rows.size,
+            tile_width=columns.size,
+        ),
+        keep=(
+            rows.keep_start - rows.start,
+            rows.keep_stop - rows.start,
+            columns.keep_start - columns.start,
+            columns.keep_stop - columns.start,
+        ),
+    )
