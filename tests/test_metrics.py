@@ -22,8 +22,6 @@ from ripfdn_cli.metrics import (
     ssim,
 )
 
-BENCHMARKS = Path(__file__).parents[2] / "shared" / "data" / "benchmarks"
-
 
 def noisy_pair(*shape: int) -> tuple[np.ndarray, np.ndarray]:
     """A smooth picture and the same with noise, uint8."""
@@ -135,11 +133,9 @@ def test_nothing_to_compare_is_refused() -> None:
 
 
 @pytest.mark.reference
-def test_pillow_bicubic_on_set5() -> None:
+def test_pillow_bicubic_on_set5(shared: Path) -> None:
     """28.430 dB and 0.8111 on luma, 26.694 dB on RGB: measured before, by others' code."""
-    paths = sorted((BENCHMARKS / "Set5" / "LRbicx4").glob("*.png"))
-    if not paths:
-        pytest.skip(f"{BENCHMARKS} is not here")
+    paths = sorted((shared / "data" / "benchmarks" / "Set5" / "LRbicx4").glob("*.png"))
     pairs = [pillow_pair(path) for path in paths]
     scores = [score(*pair, scale=4) for pair in pairs]
     assert np.mean([s.psnr for s in scores]) == pytest.approx(28.430, abs=5e-4)

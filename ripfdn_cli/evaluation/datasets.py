@@ -1,0 +1,165 @@
+"""Data sets of super-resolution: HR pictures and the LR pictures that belong to them, as 8-bit RGB."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.matlab_bicubic import imresize
+
+HR_FOLDER = "HR"
+PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+
+
+@dataclass(frozen=True)
+class PicturePair:
+    """Where one picture lies. Without `lr` it is made from `hr`; without `hr` there is no score."""
+
+    name: str
+    hr: Path | None
+    lr: Path | None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """At least one pair at `scale`, sorted by name. All have an HR picture or none has."""
+
+    name: str
+    scale: int
+    pairs: tuple[PicturePair, ...]
+
+    @property
+    def has_hr(self) -> bool:
+        return self.pairs[0].hr is not None
+
+
+@dataclass(frozen=True)
+class LoadedPair:
+    """`lr` (h, w, 3) and `hr` (scale·h, scale·w, 3) or None."""
+
+    name: str
+    lr: Pixels
+    hr: Pixels | None
+
+
+def lr_folder(scale: int) -> str:
+    """The customary name of the folder of LR pictures made by MATLAB's bicubic."""
+    return f"LRbicx{scale}"
+
+
+def find_data_set(folder: Path, scale: int) -> DataSet:
+    """The data set in `folder`: HR/ with LRbicx`scale`/ beside it or without, or the latter alone.
+
+    Raises InputError where it has neither, no pictures, or names without a partner.
+    """
+    hr, lr = folder / HR_FOLDER, folder / lr_folder(scale)
+    if not hr.is_dir() and not lr.is_dir():
+        raise InputError(
+            f"{folder} has no folder {HR_FOLDER} or {lr_folder(scale)}; "
+            "give a folder that has, or name folders of pictures with --hr and --lr"
+        )
+    return pair_folders(
+        hr if hr.is_dir() else None, lr if lr.is_dir() else None, scale, folder.resolve().name
+    )
+
+
+def pair_folders(hr: Path | None, lr: Path | None, scale: int, name: str | None = None) -> DataSet:
+    """The data set of the pictures in `hr` and `lr`, paired by name: a.png with a.png, a.jpg or ax4.png
+    (DIV2K's way).
+
+    Without `lr` the LR pictures will be made; without `hr` there will be no scores. `name` is by default
+    that of the folder. Raises UsageError without both, InputError where a folder has no pictures or names
+    without a partner.
+    """
+    folder = hr or lr
+    if folder is None:
+        raise UsageError("a data set needs a folder of HR pictures, of LR pictures, or both")
+    found_hr = {} if hr is None else _pictures(hr)
+    found_lr = {} if lr is None else _pictures(lr)
+    if hr is not None and lr is not None:
+        found_lr = {_hr_name(name, found_hr, scale): path for name, path in found_lr.items()}
+        _check_partners(found_hr, found_lr, hr, lr)
+    names = sorted(found_hr or found_lr)
+    pairs = tuple(PicturePair(name, found_hr.get(name), found_lr.get(name)) for name in names)
+    return DataSet(name or folder.resolve().name, scale, pairs)
+
+
+def load_pair(pair: PicturePair, scale: int) -> LoadedPair:
+    """Read `pair`; make its LR by MATLAB's bicubic where it has none; cut HR to `scale` times the LR.
+
+    Raises InputError for a file that can't be read and for sizes that don't belong together.
+    """
+    hr = None if pair.hr is None else read_rgb(pair.hr)
+    lr = None if pair.lr is None else read_rgb(pair.lr)
+    if hr is not None and lr is None:
+        hr = _cut_to_multiple(hr, scale, pair)
+        lr = imresize(hr, 1 / scale)
+    assert lr is not None
+    if hr is not None:
+        hr = _cut_to(hr, lr.shape[0] * scale, lr.shape[1] * scale, scale, pair)
+    return LoadedPair(pair.name, lr, hr)
+
+
+def read_rgb(path: Path) -> Pixels:
+    """The picture as 8-bit RGB, grey ones too. Raises InputError."""
+    try:
+        with Image.open(path) as image:
+            return np.array(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"can't read {path}: {error}; replace it or take it out of the data set") from error
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    """Pictures in `folder` by name without suffix. Raises InputError."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; name a folder of pictures")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith(".") or not path.is_file():
+            continue
+        if path.stem in found:
+            raise InputError(f"{found[path.stem]} and {path} share a name; take one of them away")
+        found[path.stem] = path
+    if not found:
+        raise InputError(f"{folder} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
+    return found
+
+
+def _hr_name(lr_name: str, hr: dict[str, Path], scale: int) -> str:
+    """The name of the partner of `lr_name`: the same, or, as in DIV2K, without x4 at its end."""
+    return lr_name if lr_name in hr else lr_name.removesuffix(f"x{scale}")
+
+
+def _check_partners(hr: dict[str, Path], lr: dict[str, Path], hr_folder: Path, lr_folder: Path) -> None:
+    for have, lack, folder in ((hr, lr, lr_folder), (lr, hr, hr_folder)):
+        alone = sorted(have.keys() - lack.keys())
+        if alone:
+            more = f" ({len(alone)} such pictures in all)" if len(alone) > 1 else ""
+            raise InputError(
+                f"{have[alone[0]]} has no partner in {folder}{more}; add it, or take the picture away: "
+                "the score of a part is not that of the data set"
+            )
+
+
+def _cut_to_multiple(hr: Pixels, scale: int, pair: PicturePair) -> Pixels:
+    height, width = (side - side % scale for side in hr.shape[:2])
+    if not height or not width:
+        size = f"{hr.shape[1]}×{hr.shape[0]} px"
+        raise InputError(f"{pair.hr} has {size}, less than one LR pixel at scale {scale}; take it away")
+    return hr[:height, :width]
+
+
+def _cut_to(hr: Pixels, height: int, width: int, scale: int, pair: PicturePair) -> Pixels:
+    surplus = hr.shape[0] - height, hr.shape[1] - width
+    if not all(0 <= pixels < scale for pixels in surplus):
+        raise InputError(
+            f"{pair.lr} has {width // scale}×{height // scale} px and {pair.hr} {hr.shape[1]}×{hr.shape[0]}: "
+            f"no pair at scale {scale}; give folders of this scale"
+        )
+    return hr[:height, :width]
