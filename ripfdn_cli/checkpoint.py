@@ -21,7 +21,7 @@ from ripfdn_cli.architecture import NetworkConfig
 from ripfdn_cli.atomic_file import write_bytes
 from ripfdn_cli.errors import CheckpointError, UsageError
 
-FORMAT = "ripfdn"
+METADATA_KEY = "ripfdn"
 FORMAT_VERSION = 1
 SUFFIX = ".safetensors"
 _LARGEST_FILE = 256 * 2**20
@@ -73,15 +73,15 @@ class Checkpoint:
 
     def to_bytes(self) -> bytes:
         """The file's content; the same checkpoint always gives the same bytes."""
-        metadata = {
-            "format": FORMAT,
-            "format_version": str(FORMAT_VERSION),
-            "config": json.dumps(self.config.as_dict(), sort_keys=True),
-            "provenance": json.dumps(self.provenance, sort_keys=True),
+        description = {
+            "format_version": FORMAT_VERSION,
+            "config": self.config.as_dict(),
+            "provenance": self.provenance,
         }
-        return save_safetensors(
-            {name: np.ascontiguousarray(a) for name, a in self.tensors.items()}, metadata=metadata
-        )
+        # One key only: safetensors writes several in random order.
+        metadata = {METADATA_KEY: json.dumps(description, sort_keys=True)}
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.tensors.items()}
+        return save_safetensors(arrays, metadata=metadata)
 
     def save(self, path: Path) -> None:
         """Write to `path` atomically. Raises OutputError."""
@@ -136,20 +136,20 @@ def parse_safetensors(content: bytes, path: Path) -> tuple[dict[str, str], dict[
 
 
 def _parse_metadata(metadata: dict[str, str], path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
-    if metadata.get("format") != FORMAT:
+    if METADATA_KEY not in metadata:
         raise CheckpointError(
-            f"{path} is a safetensors file of something else (no '{FORMAT}' in its metadata); "
+            f"{path} is a safetensors file of something else (no '{METADATA_KEY}' in its metadata); "
             "weights under the authors' names are converted with 'ripfdn weights import'"
         )
-    version = metadata.get("format_version", "")
-    if version != str(FORMAT_VERSION):
-        raise CheckpointError(
-            f"{path} has format version {version!r}; this ripfdn reads {FORMAT_VERSION}: update ripfdn"
-        )
     try:
-        config = NetworkConfig.from_dict(json.loads(metadata["config"]))
-        provenance = json.loads(metadata.get("provenance", "{}"))
-    except (KeyError, ValueError, UsageError) as error:
+        description = json.loads(metadata[METADATA_KEY])
+        version, provenance = description["format_version"], description["provenance"]
+        if version != FORMAT_VERSION:
+            raise CheckpointError(
+                f"{path} has format version {version!r}; this ripfdn reads {FORMAT_VERSION}: update ripfdn"
+            )
+        config = NetworkConfig.from_dict(description["config"])
+    except (KeyError, TypeError, ValueError, UsageError) as error:
         raise CheckpointError(f"{path}: damaged metadata ({error}); get the file again") from error
     if not isinstance(provenance, dict):
         raise CheckpointError(f"{path}: damaged metadata (provenance is no object); get the file again")

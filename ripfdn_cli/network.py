@@ -87,7 +87,8 @@ class DistillationBlock(nn.Module):
         distilled4 = functional.gelu(self.distill4(refined3))
         merged = self.merge(torch.cat((distilled1, distilled2, distilled3, distilled4), dim=1))
         attended = self.attention(merged, rows, columns)
-        return self.project(self.channel_scale * attended) + x
+        projected: Tensor = self.project(self.channel_scale * attended)
+        return projected + x
 
 
 class RIPFDN(nn.Module):

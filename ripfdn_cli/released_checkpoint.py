@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 
 from ripfdn_cli.architecture import NetworkConfig
 from ripfdn_cli.checkpoint import SUFFIX, Checkpoint, parse_safetensors, read_bounded
-from ripfdn_cli.errors import CheckpointError
-from ripfdn_cli.network import RIPFDN
+from ripfdn_cli.errors import CheckpointError, UsageError
+from ripfdn_cli.network import RIPFDN, build_network
 
 _IN_NETWORK = {"shallow": "fea_conv", "fuse": "c.0", "deep": "LR_conv", "upsample": "upsampler.0"}
 _IN_BLOCK = {
@@ -68,12 +69,20 @@ def import_released(path: Path, provenance: dict[str, Any]) -> Checkpoint:
     return checkpoint
 
 
+def export_released(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """The weights of `checkpoint` under the authors' names, for tools that were written for their code."""
+    tensors = build_network(checkpoint).state_dict()
+    return {released_name(name): tensor.contiguous() for name, tensor in tensors.items()}
+
+
 def _read(path: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
     content = read_bounded(path)
     if path.suffix == SUFFIX:
         return parse_safetensors(content, path)[1]
     try:
-        loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of odd pickles, which are refused below anyway
+            loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
         RuntimeError,
@@ -107,5 +116,5 @@ def _config_of(tensors: dict[str, Any], path: Path) -> NetworkConfig:
         ) from error
     try:
         return NetworkConfig(scale=scale, channels=channels, blocks=blocks, partial_ratio=partial / channels)
-    except Exception as error:
+    except UsageError as error:
         raise CheckpointError(f"{path}: {error}; it is no RIPFDN checkpoint") from error

@@ -6,18 +6,19 @@ compiles once), and the last tile ends where the picture ends. That works becaus
 picture's side modulo the step.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ripfdn_cli.architecture import GRID_STEP, SMALLEST_SIDE
+from ripfdn_cli.architecture import GRID_STEP
 from ripfdn_cli.errors import OutOfMemoryError, UsageError
 
 DEFAULT_HALO = 48
 """Pixels of context on each side: at most one 8-bit level on 0.2 % of samples from the untiled picture."""
 EXACT_HALO = 96
 """Pixels of context with which only rounding of float32 remains."""
-SMALLEST_TILE = 16
+SMALLEST_TILE = 24
 """The least inner side of a tile that may be asked for."""
 
 
@@ -97,13 +98,21 @@ def planned_grid(height: int, width: int, *, halo: int, largest_tile: int) -> Ti
     check_halo(halo)
     if height * width <= largest_tile:
         return whole_grid(height, width)
-    candidates = list(_grids_within(height, width, halo, largest_tile))
-    if not candidates:
+    rows, columns = _axis_options(height, halo), _axis_options(width, halo)
+    pairs = [
+        (row, column)
+        for column in columns
+        if (row := _largest_within(rows, largest_tile // column.size)) is not None
+    ]
+    if not pairs:
         raise OutOfMemoryError(
-            f"a {width}×{height} picture needs tiles of {_smallest_area(height, width, halo)} px or more, "
+            f"a {width}×{height} picture needs tiles of {rows[-1].size * columns[-1].size} px or more, "
             f"the memory budget allows {largest_tile}; raise --memory, or lower --halo"
         )
-    return min(candidates, key=lambda grid: (grid.computed_pixels, len(grid)))
+    row, column = min(
+        pairs, key=lambda pair: (pair[0].computed * pair[1].computed, pair[0].count * pair[1].count)
+    )
+    return TileGrid(height, width, _spans(height, row.size, halo), _spans(width, column.size, halo))
 
 
 def check_tile(tile: int) -> None:
@@ -116,42 +125,36 @@ def check_halo(halo: int) -> None:
         raise UsageError(f"--halo {halo} is negative; {DEFAULT_HALO} is the default, {EXACT_HALO} is exact")
 
 
-def _grids_within(height: int, width: int, halo: int, largest_tile: int) -> Iterator[TileGrid]:
-    """Grids with 1, 2, 3… columns, each with the tallest tiles that the budget leaves."""
-    tile_width = width
-    while True:
-        columns = _spans(width, tile_width, halo)
-        tallest = largest_tile // columns[0].size
-        if tallest >= min(height, _smallest_padded(halo)):
-            yield TileGrid(height, width, (rows := _balanced(height, tallest, halo)), columns)
-            if len(rows) == 1:
-                return  # narrower tiles only add halos
-        narrower = _padded_for(width, len(columns) + 1, halo)
-        if narrower >= columns[0].size:
-            return
-        tile_width = narrower
+@dataclass(frozen=True)
+class _AxisOption:
+    """`count` spans of `size` px cover one axis."""
+
+    size: int
+    count: int
+
+    @property
+    def computed(self) -> int:
+        return self.size * self.count
 
 
-def _balanced(length: int, padded: int, halo: int) -> tuple[Span, ...]:
-    """As few spans as `padded` allows, then as short as that many spans allow."""
-    count = len(_spans(length, padded, halo))
-    return _spans(length, min(padded, _padded_for(length, count, halo)), halo)
+def _axis_options(length: int, halo: int) -> list[_AxisOption]:
+    """For each number of spans that makes sense the shortest that cover `length`, longest first."""
+    shortest: dict[int, int] = {1: length}
+    least = SMALLEST_TILE + 2 * halo
+    for size in range(length - GRID_STEP, least - 1, -GRID_STEP):
+        shortest[_span_count(length, size, halo)] = size
+    return [_AxisOption(size, count) for count, size in sorted(shortest.items())]
 
 
-def _smallest_padded(halo: int) -> int:
-    return SMALLEST_TILE + 2 * halo
+def _largest_within(options: list[_AxisOption], size: int) -> _AxisOption | None:
+    """The longest of `options`, which are sorted longest first, that is at most `size`."""
+    index = bisect_left(options, -size, key=lambda option: -option.size)
+    return options[index] if index < len(options) else None
 
 
-def _smallest_area(height: int, width: int, halo: int) -> int:
-    return min(height, _smallest_padded(halo)) * min(width, _smallest_padded(halo))
-
-
-def _padded_for(length: int, count: int, halo: int) -> int:
-    """The smallest padded size with which `count` spans cover `length`."""
-    padded = max(_smallest_padded(halo), -(-(length + 2 * halo * (count - 1)) // count))
-    while padded < length and len(_spans(length, padded, halo)) > count:
-        padded += 1
-    return min(padded, length)
+def _span_count(length: int, size: int, halo: int) -> int:
+    stride = (size - 2 * halo) // GRID_STEP  # in grid steps
+    return 1 + -(-(length - size) // GRID_STEP // stride)
 
 
 def _spans(length: int, padded: int, halo: int) -> tuple[Span, ...]:
@@ -159,15 +162,7 @@ def _spans(length: int, padded: int, halo: int) -> tuple[Span, ...]:
     if length <= padded:
         return (Span(0, length, 0, length),)
     size = padded - (padded - length) % GRID_STEP
-    stride = (size - 2 * halo) // GRID_STEP  # in grid steps
-    assert stride >= 1, "SMALLEST_TILE leaves a stride of at least one grid step"
-    assert size >= SMALLEST_SIDE or size == length
-    steps = (length - size) // GRID_STEP
-    count = 1 + -(-steps // stride)
+    steps, count = (length - size) // GRID_STEP, _span_count(length, size, halo)
     starts = [GRID_STEP * (steps * i // (count - 1)) for i in range(count)]
-    cuts = [
-        0,
-        *((start + previous + size) // 2 for previous, start in pairwise(starts)),
-        length,
-    ]
+    cuts = [0, *((start + previous + size) // 2 for previous, start in pairwise(starts)), length]
     return tuple(Span(s, s + size, cuts[i], cuts[i + 1]) for i, s in enumerate(starts))

@@ -99,3 +99,22 @@ def install(name: str, checkpoint: Checkpoint) -> Path:
     path = folder / f"{name}{SUFFIX}"
     write_bytes(path, checkpoint.to_bytes())
     return path
+
+
+def fetch_released(url: str | None = None) -> tuple[Path, int]:
+    """Download the authors' checkpoint, check and convert it, install it as `released`. Its file and scale.
+
+    Raises InputError where it can't be had or has another hash, OutputError where it can't be kept.
+    """
+    import tempfile
+
+    from ripfdn_cli.released_checkpoint import import_released
+
+    source = url or RELEASED_URL
+    content = download(source, RELEASED_SHA256)
+    with tempfile.TemporaryDirectory() as folder:
+        downloaded = Path(folder) / "released.pth"
+        downloaded.write_bytes(content)
+        provenance = {"source": source, "sha256_of_source": RELEASED_SHA256, "licence": RELEASED_LICENCE}
+        checkpoint = import_released(downloaded, provenance)
+    return install("released", checkpoint), checkpoint.config.scale

@@ -71,13 +71,13 @@ def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P
 
     @click.option("-q", "--quiet", is_flag=True, help="Errors and warnings only.")
     @click.option("-v", "--verbose", is_flag=True, help="Say what is chosen and why; tracebacks with errors.")
-    @click.option("--json", "as_json", is_flag=True, help="Results as JSON lines on stdout.")
+    @click.option("--json", "json", is_flag=True, help="Results as JSON lines on stdout.")
     @click.pass_obj
     @wraps(command)
     def wrapper(
-        console: Console, /, *args: Any, quiet: bool, verbose: bool, as_json: bool, **options: Any
+        console: Console, /, *args: Any, quiet: bool, verbose: bool, json: bool, **options: Any
     ) -> R:
-        console.configure(quiet=quiet, verbose=verbose, json=as_json)
+        console.configure(quiet=quiet, verbose=verbose, json=json)
         return command(console, *args, **options)
 
     return wrapper  # type: ignore[return-value]

@@ -1,0 +1,141 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from ripfdn_cli.cli.console import Console
+from ripfdn_cli.cli.main import COMMANDS, LazyGroup, Terminated, cli, run_to_exit_code
+from ripfdn_cli.errors import (
+    CheckpointError,
+    InputError,
+    InternalError,
+    OutOfMemoryError,
+    OutputError,
+    SomeItemsFailedError,
+    UsageError,
+)
+
+
+def ripfdn(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ripfdn_cli", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InternalError("a"), 1),
+        (RuntimeError("a"), 1),
+        (UsageError("a"), 2),
+        (click.UsageError("a"), 2),
+        (SomeItemsFailedError("a"), 3),
+        (InputError("a"), 4),
+        (CheckpointError("a"), 4),
+        (OutputError("a"), 5),
+        (OutOfMemoryError("a"), 6),
+        (KeyboardInterrupt(), 130),
+        (Terminated(), 143),
+    ],
+)
+def test_every_end_has_its_exit_code_and_one_line(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        raise error
+
+    assert run_to_exit_code(command, Console()) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("ripfdn: error: ")
+    assert captured.err.count("\n") == 1
+
+
+def test_verbose_adds_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        raise InputError("broken")
+
+    console = Console()
+    console.configure(quiet=False, verbose=True, json=False)
+    assert run_to_exit_code(command, console) == 4
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_message_of_several_lines_is_told_in_one(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        raise InputError("bad name: 'a\nb'")
+
+    run_to_exit_code(command, Console())
+    assert capsys.readouterr().err == "ripfdn: error: bad name: 'a b'\n"
+
+
+def test_every_listed_command_exists_with_help() -> None:
+    assert isinstance(cli, LazyGroup)
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.help
+
+
+def test_unknown_commands_and_options_are_usage_errors() -> None:
+    process = ripfdn("upscal")
+    assert process.returncode == 2
+    assert "upscal" in process.stderr
+    assert ripfdn("--nonsense").returncode == 2
+
+
+def test_version_is_data_on_stdout() -> None:
+    process = ripfdn("--version")
+    assert process.returncode == 0
+    assert process.stdout.startswith("ripfdn, version ")
+    assert process.stderr == ""
+
+
+def test_options_come_from_the_environment_too(tmp_path: Path) -> None:
+    process = ripfdn("weights", "list", RIPFDN_WEIGHTS_LIST_JSON="1")
+    assert process.stdout.startswith('{"name"')
+
+
+def test_quiet_and_verbose_contradict() -> None:
+    process = ripfdn("weights", "list", "-q", "-v")
+    assert process.returncode == 2
+    assert "contradict" in process.stderr
+
+
+SLEEPER = """
+import sys, time
+from ripfdn_cli.cli import main as module
+import click
+@click.command()
+def upscale():
+    print("ready", flush=True)
+    time.sleep(60)
+module.COMMANDS["sleep"] = ("__main__", "Sleep.")
+sleep = upscale
+module.main(["sleep"])
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_end_in_one_line_and_their_code(number: signal.Signals, code: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.1)
+    process.send_signal(number)
+    _, messages = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert messages.strip().startswith("ripfdn: error: ")  # after a line end for the terminal's ^C
+    assert messages.strip().count("\n") == 0

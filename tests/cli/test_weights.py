@@ -1,0 +1,95 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.cli.console import Console
+from ripfdn_cli.cli.main import cli
+from ripfdn_cli.errors import CheckpointError, OutputError, RipfdnError, SomeItemsFailedError
+from ripfdn_cli.weights_store import user_folder
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["weights", *arguments], obj=Console())
+
+
+def failure(result: Result) -> RipfdnError:
+    assert isinstance(result.exception, RipfdnError)
+    return result.exception
+
+
+def test_list_names_what_is_shipped() -> None:
+    assert "x4  ×4  261,868 parameters" in invoke("list").stdout
+    record = json.loads(invoke("list", "--json").stdout)
+    assert (record["name"], record["scale"]) == ("x4", 4)
+
+
+def test_list_goes_on_past_a_damaged_file() -> None:
+    user_folder().mkdir(parents=True)
+    (user_folder() / "bad.safetensors").write_bytes(b"")
+    result = invoke("list")
+    assert "x4" in result.stdout
+    assert isinstance(failure(result), SomeItemsFailedError)
+
+
+def test_info_tells_where_weights_come_from() -> None:
+    values = json.loads(invoke("info", "x4", "--json").stdout)
+    assert values["parameters"] == 261_868
+    assert len(values["sha256"]) == 64
+    assert "CLIC" in values["provenance"]["data"]
+    assert "channels: 52" in invoke("info", "x4").stdout
+
+
+def test_info_of_an_incomplete_file_is_an_error(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    tensors = {name: array for name, array in small_checkpoint.tensors.items() if name != "fuse.bias"}
+    path = tmp_path / "part.safetensors"
+    Checkpoint(small_checkpoint.config, tensors).save(path)
+    assert "fuse.bias" in str(failure(invoke("info", str(path))))
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_export_and_import_round_trip(small_weights: Path, tmp_path: Path, suffix: str) -> None:
+    exported, imported = tmp_path / f"out{suffix}", tmp_path / "back.safetensors"
+    assert invoke("export", str(small_weights), str(exported)).exit_code == 0
+    assert invoke("import", str(exported), str(imported)).exit_code == 0
+    before, after = Checkpoint.load(small_weights), Checkpoint.load(imported)
+    assert before.config == after.config
+    assert all((before.tensors[name] == after.tensors[name]).all() for name in before.tensors)
+
+
+def test_exported_pth_is_as_the_authors_wrote_theirs(small_weights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.pth"
+    invoke("export", str(small_weights), str(path))
+    loaded = torch.load(path, weights_only=True)
+    assert list(loaded) == ["params"]
+    assert loaded["params"]["B1.esa.conv_max.weight"].shape == (2, 2, 3, 3)
+
+
+def test_outputs_are_not_replaced_unasked(small_weights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.pth"
+    path.write_bytes(b"precious")
+    assert isinstance(failure(invoke("export", str(small_weights), str(path))), OutputError)
+    assert path.read_bytes() == b"precious"
+    assert invoke("export", str(small_weights), str(path), "--overwrite").exit_code == 0
+
+
+def test_export_to_an_unknown_kind_is_refused(small_weights: Path, tmp_path: Path) -> None:
+    result = invoke("export", str(small_weights), str(tmp_path / "out.onnx"))
+    assert result.exit_code == 2
+    assert "out.onnx" in result.stderr
+
+
+def test_import_names_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "text.pth"
+    path.write_text("not weights")
+    assert isinstance(failure(invoke("import", str(path), str(tmp_path / "o.safetensors"))), CheckpointError)
+    assert not (tmp_path / "o.safetensors").exists()
