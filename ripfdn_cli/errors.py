@@ -54,3 +54,7 @@ class OutOfMemoryError(RipfdnError):
 
 class NonFiniteResultError(InternalError):
     """The network gave a NaN or an infinity. Never turned into a picture."""
+
+
+class TrainingDivergedError(InternalError):
+    """The loss of a training step is not finite."""

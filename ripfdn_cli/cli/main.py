@@ -18,6 +18,8 @@ from ripfdn_cli.cli.console import Console
 from ripfdn_cli.errors import RipfdnError
 
 COMMANDS = {
+    "eval": ("ripfdn_cli.cli.eval", "Score and time weights on data sets."),
+    "train": ("ripfdn_cli.cli.train", "Train the network on folders of pictures."),
     "upscale": ("ripfdn_cli.cli.upscale", "Upscale pictures."),
     "weights": ("ripfdn_cli.cli.weights", "List, inspect, fetch, import and export weights."),
 }

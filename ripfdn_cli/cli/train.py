@@ -1,0 +1,187 @@
+"""`ripfdn train`: settings from preset, file and flags; a bar, JSON lines and logs out of the run's
+reports.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from tqdm import tqdm
+
+from ripfdn_cli.cli.console import Console, console_options
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.training.durations import format_duration
+from ripfdn_cli.training.presets import PRESETS, resolve_settings
+from ripfdn_cli.training.settings import FIELDS, TrainingSettings
+
+if TYPE_CHECKING:
+    from ripfdn_cli.training.reports import StepReport, ValidationReport
+
+_NOT_FLAGS = ("preset", "data", "val")
+
+
+def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One option for each setting, so that flags and files can't differ. Values are checked by the
+    settings.
+    """
+    for name, item in reversed(FIELDS.items()):
+        if name in _NOT_FLAGS:
+            continue
+        flag, text = name.replace("_", "-"), item.metadata["help"]
+        if item.type is bool:
+            command = click.option(f"--{flag}/--no-{flag}", name, default=None, help=text)(command)
+        else:
+            command = click.option(f"--{flag}", name, metavar=_metavar(item.type), help=text)(command)
+    return command
+
+
+def _metavar(kind: Any) -> str:
+    base = {"int": "N", "float": "X", "str": "TEXT"}[str(getattr(kind, "__args__", [kind])[0].__name__)]
+    return f"{base}[,{base}]" if hasattr(kind, "__args__") else base
+
+
+@click.command()
+@click.argument("data", nargs=-1, type=click.Path(path_type=str))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; made if it isn't there."
+)
+@click.option(
+    "--preset", type=click.Choice(sorted(PRESETS)), help="Where the settings start from.  [default: quick]"
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="Settings as a TOML file; flags come after it."
+)
+@click.option("--val", multiple=True, type=click.Path(path_type=str), help=FIELDS["val"].metadata["help"])
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in the output folder, or start it if there is none."
+)
+@click.option("--print-config", is_flag=True, help="Print the settings as TOML and train nothing.")
+@_setting_options
+@console_options
+def train(
+    console: Console,
+    data: tuple[str, ...],
+    output: Path | None,
+    preset: str | None,
+    config: Path | None,
+    val: tuple[str, ...],
+    resume: bool,
+    print_config: bool,
+    **flags: Any,
+) -> None:
+    """Train RIPFDN on all pictures in the folders DATA.
+
+    Everything goes into the output folder: best.safetensors (by the first validation set), ema.safetensors,
+    last.safetensors, curves.png, logs, and the state from which --resume goes on.
+
+    With several values, as in --patch 48,64, the run has stages.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    given |= {name: list(value) for name, value in (("data", data), ("val", val)) if value}
+    if print_config:
+        click.echo(resolve_settings(preset, config, given).to_toml(), nl=False)
+        return
+    if output is None:
+        raise UsageError("--output is missing: name the folder that the run is to be kept in")
+    _train(console, output, resume, lambda base: _settings(base, preset, config, given))
+
+
+def _settings(
+    base: TrainingSettings | None, preset: str | None, config: Path | None, given: dict[str, Any]
+) -> TrainingSettings:
+    """Of a new run, or of one that is resumed: then what isn't given stays as it was."""
+    if base is not None and preset is None and config is None:
+        return base.changed(given, source="command line")
+    settings = resolve_settings(preset, config, given)
+    if not settings.data:
+        raise UsageError("no folder of pictures is given; name at least one to train on")
+    return settings
+
+
+def _train(
+    console: Console,
+    folder: Path,
+    resume: bool,
+    settings_for: Callable[[TrainingSettings | None], TrainingSettings],
+) -> None:
+    from ripfdn_cli.training import loop
+    from ripfdn_cli.training.ranks import join_ranks
+
+    state = loop.open_folder(folder, resume=resume)
+    settings = settings_for(state.settings if state else None)
+    if state:
+        settings = loop.resume_settings(state, settings)
+    ranks = join_ranks(settings.device)
+    try:
+        with _Watcher(console, settings, quiet=not ranks.first) as watcher:
+            if ranks.first:
+                loop.write_settings(folder, settings)
+            loop.Training(settings, folder, ranks, watcher, state).run()
+    finally:
+        ranks.close()
+
+
+class _Watcher:
+    """Shows a run: bars on a terminal, a line for each validation, JSON lines with --json."""
+
+    def __init__(self, console: Console, settings: TrainingSettings, *, quiet: bool) -> None:
+        self._console, self._settings, self._quiet = console, settings, quiet
+        self._bar: tqdm[Any] | None = None
+        self._psnr = ""
+        self._training = False
+        self._done = 0.0
+
+    def __enter__(self) -> "_Watcher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def preparing(self, what: str, total: int) -> Callable[[int], object]:
+        self._open(total, "picture", what)
+        assert self._bar is not None
+        return self._bar.update
+
+    def stepped(self, report: "StepReport") -> None:
+        if not self._training:
+            self._training = True
+            self._open(
+                100, "%", "training", "{desc}: {percentage:5.1f}%|{bar}| {elapsed}<{remaining} {postfix}"
+            )
+        assert self._bar is not None
+        self._bar.update(report.progress * 100 - self._done)
+        self._done = report.progress * 100
+        self._bar.set_postfix_str(
+            f"step {report.steps}, loss {report.loss:.5f}, {report.steps_per_second:.2f} it/s{self._psnr}",
+            refresh=False,
+        )
+        if not self._quiet:
+            self._console.record({"event": "step", **asdict(report)})
+
+    def validated(self, report: "ValidationReport") -> None:
+        scores = ", ".join(
+            f"{name} {score.psnr:.3f} dB / {score.ssim:.4f}" for name, score in report.scores.items()
+        )
+        self._psnr = f", {next(iter(report.scores.values())).psnr:.2f} dB"
+        if self._quiet:
+            return
+        mark = " (best)" if report.best else ""
+        line = f"step {report.steps}, {format_duration(report.seconds)}: {scores}{mark}"
+        if not self._console.json and not self._console.quiet:
+            tqdm.write(line)
+        self._console.record({"event": "validation", **asdict(report)})
+
+    def _open(self, total: int, unit: str, description: str, form: str | None = None) -> None:
+        self._close()
+        self._bar = self._console.progress(total=total, unit=unit, description=description)
+        if form:
+            self._bar.bar_format = form
+        if self._quiet:
+            self._bar.disable = True
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,213 @@
+"""The network that learns, its running average and its optimizer: everything that a step changes."""
+
+import copy
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ripfdn_cli.architecture import attention_geometry
+from ripfdn_cli.errors import CheckpointError, UnavailableError
+from ripfdn_cli.network import RIPFDN, bilinear_start, build_network
+from ripfdn_cli.training.losses import total_loss
+from ripfdn_cli.training.ranks import Ranks
+from ripfdn_cli.training.settings import Stage, TrainingSettings
+from ripfdn_cli.weights_store import load_weights
+
+log = logging.getLogger(__name__)
+
+CPU_MICRO_BATCH_PIXELS = 8 * 64 * 64
+"""LR pixels that a CPU takes at once: more of them are no faster, and make a signal wait longer."""
+
+Matrices = tuple[Tensor, Tensor]
+
+
+class Learner:
+    """RIPFDN in training on `device`, with Adam's moments and an average of its weights over the last
+    steps.
+    """
+
+    def __init__(
+        self, network: RIPFDN, settings: TrainingSettings, device: torch.device, ranks: Ranks
+    ) -> None:
+        self.device = device
+        self._settings, self._ranks = settings, ranks
+        self.network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False) if settings.ema else None
+        self.optimizer = _optimizer(self.network, settings)
+        self.bf16 = _wants_bf16(settings.precision, device)
+        self.compiled = _wants_compile(settings.compile, device)
+        self._matrices: dict[int, Matrices] = {}
+        self._model: nn.Module = self._distributed()
+        self._result: Callable[..., Tensor] = (
+            torch.compile(self._model, dynamic=False) if self.compiled else self._model  # type: ignore[assignment]
+        )
+
+    @property
+    def best_guess(self) -> RIPFDN:
+        """What is validated: the average, where one is kept."""
+        return self.average if self.average is not None else self.network
+
+    def micro_batch(self, stage: Stage, count: int) -> int:
+        """Patches that go through the network at once, of `count` that this rank has."""
+        if self._settings.micro_batch:
+            return min(self._settings.micro_batch, count)
+        if self.device.type != "cpu":
+            return count
+        return min(count, max(1, CPU_MICRO_BATCH_PIXELS // stage.patch**2))
+
+    def gradients(self, batches: Iterable[tuple[Tensor, Tensor, float, bool]], stage: Stage) -> Tensor:
+        """Add up the gradients of `batches`: LR and HR (uint8), the share of the step they are, whether they
+        are its last. The step's loss on this rank, a scalar.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for lr, hr, share, last in batches:
+            with self._no_sync(last):
+                # DDP takes the mean over ranks; the shares of all ranks add up to 1.
+                loss = self._loss(lr, hr, stage) * share
+                (loss * self._ranks.count).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def update(self, rate: float, ema_decay: float) -> None:
+        """One step of the optimizer, and of the average, by the gradients there are."""
+        if self._settings.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        if self.average is not None:
+            averaged, current = list(self.average.parameters()), [p.data for p in self.network.parameters()]
+            torch._foreach_lerp_([p.data for p in averaged], current, 1 - ema_decay)
+
+    def state(self) -> dict[str, Tensor]:
+        """All tensors of a saved state, by name."""
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        names = dict(self.network.named_parameters())
+        for name, parameter in names.items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{key}.{name}"] = value
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what `state` gave. Raises CheckpointError where the tensors are of another network."""
+        try:
+            self.network.load_state_dict(_below("network.", tensors))
+            if self.average is not None:
+                self.average.load_state_dict(_below("average.", tensors))
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the state is of another network: {str(error).splitlines()[-1].strip()}"
+            ) from error
+        moments = _below("optimizer.", tensors)
+        for name, parameter in self.network.named_parameters():
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if f"{key}.{name}" in moments:
+                    value = moments[f"{key}.{name}"].to(self.device)
+                    self.optimizer.state[parameter][key] = value
+
+    def _distributed(self) -> nn.Module:
+        if self._ranks.count == 1:
+            return self.network
+        return DistributedDataParallel(self.network, gradient_as_bucket_view=True)
+
+    def _no_sync(self, last: bool) -> Any:
+        if last or not isinstance(self._model, DistributedDataParallel):
+            return nullcontext()
+        return self._model.no_sync()
+
+    def _loss(self, lr: Tensor, hr: Tensor, stage: Stage) -> Tensor:
+        rows, columns = self._geometry(stage.patch)
+        pixels = (lr.to(self.device).float() / 255).contiguous(memory_format=torch.channels_last)
+        target = hr.to(self.device).float() / 255
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            result = self._result(pixels, rows, columns)
+        return total_loss(stage.loss, stage.fft, result.float(), target)
+
+    def _geometry(self, patch: int) -> Matrices:
+        if patch not in self._matrices:
+            geometry = attention_geometry(height=patch, width=patch)
+            rows, columns = torch.tensor(geometry.rows), torch.tensor(geometry.columns)
+            self._matrices[patch] = rows.to(self.device), columns.to(self.device)
+        return self._matrices[patch]
+
+
+def start_network(settings: TrainingSettings) -> tuple[RIPFDN, dict[str, str]]:
+    """The network before its first step, and what it was started from, for its provenance.
+
+    Weights of the same scale are taken whole; of another scale, all but the upsampler, which starts bilinear.
+    Raises CheckpointError, also where the weights are of a network of other dimensions.
+    """
+    torch.manual_seed(settings.seed)
+    network = RIPFDN(settings.network)
+    if settings.start == "bilinear":
+        bilinear_start(network)
+    if not settings.init_from:
+        return network, {"start": settings.start}
+    checkpoint = load_weights(settings.init_from)
+    source = build_network(checkpoint)
+    if (source.config.channels, source.config.blocks, source.config.partial_ratio) != (
+        settings.channels,
+        settings.blocks,
+        settings.partial_ratio,
+    ):
+        raise CheckpointError(
+            f"{settings.init_from} is of a network with {source.config.channels} channels and "
+            f"{source.config.blocks} blocks, the run is of {settings.channels} and {settings.blocks}; "
+            "give weights of the same size"
+        )
+    weights = source.state_dict()
+    if source.config.scale != settings.scale:
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("upsample.")}
+        log.info("%s is for scale %d: its trunk is taken", settings.init_from, source.config.scale)
+    network.load_state_dict(weights, strict=source.config.scale == settings.scale)
+    return network, {
+        "init_from": settings.init_from.rsplit("/", 1)[-1],
+        "init_from_sha256": checkpoint.sha256,
+    }
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether `device` computes in bfloat16 by itself; elsewhere it is slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and "avx512_bf16" in _cpu_flags()
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
+            return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+    except OSError:
+        return set()
+
+
+def _wants_bf16(precision: str, device: torch.device) -> bool:
+    if precision == "bf16" and not native_bf16(device):
+        raise UnavailableError(
+            f"precision bf16 is not native on {device.type} here; use --precision fp32 or auto"
+        )
+    return precision == "bf16" or (precision == "auto" and native_bf16(device))
+
+
+def _wants_compile(choice: str, device: torch.device) -> bool:
+    return choice == "on" or (choice == "auto" and device.type == "cuda")
+
+
+def _optimizer(network: RIPFDN, settings: TrainingSettings) -> torch.optim.Optimizer:
+    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
+    beta1, beta2 = settings.betas
+    return kind(
+        network.parameters(), lr=0.0, betas=(beta1, beta2), weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,49 @@
+"""What a run tells whoever watches it. Plain data; the command line and the logs show it each in their
+way.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ripfdn_cli.metrics import Score
+from ripfdn_cli.training.pictures import Advance
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """After step `steps`. `waited` is the share of the time since training began that went into waiting for
+    data.
+    """
+
+    steps: int
+    progress: float
+    seconds: float
+    loss: float
+    learning_rate: float
+    steps_per_second: float
+    waited: float
+    patch: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """Scores by validation set. `average`: of the running average, not of the weights themselves."""
+
+    steps: int
+    seconds: float
+    scores: dict[str, Score]
+    average: bool
+    best: bool
+
+
+class Listener(Protocol):
+    """Whoever watches a run."""
+
+    def preparing(self, what: str, total: int) -> Advance:
+        """`total` items of `what` follow; call the result with how many more are done."""
+        ...
+
+    def stepped(self, report: StepReport) -> None: ...
+
+    def validated(self, report: ValidationReport) -> None: ...

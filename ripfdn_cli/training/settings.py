@@ -1,0 +1,298 @@
+"""Everything a training run can be told, in one frozen dataclass: from a preset, a TOML file and flags, in
+that order.
+
+The same checks hold for all three, and the run's checkpoints carry the result.
+"""
+
+import difflib
+import json
+import tomllib
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from types import GenericAlias
+from typing import Any, Self, get_args, get_origin
+
+from ripfdn_cli.architecture import NetworkConfig
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.training.durations import Interval, parse_duration
+
+LOSSES = ("l1", "mse", "charbonnier")
+SCHEDULES = ("constant", "cosine", "cosine-per-stage")
+OPTIMIZERS = ("adam", "adamw")
+PRECISIONS = ("auto", "fp32", "bf16")
+STARTS = ("bilinear", "random")
+SWITCHES = ("auto", "on", "off")
+SAMPLINGS = ("pixels", "pictures")
+
+
+def _setting(default: Any, text: str, *, resumable: bool = False) -> Any:
+    """A field with its line for `--help`. A `resumable` one may differ when a run is resumed."""
+    return field(default=default, metadata={"help": text, "resumable": resumable})
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of one run. Those that are tuples have one value for each stage, or one for all.
+
+    Raises UsageError, naming the setting and its value, for anything out of range.
+    """
+
+    preset: str = _setting("quick", "Where the settings start from.")
+    data: tuple[str, ...] = _setting((), "Folders of pictures to train on.")
+    val: tuple[str, ...] = _setting(
+        (), "Validation sets: folders with HR/ and perhaps LRbicx4/.", resumable=True
+    )
+
+    scale: int = _setting(4, "Upscaling factor: 2, 3 or 4.")
+    channels: int = _setting(52, "Channels of the network.")
+    blocks: int = _setting(4, "Distillation blocks of the network.")
+    partial_ratio: float = _setting(0.25, "Share of channels that a partial convolution sees.")
+    start: str = _setting(
+        "bilinear", "Untrained weights: bilinear (upscaling from the first step) or random."
+    )
+    init_from: str = _setting("", "Weights to start from; of another scale, all but the upsampler.")
+    seed: int = _setting(0, "Of the start and of every patch drawn.")
+
+    steps: int = _setting(0, "Optimizer steps of the whole run; 0: as many as max-time allows.")
+    max_time: float = _setting(0.0, "Wall time of the whole run, as 25m or 3h; 0: none.", resumable=True)
+    share: tuple[float, ...] = _setting((1.0,), "Each stage's share of the run.")
+    patch: tuple[int, ...] = _setting((64,), "Side of an LR patch in pixels.")
+    batch: tuple[int, ...] = _setting((16,), "Patches of one step, over all ranks.")
+    micro_batch: int = _setting(0, "Patches at once on one rank; gradients add up to the batch. 0: chosen.")
+    loss: tuple[str, ...] = _setting(("l1",), "l1, mse or charbonnier.")
+    fft: tuple[float, ...] = _setting((0.0,), "Weight of the L1 distance of the pictures' spectra.")
+    learning_rate: tuple[float, ...] = _setting((1e-3,), "At the stage's start.")
+    schedule: str = _setting("cosine", "constant, cosine (to zero over the run) or cosine-per-stage.")
+    warmup: int = _setting(0, "Steps in which the learning rate rises from zero.")
+    optimizer: str = _setting("adam", "adam or adamw.")
+    betas: tuple[float, ...] = _setting((0.9, 0.99), "Adam's decay of its two moments.")
+    weight_decay: float = _setting(0.0, "Of adamw.")
+    clip: float = _setting(1.0, "Largest norm of the gradient; 0: no limit.")
+    ema: float = _setting(0.999, "Decay of the running average of weights; 0: none is kept.")
+
+    sampling: str = _setting("pixels", "Pictures are drawn by their pixels, or all pictures alike.")
+    shrink: float = _setting(1.0, "Large pictures are also shown shrunk, down to this factor; 1: never.")
+    shrink_above: float = _setting(1.0, "Megapixels from which a picture counts as large.")
+    degrade: bool = _setting(False, "LR as in the wild: blur, resizing, noise, JPEG.")
+
+    precision: str = _setting(
+        "auto", "fp32 or bf16 autocast (weights stay fp32); auto: bf16 where it is native."
+    )
+    compile: str = _setting("auto", "torch.compile: on, off; auto: on CUDA.")
+    deterministic: bool = _setting(True, "Only operations whose result is the same each time.")
+    device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps.", resumable=True)
+    threads: int = _setting(0, "Of PyTorch on the CPU; 0: its own choice.", resumable=True)
+    workers: int = _setting(2, "Threads that prepare patches ahead.", resumable=True)
+    memory: float = _setting(
+        8.0, "GiB that decoded pictures may take; larger sets are streamed.", resumable=True
+    )
+    validate_every: str = _setting("5m", "Steps (500) or time (5m) between validations.", resumable=True)
+    save_every: str = _setting("5m", "Steps (500) or time (5m) between saved states.", resumable=True)
+
+    def __post_init__(self) -> None:
+        _ = self.network
+        self._check_choices()
+        self._check_ranges()
+        self._check_stages()
+        if not self.steps and not self.max_time:
+            raise UsageError(
+                "neither steps nor max-time is given: the run would never end; pass --max-time 25m, say"
+            )
+        if self.start == "random" and self.init_from:
+            raise UsageError("start 'random' and init-from contradict each other; give one")
+
+    def _check_choices(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            for item in value if isinstance(value, tuple) else (value,):
+                if item not in choices:
+                    raise UsageError(
+                        f"{_flag(name)} {item!r} is not one of {', '.join(choices)}{_hint(item, choices)}"
+                    )
+
+    def _check_ranges(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            for item in value if isinstance(value, tuple) else (value,):
+                if not low <= item <= high:
+                    raise UsageError(f"{_flag(name)} {item} is out of range: {low} to {high}")
+        if len(self.betas) != 2:
+            raise UsageError(f"{_flag('betas')} takes two values, not {len(self.betas)}")
+        for name in ("validate_every", "save_every"):
+            Interval.parse(getattr(self, name), _flag(name))
+
+    def _check_stages(self) -> None:
+        for name in STAGED:
+            count = len(getattr(self, name))
+            if count not in (1, len(self.share)):
+                raise UsageError(
+                    f"{_flag(name)} has {count} values for {len(self.share)} stages; "
+                    "give one, or one for each"
+                )
+
+    @property
+    def network(self) -> NetworkConfig:
+        return NetworkConfig(self.scale, self.channels, self.blocks, self.partial_ratio)
+
+    @property
+    def stages(self) -> tuple["Stage", ...]:
+        """The stages in order, with each staged value spread over them."""
+        total = sum(self.share)
+        spread = {name: _spread(getattr(self, name), len(self.share)) for name in STAGED}
+        starts = [sum(self.share[:index]) / total for index in range(len(self.share))]
+        ends = [*starts[1:], 1.0]
+        return tuple(
+            Stage(start, end, **{name: values[index] for name, values in spread.items()})
+            for index, (start, end) in enumerate(zip(starts, ends, strict=True))
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it: tuples are lists."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
+
+    def to_toml(self) -> str:
+        """A TOML file that gives these settings."""
+        return "".join(
+            f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in self.as_dict().items()
+        )
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any], *, source: str) -> Self:
+        """Settings from a preset's, file's or state's `values`; `source` is for messages.
+
+        Raises UsageError for an unknown key, with the nearest that is known, and for values of a wrong type.
+        """
+        return cls(**parse_values(values, source=source))
+
+    def changed(self, values: dict[str, Any], *, source: str) -> Self:
+        return replace(self, **parse_values(values, source=source))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What holds from the share `start` of the run up to `end`, both in [0, 1]."""
+
+    start: float
+    end: float
+    patch: int
+    batch: int
+    loss: str
+    fft: float
+    learning_rate: float
+
+
+STAGED = ("patch", "batch", "loss", "fft", "learning_rate")
+DURATIONS = ("max_time",)
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "start": STARTS,
+    "loss": LOSSES,
+    "schedule": SCHEDULES,
+    "optimizer": OPTIMIZERS,
+    "sampling": SAMPLINGS,
+    "precision": PRECISIONS,
+    "compile": SWITCHES,
+}
+_RANGES: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**63 - 1),
+    "steps": (0, 10**9),
+    "max_time": (0, 10**9),
+    "share": (1e-9, 1e9),
+    "patch": (16, 1024),
+    "batch": (1, 2**16),
+    "micro_batch": (0, 2**16),
+    "fft": (0, 1e3),
+    "learning_rate": (0, 1),
+    "warmup": (0, 10**9),
+    "betas": (0, 0.999999),
+    "weight_decay": (0, 10),
+    "clip": (0, 1e9),
+    "ema": (0, 0.999999),
+    "shrink": (0.1, 1),
+    "shrink_above": (0, 1e6),
+    "threads": (0, 4096),
+    "workers": (0, 1024),
+    "memory": (0, 2**20),
+}
+
+FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(TrainingSettings)}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The keys of a settings file. Raises UsageError where it can't be read or is no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"can't read settings {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"settings {path} are not TOML: {error}") from error
+
+
+def parse_values(values: dict[str, Any], *, source: str) -> dict[str, Any]:
+    """`values` with each of its field's type: numbers may come as text, one value stands for a tuple of
+    one.
+    """
+    parsed = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in FIELDS:
+            raise UsageError(f"{source}: unknown setting {key!r}{_hint(name, FIELDS)}")
+        parsed[name] = _parse(name, value, source)
+    return parsed
+
+
+def _parse(name: str, value: Any, source: str) -> Any:
+    kind = FIELDS[name].type
+    try:
+        if isinstance(kind, GenericAlias) or get_origin(kind) is tuple:
+            return tuple(_scalar(get_args(kind)[0], item) for item in _items(value))
+        if name in DURATIONS:
+            return parse_duration(value, _flag(name))
+        assert isinstance(kind, type)
+        return _scalar(kind, value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{source}: {_flag(name)} {value!r} is not {_DESCRIBED[_base(kind)]}") from error
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",")]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _scalar(kind: type, value: Any) -> Any:
+    if kind is bool or isinstance(value, bool):
+        if kind is bool and isinstance(value, bool):
+            return value
+        raise TypeError
+    if kind is str and not isinstance(value, str):
+        if isinstance(value, int):
+            return str(value)
+        raise TypeError
+    if kind is int and isinstance(value, float) and value != int(value):
+        raise ValueError
+    return kind(value)
+
+
+def _base(kind: Any) -> type:
+    base = get_args(kind)[0] if get_args(kind) else kind
+    assert isinstance(base, type)
+    return base
+
+
+_DESCRIBED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def _spread(values: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+    return values if len(values) == count else values * count
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _hint(name: Any, known: Any) -> str:
+    nearest = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
