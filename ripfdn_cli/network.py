@@ -114,14 +114,19 @@ class RIPFDN(nn.Module):
     def forward(self, x: Tensor, rows: Tensor | None = None, columns: Tensor | None = None) -> Tensor:
         if rows is None or columns is None:
             rows, columns = whole_image_geometry(x)
+        sub_pixels = self.sub_pixels(x, rows, columns)
+        return functional.pixel_shuffle(sub_pixels, self.config.scale)  # (N, 3, s·H, s·W)
+
+    def sub_pixels(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """The network before its pixel shuffle: (N, 3·s², H, W), for engines that shuffle integers."""
         shallow = self.shallow(x)
         features, outputs = shallow, []
         for block in self.blocks:
             features = block(features, rows, columns)
             outputs.append(features)
         fused = functional.gelu(self.fuse(torch.cat(outputs, dim=1)))
-        upsampled: Tensor = self.upsample(self.deep(fused) + shallow)  # (N, 3·s², H, W)
-        return functional.pixel_shuffle(upsampled, self.config.scale)  # (N, 3, s·H, s·W)
+        upsampled: Tensor = self.upsample(self.deep(fused) + shallow)
+        return upsampled
 
 
 def whole_image_geometry(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """What several test modules need: small networks made by code, and the folders that only developers have."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ def small_network(scale: int = 4, seed: int = 0) -> RIPFDN:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return RIPFDN(NetworkConfig(scale=scale, channels=8, blocks=2)).eval()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of converted networks for the tests alone; in the environment, so that commands use it too."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RIPFDN_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.architecture import AttentionGeometry
+from ripfdn_cli.errors import NonFiniteResultError
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 """(N, h, w, 3) RGB: uint8 in 0..255, uint16 in 0..65535, float32 with 0..1 as the nominal range."""
@@ -50,3 +51,11 @@ class Engine(Protocol):
         fit. May read a job ahead of the result it yields, to overlap copies with computing.
         """
         ...
+
+
+def not_finite(engine: Engine) -> NonFiniteResultError:
+    """The error of an `engine` whose result has a NaN or an infinity."""
+    return NonFiniteResultError(
+        f"values that are not finite ({engine.name}, {engine.device}, {engine.precision}); "
+        "try --precision fp32, and check the weights with 'ripfdn weights info'"
+    )

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ripfdn_cli.architecture import AttentionGeometry
 from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.engines.contract import TileJob
-from ripfdn_cli.errors import NonFiniteResultError, OutOfMemoryError, UnavailableError
+from ripfdn_cli.engines.contract import TileJob, not_finite
+from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
 from ripfdn_cli.network import build_network
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -62,10 +62,7 @@ class TorchEngine:
         kept = output[..., top:bottom, left:right].float()
         # One number tells: a NaN or an infinity anywhere makes the sum one too.
         if not torch.isfinite(kept.sum()):
-            raise NonFiniteResultError(
-                f"values that are not finite ({self.name}, {self.device}, {self.precision}); "
-                "try --precision fp32, and check the weights with 'ripfdn weights info'"
-            )
+            raise not_finite(self)
         return _to_pixels(kept, job.pixels.dtype)
 
     def _matrices(self, geometry: AttentionGeometry) -> tuple[Tensor, Tensor]:

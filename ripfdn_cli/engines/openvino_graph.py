@@ -1,0 +1,115 @@
+"""RIPFDN as an OpenVINO graph: converted from `network.py`, and given pixels for its inputs and outputs."""
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ripfdn_cli.architecture import SMALLEST_SIDE, attention_geometry
+from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.engines.graph_rewrites import rewrite
+from ripfdn_cli.engines.openvino_runtime import openvino
+
+if TYPE_CHECKING:
+    from ripfdn_cli.network import RIPFDN
+
+_LEVELS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+_NHWC, _NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
+
+
+def converted_graph(checkpoint: Checkpoint, *, precision: str) -> Any:
+    """The network before its pixel shuffle as a model of any tile size: x (N, 3, h, w), rows (h, n_h) and
+    columns (w, n_w), float32, to (N, 3·s², h, w).
+
+    Imports torch, and takes seconds. Raises CheckpointError where the weights don't fit their config.
+    """
+    from ripfdn_cli.network import build_network
+
+    model = _convert(build_network(checkpoint))
+    rewrite(model, precision)
+    return model
+
+
+def _convert(network: "RIPFDN") -> Any:
+    import torch
+
+    network.forward = network.sub_pixels  # type: ignore[method-assign,assignment] # our own instance
+    geometry = attention_geometry(height=SMALLEST_SIDE, width=SMALLEST_SIDE)
+    example = (
+        torch.zeros(1, 3, SMALLEST_SIDE, SMALLEST_SIDE),
+        torch.tensor(geometry.rows),
+        torch.tensor(geometry.columns),
+    )
+    ov = openvino()
+    shapes = [("x", ov.PartialShape([-1, 3, -1, -1])), ("rows", ov.PartialShape([-1, -1]))]
+    shapes.append(("columns", ov.PartialShape([-1, -1])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, and the way in for OpenVINO
+        return ov.convert_model(network, example_input=example, input=shapes)
+
+
+def with_pixels(model: Any, *, dtype: np.dtype[Any], scale: int) -> Any:
+    """`model` from `converted_graph` between pixels: (N, h, w, 3) of `dtype` in, (N, s·h, s·w, 3) of `dtype`
+    and the sum of all results out.
+
+    A NaN or an infinity anywhere makes the sum one too. Integers are clamped and rounded half to even. The
+    conversions come before the pixel shuffle, which then moves a quarter of the bytes.
+    """
+    ops = openvino().opset13
+    inputs = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
+    pixels = ops.parameter([-1, -1, -1, 3], dtype.type, name="pixels")
+    _feed(inputs["x"], _to_unit_range(ops.transpose(pixels, _NCHW), dtype))
+    result = model.get_results()[0].input(0).get_source_output()
+    total = ops.reduce_sum(result, ops.constant(np.arange(4)), keep_dims=False)
+    shuffled = _pixel_shuffle(ops.transpose(_to_levels(result, dtype), _NHWC), pixels, scale)
+    outputs = [ops.result(shuffled), ops.result(total)]
+    return openvino().Model(outputs, [pixels, inputs["rows"], inputs["columns"]], "ripfdn")
+
+
+def _feed(parameter: Any, source: Any) -> None:
+    for reader in parameter.output(0).get_target_inputs():
+        reader.replace_source_output(source.output(0))
+
+
+def _to_unit_range(pixels: Any, dtype: np.dtype[Any]) -> Any:
+    ops = openvino().opset13
+    floats = ops.convert(pixels, "f32")
+    return ops.divide(floats, np.float32(_LEVELS[dtype])) if dtype in _LEVELS else floats
+
+
+def _to_levels(result: Any, dtype: np.dtype[Any]) -> Any:
+    if dtype not in _LEVELS:
+        return result
+    ops = openvino().opset13
+    levels = ops.multiply(ops.clamp(result, 0.0, 1.0), np.float32(_LEVELS[dtype]))
+    return ops.convert(ops.round(levels, "half_to_even"), dtype.type)
+
+
+def _pixel_shuffle(sub_pixels: Any, pixels: Any, scale: int) -> Any:
+    """(N, h, w, 3·s²) → (N, s·h, s·w, 3), as torch's pixel_shuffle orders them; `pixels` has N, h and w."""
+    ops = openvino().opset13
+    shape = ops.shape_of(pixels)
+    count, height, width = (ops.gather(shape, np.array([axis]), np.int64(0)) for axis in range(3))
+    parts = ops.concat([count, height, width, np.array([3, scale, scale])], axis=0)
+    moved = ops.transpose(ops.reshape(sub_pixels, parts, False), [0, 1, 4, 2, 5, 3])
+    sides = [ops.multiply(side, np.array([scale])) for side in (height, width)]
+    return ops.reshape(moved, ops.concat([count, *sides, np.array([3])], axis=0), False)
+
+
+def to_bytes(model: Any) -> bytes:
+    """`model` in OpenVINO's own format, topology and weights in one piece."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        openvino().save_model(model, path, compress_to_fp16=False)
+        topology, weights = path.read_bytes(), path.with_suffix(".bin").read_bytes()
+    return len(topology).to_bytes(8, "little") + topology + weights
+
+
+def from_bytes(content: bytes) -> Any:
+    """The model that `to_bytes` wrote."""
+    ov = openvino()
+    end = 8 + int.from_bytes(content[:8], "little")
+    weights = np.frombuffer(content, np.uint8, offset=end).copy()
+    return ov.Core().read_model(content[8:end], ov.Tensor(weights))
