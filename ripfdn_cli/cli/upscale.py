@@ -67,14 +67,17 @@ def upscale(
     """Upscale the picture INPUT into the file OUTPUT, whose suffix names its format."""
     from ripfdn_cli.atomic_file import write_bytes
     from ripfdn_cli.errors import OutputError, UsageError
-    from ripfdn_cli.image_files import encode, read_rgb
+    from ripfdn_cli.image_files import Encoding, encode, read_rgb
     from ripfdn_cli.image_formats import format_of
+    from ripfdn_cli.picture import Picture
     from ripfdn_cli.tile_grid import DEFAULT_HALO, EXACT_HALO
     from ripfdn_cli.upscaler import Upscaler
 
     if exact and halo is not None:
         raise UsageError("--exact sets the halo; give it or --halo, not both")
     file_format = format_of(output)
+    if file_format is None:
+        raise UsageError(f"{output}: {output.suffix or 'no suffix'} names no picture format")
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists already; choose another name, or pass --overwrite")
     started = time.perf_counter()
@@ -96,7 +99,11 @@ def upscale(
             bar.update(done - bar.n)
 
         result = upscaler.upscale(pixels, progress=show)
-    write_bytes(output, encode(result, file_format), overwrite=overwrite)
+    write_bytes(
+        output,
+        encode(Picture((result,), file_format), Encoding(file_format), str(output)),
+        overwrite=overwrite,
+    )
     console.record(
         {
             "input": str(input),

@@ -1,0 +1,64 @@
+"""Colour spaces that the network doesn't know, to sRGB through the picture's profile."""
+
+import io
+import logging
+from functools import lru_cache
+
+from PIL import Image, ImageCms
+
+log = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=1)
+def srgb_profile() -> bytes:
+    """An ICC profile of sRGB."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image, bytes | None]:
+    """`image` in CMYK or LAB as RGB, and the profile of the result: sRGB's where one was used.
+
+    CMYK without a profile, or with one that is damaged (said with a warning), is converted by Pillow's plain
+    rule.
+    """
+    try:
+        if image.mode == "LAB":
+            return _through(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))), srgb_profile()
+        if icc_profile:
+            return _through(image, ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))), srgb_profile()
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        log.warning("the %s profile can't be used (%s); converted without it", image.mode, error)
+    return image.convert("RGB"), None
+
+
+def rgb_to_srgb(image: Image.Image, icc_profile: bytes) -> Image.Image:
+    """`image` (L, LA, RGB or RGBA), whose numbers mean what `icc_profile` says, in sRGB: for files that can't
+    hold a profile. A damaged profile leaves the numbers as they are, with a warning.
+    """
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+        if profile.profile.xcolor_space.strip() != ("GRAY" if image.mode.startswith("L") else "RGB"):
+            return image
+        if image.mode in ("LA", "RGBA"):
+            alpha = image.getchannel("A")
+            converted = _through(image.convert(image.mode[:-1]), profile, image.mode[:-1])
+            converted.putalpha(alpha)
+            return converted
+        return _through(image, profile, image.mode)
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        log.warning("the profile can't be used (%s); colours are left as they are", error)
+        return image
+
+
+def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile, mode: str = "RGB") -> Image.Image:
+    target: ImageCms.ImageCmsProfile = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
+    converted = ImageCms.profileToProfile(
+        image,
+        profile,
+        target,
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    assert converted is not None  # inPlace is off
+    return converted if mode == "RGB" else converted.convert(mode)
