@@ -37,6 +37,10 @@ class Protocol:
         """Pixels that are cut from each side of a picture upscaled by `scale`."""
         return scale if self.border is None else self.border
 
+    def values(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """What is compared of (H, W, 3) RGB: luma (H, W), or all three channels as they are."""
+        return luma(pixels, rounded=self.rounded) if self.luma else pixels
+
     def text(self, scale: int) -> str:
         """One line that says what a number of this protocol at `scale` is."""
         return f"{self.name}: {self.description}; {self.border_at(scale)} px cut from each side"
@@ -75,7 +79,7 @@ def score(
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise ValueError(f"{pixels.dtype} {pixels.shape} is not (H, W, 3) uint8")
     border = protocol.border_at(scale)
-    a, b = (cut_border(_compared(pixels, protocol), border) for pixels in (result, reference))
+    a, b = (cut_border(protocol.values(pixels), border) for pixels in (result, reference))
     return Score(psnr(a, b), ssim(a, b))
 
 
@@ -137,10 +141,6 @@ def _blur(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     for offset, weight in enumerate(window):
         result += weight * rows[:, offset : offset + width]
     return result
-
-
-def _compared(pixels: NDArray[np.uint8], protocol: Protocol) -> NDArray[Any]:
-    return luma(pixels, rounded=protocol.rounded) if protocol.luma else pixels
 
 
 def _check_shapes(a: NDArray[Any], b: NDArray[Any]) -> None:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.image_files import read_rgb
+from ripfdn_cli.image_formats import FORMATS
 from ripfdn_cli.matlab_bicubic import imresize
 
 HR_FOLDER = "HR"
-PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+PICTURE_SUFFIXES = frozenset(suffix for entry in FORMATS for suffix in entry.suffixes)
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -58,6 +59,8 @@ def find_data_set(folder: Path, scale: int) -> DataSet:
 
     Raises InputError where it has neither, no pictures, or names without a partner.
     """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; name the folder of a data set")
     hr, lr = folder / HR_FOLDER, folder / lr_folder(scale)
     if not hr.is_dir() and not lr.is_dir():
         raise InputError(
@@ -91,7 +94,7 @@ def pair_folders(hr: Path | None, lr: Path | None, scale: int, name: str | None 
 
 
 def load_pair(pair: PicturePair, scale: int) -> LoadedPair:
-    """Read `pair`; make its LR by MATLAB's bicubic where it has none; cut HR to `scale` times the LR.
+    """Read `pair`, make its LR by MATLAB's bicubic where it has none, and cut HR to `scale` times the LR.
 
     Raises InputError for a file that can't be read and for sizes that don't belong together.
     """
@@ -104,15 +107,6 @@ def load_pair(pair: PicturePair, scale: int) -> LoadedPair:
     if hr is not None:
         hr = _cut_to(hr, lr.shape[0] * scale, lr.shape[1] * scale, scale, pair)
     return LoadedPair(pair.name, lr, hr)
-
-
-def read_rgb(path: Path) -> Pixels:
-    """The picture as 8-bit RGB, grey ones too. Raises InputError."""
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"can't read {path}: {error}; replace it or take it out of the data set") from error
 
 
 def _pictures(folder: Path) -> dict[str, Path]:

@@ -1,0 +1,252 @@
+"""Upscale data sets by several methods, time them, and score them."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.evaluation.complexity import Complexity, count_complexity
+from ripfdn_cli.evaluation.datasets import DataSet, LoadedPair, Pixels, load_pair
+from ripfdn_cli.evaluation.peak_memory import peak_memory
+from ripfdn_cli.metrics import Protocol, Score, score
+from ripfdn_cli.upscaler import Upscaler
+from ripfdn_cli.weights_store import load_weights
+
+INTERPOLATIONS = {"Bicubic": Image.Resampling.BICUBIC, "Lanczos": Image.Resampling.LANCZOS}
+
+
+@dataclass(frozen=True)
+class Network:
+    """What ran behind a method that is a network: what was loaded, not what was asked for."""
+
+    weights: str
+    sha256: str
+    engine: str
+    precision: str
+    device: str
+    complexity: Complexity
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to upscale (h, w, 3) uint8 to (scale·h, scale·w, 3). Without `network` it is an interpolation."""
+
+    name: str
+    scale: int
+    upscale: Callable[[Pixels], Pixels]
+    network: Network | None = None
+
+    @property
+    def device(self) -> str:
+        return "cpu" if self.network is None else self.network.device
+
+
+@dataclass(frozen=True)
+class Engines:
+    """How to run networks: every engine of `names` with every one of `precisions`."""
+
+    names: Sequence[str] = ("auto",)
+    precisions: Sequence[str] = ("auto",)
+    device: str = "auto"
+    tile: int | str | None = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class PictureResult:
+    """One picture by one method. `width` and `height` are of the LR picture; `scores` by protocol name, empty
+    without HR.
+    """
+
+    name: str
+    width: int
+    height: int
+    seconds: float
+    scores: dict[str, Score]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one data set. `memory`: peak bytes for the largest picture, None where not measurable."""
+
+    data_set: str
+    method: Method
+    pictures: tuple[PictureResult, ...]
+    memory: int | None
+
+    @property
+    def seconds(self) -> float:
+        """Mean time of a picture."""
+        return statistics.fmean(picture.seconds for picture in self.pictures)
+
+    def mean_score(self, protocol: Protocol) -> Score | None:
+        """Means over the pictures, None without HR. One perfect picture makes the PSNR infinite."""
+        scores = [picture.scores[protocol.name] for picture in self.pictures if picture.scores]
+        if not scores:
+            return None
+        return Score(statistics.fmean(s.psnr for s in scores), statistics.fmean(s.ssim for s in scores))
+
+
+@dataclass(frozen=True)
+class UpscaledPicture:
+    """One picture of a data set with what every method made of it, in the order of the methods."""
+
+    data_set: str
+    pair: LoadedPair
+    methods: tuple[Method, ...]
+    outputs: tuple[Pixels, ...]
+    results: tuple[PictureResult, ...]
+
+
+Observer = Callable[[UpscaledPicture], None]
+
+
+def interpolation_methods(scale: int) -> list[Method]:
+    """Pillow's bicubic and Lanczos: the rows that every network must beat."""
+    return [
+        Method(f"{name} (Pillow)", scale, _interpolate(kernel, scale))
+        for name, kernel in INTERPOLATIONS.items()
+    ]
+
+
+def network_methods(weights: Sequence[str | Path], engines: Engines) -> list[Method]:
+    """Every one of `weights` on every engine and precision; their scales may differ.
+
+    Raises what `Upscaler` raises, and UsageError for weights that are given twice.
+    """
+    names = _distinct_names(weights)
+    several = len(engines.names) * len(engines.precisions) > 1
+    return [
+        _network_method(path, name, engine, precision, engines, several)
+        for path, name in zip(weights, names, strict=True)
+        for engine in engines.names
+        for precision in engines.precisions
+    ]
+
+
+def evaluate(
+    data_set: DataSet,
+    methods: Sequence[Method],
+    protocols: Iterable[Protocol],
+    *,
+    repeat: int = 1,
+    observe: Observer | None = None,
+) -> list[Row]:
+    """A row for each of `methods`, all of the data set's scale.
+
+    Every picture is timed `repeat` times and the fastest counts; the first picture of each size is run once
+    before, so that compiling isn't counted. `observe` is called with every picture as it is done. Raises
+    InputError.
+    """
+    protocols = tuple(protocols)
+    timed = [_Timed(method) for method in methods]
+    done: list[tuple[PictureResult, ...]] = []
+    largest: LoadedPair | None = None
+    for place in data_set.pairs:
+        pair = load_pair(place, data_set.scale)
+        if largest is None or pair.lr.size > largest.lr.size:
+            largest = pair
+        runs = [method.run(pair.lr, repeat) for method in timed]
+        outputs = tuple(output for output, _ in runs)
+        results = tuple(_result(pair, output, seconds, data_set, protocols) for output, seconds in runs)
+        done.append(results)
+        if observe is not None:
+            observe(UpscaledPicture(data_set.name, pair, tuple(methods), outputs, results))
+    assert largest is not None
+    memory = [_memory(method, largest.lr) for method in methods]
+    columns = zip(methods, zip(*done, strict=True), memory, strict=True)
+    return [Row(data_set.name, method, pictures, peak) for method, pictures, peak in columns]
+
+
+class _Timed:
+    """A method with the sizes it has met."""
+
+    def __init__(self, method: Method) -> None:
+        self._upscale = method.upscale
+        self._known: set[tuple[int, ...]] = set()
+
+    def run(self, pixels: Pixels, repeat: int) -> tuple[Pixels, float]:
+        """The result and the seconds of the fastest of `repeat` runs."""
+        if pixels.shape not in self._known:
+            self._known.add(pixels.shape)
+            self._upscale(pixels)
+        seconds = []
+        for _ in range(repeat):
+            start = time.perf_counter()
+            output = self._upscale(pixels)
+            seconds.append(time.perf_counter() - start)
+        return output, min(seconds)
+
+
+def _memory(method: Method, pixels: Pixels) -> int | None:
+    return peak_memory(lambda: method.upscale(pixels), method.device)
+
+
+def _result(
+    pair: LoadedPair, output: Pixels, seconds: float, data_set: DataSet, protocols: Iterable[Protocol]
+) -> PictureResult:
+    height, width = pair.lr.shape[:2]
+    scores = {} if pair.hr is None else _scores(pair, output, pair.hr, data_set, protocols)
+    return PictureResult(pair.name, width, height, seconds, scores)
+
+
+def _scores(
+    pair: LoadedPair, output: Pixels, hr: Pixels, data_set: DataSet, protocols: Iterable[Protocol]
+) -> dict[str, Score]:
+    scores = {}
+    for protocol in protocols:
+        smallest = protocol.smallest_side(data_set.scale)
+        if min(hr.shape[:2]) < smallest:
+            raise InputError(
+                f"{pair.name} of {data_set.name} has {hr.shape[1]}×{hr.shape[0]} px, too small to score "
+                f"({smallest} px a side are the least); take it out of the data set"
+            )
+        scores[protocol.name] = score(output, hr, scale=data_set.scale, protocol=protocol)
+    return scores
+
+
+def _interpolate(kernel: Image.Resampling, scale: int) -> Callable[[Pixels], Pixels]:
+    def upscale(pixels: Pixels) -> Pixels:
+        height, width = pixels.shape[:2]
+        return np.asarray(Image.fromarray(pixels).resize((scale * width, scale * height), kernel))
+
+    return upscale
+
+
+def _network_method(
+    path: str | Path, name: str, engine: str, precision: str, engines: Engines, several: bool
+) -> Method:
+    checkpoint = load_weights(path)
+    upscaler = Upscaler(
+        checkpoint,
+        engine=engine,
+        precision=precision,
+        device=engines.device,
+        tile=engines.tile,
+        threads=engines.threads,
+    )
+    network = Network(
+        weights=str(path),
+        sha256=checkpoint.sha256,
+        engine=upscaler.engine_name,
+        precision=upscaler.precision,
+        device=upscaler.device,
+        complexity=count_complexity(checkpoint.config),
+    )
+    label = f"{name} ({network.engine} {network.precision})" if several else name
+    return Method(label, upscaler.scale, upscaler.upscale, network)
+
+
+def _distinct_names(weights: Sequence[str | Path]) -> list[str]:
+    """A short name for each of `weights`: a file's stem where that tells them apart, else its path."""
+    if len(set(map(str, weights))) < len(weights):
+        raise UsageError("some --weights are given twice; give each once")
+    stems = [Path(given).stem if Path(given).suffix else str(given) for given in weights]
+    return [
+        stem if stems.count(stem) == 1 else str(given) for stem, given in zip(stems, weights, strict=True)
+    ]

@@ -1,0 +1,180 @@
+"""An evaluation as one self-contained HTML page: tables, plots, a slider for every picture."""
+
+import datetime
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ripfdn_cli import __version__
+from ripfdn_cli.evaluation import report_plots
+from ripfdn_cli.evaluation.benchmark import Row, UpscaledPicture
+from ripfdn_cli.evaluation.report_pictures import SHOWN_SIDE, Card, picture_card
+from ripfdn_cli.evaluation.table import NOTHING, Column, cell, engine_text, notes, number_columns
+from ripfdn_cli.metrics import Protocol
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the page's table."""
+
+    method: str
+    engine: str
+    series: int
+    is_network: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A data set at a scale: its part of the table, and its headline figure."""
+
+    title: str
+    pictures: int
+    lines: tuple[Line, ...]
+    figure: str
+    unit: str
+    remark: str
+
+
+@dataclass
+class Report:
+    """Collects pictures while an evaluation runs; the first of `protocols` is that of plots and pictures."""
+
+    protocols: Sequence[Protocol]
+    _cards: list[Card] = field(default_factory=list)
+
+    def add(self, picture: UpscaledPicture) -> None:
+        """Encode what the page will show of `picture`, which may be forgotten then."""
+        self._cards.append(picture_card(picture, self.protocols[0]))
+
+    def render(self, rows: Sequence[Row]) -> str:
+        """The page."""
+        series = list(dict.fromkeys(row.method.name for row in rows))
+        columns = number_columns(self.protocols)
+        groups = [_group(part, columns, series, self.protocols[0]) for part in _by_data_set(rows)]
+        plot_columns = min(max(len(groups), 2), 3)
+        frame = report_plots.Frame(width=360.0 if plot_columns == 3 else 540.0)
+        return (
+            _environment()
+            .get_template("page.html")
+            .render(
+                title=_title(groups),
+                groups=groups,
+                headings=[column.heading for column in columns],
+                protocol=self.protocols[0],
+                notes=notes(rows, self.protocols),
+                networks=_network_lines(rows),
+                panels=report_plots.panels(rows, self.protocols[0], series, frame),
+                gains=report_plots.gain_charts(self._cards, frame),
+                gain_of=next(row.method.name for row in rows if row.method.network is not None),
+                gain_over=next(row.method.name for row in rows if row.method.network is None),
+                frame=frame,
+                plot_columns=plot_columns,
+                legend=[(name, _is_network(name, rows)) for name in series],
+                cards=self._cards,
+                shown_side=SHOWN_SIDE,
+                shown=list(dict.fromkeys(shot.label for card in self._cards for shot in card.shots)),
+                version=__version__,
+                machine=_machine(rows),
+                date=datetime.date.today().isoformat(),
+            )
+        )
+
+
+def _environment() -> Environment:
+    """Everything that is put into the page is escaped."""
+    return Environment(
+        loader=PackageLoader("ripfdn_cli.evaluation", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _by_data_set(rows: Sequence[Row]) -> list[list[Row]]:
+    return [list(part) for _, part in groupby(rows, key=lambda row: (row.data_set, row.method.scale))]
+
+
+def _group(rows: list[Row], columns: list[Column], series: list[str], protocol: Protocol) -> Group:
+    title = f"{rows[0].data_set} ×{rows[0].method.scale}"
+    lines = tuple(
+        Line(
+            row.method.name,
+            engine_text(row),
+            series.index(row.method.name),
+            row.method.network is not None,
+            tuple(Cell(cell(column, row), _is_best(column, row, rows)) for column in columns),
+        )
+        for row in rows
+    )
+    return Group(title, len(rows[0].pictures), lines, *_headline(rows, protocol))
+
+
+def _headline(rows: list[Row], protocol: Protocol) -> tuple[str, str, str]:
+    """Figure, unit and remark for the first network: PSNR and its gain, or time where there is no HR."""
+    network = next(row for row in rows if row.method.network is not None)
+    own, baseline = network.mean_score(protocol), rows[0].mean_score(protocol)
+    if own is None or baseline is None:
+        return f"{1000 * network.seconds:.0f}", "ms", f"a picture, {network.method.name}"
+    gain = f"{own.psnr - baseline.psnr:+.2f} dB".replace("-", "−")
+    remark = f"PSNR {protocol.name} of {network.method.name}, {gain} over {rows[0].method.name}"
+    return f"{own.psnr:.2f}", "dB", remark
+
+
+def _is_best(column: Column, row: Row, rows: list[Row]) -> bool:
+    """Whether `row` has the best of several networks: interpolations are faster, and don't compete."""
+    rivals = [r for r in rows if r.method.network is not None]
+    if column.best is None or row not in rivals or len(rivals) < 2:
+        return False
+    values = [value for rival in rivals if (value := column.value(rival)) is not None]
+    return bool(values) and column.value(row) == column.best(values)
+
+
+def _is_network(name: str, rows: Sequence[Row]) -> bool:
+    return any(row.method.network is not None for row in rows if row.method.name == name)
+
+
+def _title(groups: Sequence[Group]) -> str:
+    titles = [group.title for group in groups]
+    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
+
+
+def _network_lines(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """Name, weights and hash of every network."""
+    found = {
+        row.method.name: (row.method.name, network.weights, network.sha256 or NOTHING)
+        for row in rows
+        if (network := row.method.network) is not None
+    }
+    return list(found.values())
+
+
+def _machine(rows: Sequence[Row]) -> str:
+    """Processor, and the GPU where one was used."""
+    devices = {row.method.device for row in rows if row.method.device.startswith("cuda")}
+    if not devices:
+        return _processor()
+    import torch
+
+    return ", ".join([_processor(), *(torch.cuda.get_device_name(device) for device in sorted(devices))])
+
+
+def _processor() -> str:
+    if _CPU_INFO.is_file():
+        for line in _CPU_INFO.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,177 @@
+"""The rows of an evaluation as a table to read, as CSV, and as records for programs."""
+
+import csv
+import io
+import math
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ripfdn_cli.evaluation.benchmark import PictureResult, Row
+from ripfdn_cli.evaluation.complexity import COUNTED_SIDE, Complexity
+from ripfdn_cli.metrics import Protocol, Score
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`heading` with the unit; `value` is None where there is nothing to say; `best` says which end wins."""
+
+    heading: str
+    value: Callable[[Row], float | None]
+    text: Callable[[float], str]
+    best: Callable[[Iterable[float]], float] | None = None
+
+
+def number_columns(protocols: Iterable[Protocol]) -> list[Column]:
+    """Those of NTIRE's table; PSNR and SSIM for each of `protocols`."""
+    scores = [column for protocol in protocols for column in _score_columns(protocol)]
+    return [
+        *scores,
+        Column("Time [ms]", lambda row: 1000 * row.seconds, "{:.1f}".format, min),
+        Column("Params [M]", _complexity(lambda cost: cost.parameters / 1e6), "{:.3f}".format),
+        Column("MACs [G]", _complexity(lambda cost: cost.macs / 1e9), "{:.2f}".format),
+        Column("Acts [M]", _complexity(lambda cost: cost.activations / 1e6), "{:.1f}".format),
+        Column(
+            "Memory [MiB]", lambda row: None if row.memory is None else row.memory / 2**20, "{:.0f}".format
+        ),
+        Column("Convs", _complexity(lambda cost: cost.convolutions), "{:.0f}".format),
+    ]
+
+
+def cell(column: Column, row: Row) -> str:
+    value = column.value(row)
+    return NOTHING if value is None else column.text(value)
+
+
+def engine_text(row: Row) -> str:
+    """What computed `row`, e.g. torch fp32 cpu."""
+    network = row.method.network
+    return "Pillow cpu" if network is None else f"{network.engine} {network.precision} {network.device}"
+
+
+def text_table(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[str]:
+    """The lines of a Markdown table, aligned so that it reads well as plain text."""
+    columns = number_columns(protocols)
+    headings = ["Data set", "Method", "Engine", *(column.heading for column in columns)]
+    lines = [
+        [
+            f"{row.data_set} ×{row.method.scale}",
+            row.method.name,
+            engine_text(row),
+            *(cell(c, row) for c in columns),
+        ]
+        for row in rows
+    ]
+    widths = [max(map(_width, texts)) for texts in zip(headings, *lines, strict=True)]
+    words = 3  # columns of words are aligned to the left, numbers to the right
+    rule = ["-" * width if i < words else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    return [_line(texts, widths, words) for texts in (headings, rule, *lines)]
+
+
+def notes(rows: Iterable[Row], protocols: Iterable[Protocol]) -> list[str]:
+    """What the numbers in the table mean: a line for each protocol, and how cost was measured."""
+    scales = sorted({row.method.scale for row in rows})
+    return [
+        *(protocol.text(scale) for protocol in protocols for scale in scales),
+        f"MACs and Acts: of the convolutions, for an input of {COUNTED_SIDE}×{COUNTED_SIDE} px.",
+        "Time: mean of a picture, pixels in to pixels out, after one run of each size. "
+        "Memory: peak for the largest picture.",
+    ]
+
+
+def csv_table(rows: Iterable[Row], protocols: Sequence[Protocol]) -> str:
+    """One line for each row, with the protocols' names in the headings and no units in the cells."""
+    stream = io.StringIO()
+    records = [_flat(row, protocols) for row in rows]
+    writer = csv.DictWriter(stream, records[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return stream.getvalue()
+
+
+def record(row: Row, protocols: Iterable[Protocol]) -> dict[str, Any]:
+    """`row` as a JSON object. Times in seconds, memory in bytes; an infinite PSNR is the string "inf"."""
+    network = row.method.network
+    scale = row.method.scale
+    means = {p.name: mean for p in protocols if (mean := row.mean_score(p)) is not None}
+    return {
+        "data_set": row.data_set,
+        "scale": scale,
+        "method": row.method.name,
+        "weights": network and network.weights,
+        "sha256": network and network.sha256,
+        "engine": network.engine if network else "Pillow",
+        "precision": network and network.precision,
+        "device": row.method.device,
+        "scores": {name: _score(mean) for name, mean in means.items()},
+        "protocols": {p.name: p.text(scale) for p in protocols},
+        "seconds": row.seconds,
+        "memory": row.memory,
+        "complexity": asdict(network.complexity) if network else None,
+        "pictures": [_picture(picture) for picture in row.pictures],
+    }
+
+
+def _score_columns(protocol: Protocol) -> list[Column]:
+    def mean(row: Row, pick: Callable[[Score], float]) -> float | None:
+        score = row.mean_score(protocol)
+        return None if score is None else pick(score)
+
+    return [
+        Column(f"PSNR {protocol.name} [dB]", lambda row: mean(row, lambda s: s.psnr), "{:.3f}".format, max),
+        Column(f"SSIM {protocol.name}", lambda row: mean(row, lambda s: s.ssim), "{:.4f}".format, max),
+    ]
+
+
+def _complexity(pick: Callable[[Complexity], float]) -> Callable[[Row], float | None]:
+    return lambda row: None if row.method.network is None else pick(row.method.network.complexity)
+
+
+def _line(texts: Sequence[str], widths: Sequence[int], words: int) -> str:
+    padded = []
+    for i, (text, width) in enumerate(zip(texts, widths, strict=True)):
+        space = " " * (width - _width(text))
+        padded.append(text + space if i < words else space + text)
+    return f"| {' | '.join(padded)} |"
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that `text` takes."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _flat(row: Row, protocols: Iterable[Protocol]) -> dict[str, Any]:
+    values = record(row, protocols)
+    cost = values["complexity"] or dict.fromkeys(Complexity.__dataclass_fields__)
+    scores = {
+        f"{metric}_{p.name}": values["scores"].get(p.name, {}).get(metric)
+        for p in protocols
+        for metric in ("psnr", "ssim")
+    }
+    kept = ("data_set", "scale", "method", "weights", "sha256", "engine", "precision", "device")
+    return {
+        **{key: values[key] for key in kept},
+        "pictures": len(row.pictures),
+        **scores,
+        "seconds": row.seconds,
+        **cost,
+        "memory": row.memory,
+        "protocols": "; ".join(values["protocols"].values()),
+    }
+
+
+def _picture(picture: PictureResult) -> dict[str, Any]:
+    return {
+        "name": picture.name,
+        "width": picture.width,
+        "height": picture.height,
+        "seconds": picture.seconds,
+        "scores": {name: _score(score) for name, score in picture.scores.items()},
+    }
+
+
+def _score(score: Score) -> dict[str, float | str]:
+    return {"psnr": score.psnr if math.isfinite(score.psnr) else "inf", "ssim": score.ssim}
