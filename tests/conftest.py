@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from ripfdn_cli.architecture import NetworkConfig
 from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.matlab_bicubic import imresize
 from ripfdn_cli.network import RIPFDN, to_checkpoint
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -48,3 +52,21 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no {SHARED.name} folder beside the project")
     return SHARED
+
+
+def photograph(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """(`height`, `width`, 3): smooth shapes, on which interpolations are neither perfect nor useless."""
+    rows, columns = np.indices((height, width))
+    waves = [128 + 100 * np.sin(rows / (5 + c) + seed) * np.cos(columns / (7 - c)) for c in range(3)]
+    return np.stack(waves, axis=-1).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def small_data_set(tmp_path: Path) -> Path:
+    """A folder `Small` with HR/ and LRbicx4/ of three pictures a, b, c; a and b are of one size."""
+    for name, (height, width) in {"a": (32, 40), "b": (32, 40), "c": (40, 36)}.items():
+        hr = photograph(height, width, seed=ord(name))
+        for folder, pixels in (("HR", hr), ("LRbicx4", imresize(hr, 0.25))):
+            (tmp_path / "Small" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "Small" / folder / f"{name}.png")
+    return tmp_path / "Small"

@@ -58,10 +58,10 @@ def text_table(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[str]:
     headings = ["Data set", "Method", "Engine", *(column.heading for column in columns)]
     lines = [
         [
-            f"{row.data_set} ×{row.method.scale}",
-            row.method.name,
+            _escaped(f"{row.data_set} ×{row.method.scale}"),
+            _escaped(row.method.name),
             engine_text(row),
-            *(cell(c, row) for c in columns),
+            *(cell(column, row) for column in columns),
         ]
         for row in rows
     ]
@@ -136,6 +136,11 @@ def _line(texts: Sequence[str], widths: Sequence[int], words: int) -> str:
         space = " " * (width - _width(text))
         padded.append(text + space if i < words else space + text)
     return f"| {' | '.join(padded)} |"
+
+
+def _escaped(text: str) -> str:
+    """A name that can't end a cell or a line."""
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _width(text: str) -> int:
