@@ -2,31 +2,50 @@
 one.
 """
 
+import errno
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from ripfdn_cli.errors import OutputError
+from ripfdn_cli.errors import DiskFullError, OutputError
 
-TEMPORARY_PREFIX = ".ripfdn-"
-"""Files whose name starts so are unfinished writes of a run that was killed; they can be deleted."""
+if sys.platform != "win32":  # where an open file can't be deleted anyway
+    import fcntl
+
+TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".ripfdn-", ".tmp"
+"""Files whose name starts and ends so are unfinished writes: of a run that was killed, unless one is at it
+now, which `remove_stale_temporaries` knows.
+"""
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_umask_lock = threading.Lock()
+
+BeforePublish = Callable[[os.stat_result], None]
+"""Called with the status of the whole, synced file just before it gets its final name."""
 
 
-def write_bytes(path: Path, data: bytes, *, overwrite: bool = True) -> None:
+def write_bytes(
+    path: Path, data: bytes, *, overwrite: bool = True, before_publish: BeforePublish | None = None
+) -> None:
     """Write `data` under `path` in one step: temporary sibling, fsync, rename, fsync of the folder.
 
-    Raises OutputError naming `path` where that can't be done; what was under `path` before then is untouched.
-    With `overwrite=False` an existing `path` is an OutputError too, even one that appeared a moment ago.
+    Raises OutputError naming `path` where that can't be done, DiskFullError where there is no space; what was
+    under `path` before then is untouched. With `overwrite=False` an existing `path` is an OutputError too,
+    even one that appeared a moment ago. The file keeps size and modification time that `before_publish` saw.
     """
-    with replacing(path, overwrite=overwrite) as stream:
+    with replacing(path, overwrite=overwrite, before_publish=before_publish) as stream:
         stream.write(data)
 
 
 @contextmanager
-def replacing(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
+def replacing(
+    path: Path, *, overwrite: bool = True, before_publish: BeforePublish | None = None
+) -> Iterator[IO[bytes]]:
     """A binary stream whose content appears under `path` when the block ends without an exception.
 
     On an exception `path` keeps what it had. Errors of the file system become OutputError.
@@ -35,17 +54,39 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
         with _temporary_sibling(path) as (stream, temporary):
             yield stream
             stream.flush()
+            temporary.chmod(_mode_of(path))
             os.fsync(stream.fileno())
-            stream.close()
+            if before_publish is not None:
+                before_publish(os.fstat(stream.fileno()))
+            if os.name == "nt":  # which can't rename an open file
+                stream.close()
             _publish(temporary, path, overwrite)
     except OSError as error:
         raise output_error(path, error) from error
+
+
+def remove_stale_temporaries(folder: Path) -> int:
+    """Delete what killed runs left half-written in `folder`; how many files that were.
+
+    A file that a live process is writing is locked by it, and stays. Files that can't be deleted stay too.
+    """
+    removed = 0
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(TEMPORARY_SUFFIX):
+                with suppress(OSError):
+                    removed += _remove_unlocked(Path(entry.path))
+    return removed
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """The OutputError that tells a user why `path` can't be written."""
     if isinstance(error, FileExistsError):
         return OutputError(f"{path} exists already; choose another name, or pass --overwrite")
+    if error.errno in _FULL:
+        return DiskFullError(
+            f"can't write {path}: {error.strerror}; free some, and run the same command again"
+        )
     reason = error.strerror or str(error) or type(error).__name__
     return OutputError(
         f"can't write {path}: {reason}; check the folder's space and permissions, or choose another"
@@ -54,36 +95,82 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 @contextmanager
 def _temporary_sibling(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    stream = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed below, whatever happens
-        dir=path.parent, prefix=TEMPORARY_PREFIX, suffix=".tmp", delete=False
-    )
+    stream = _locked_temporary(path.parent)
     temporary = Path(stream.name)
     try:
         yield stream, temporary
     finally:
-        with suppress(
-            OSError
-        ):  # a full disk fails the close's flush too; the first error is the one to report
+        with suppress(OSError):  # a full disk fails the close's flush too; the first error is reported
             stream.close()
         temporary.unlink(missing_ok=True)
 
 
+def _locked_temporary(folder: Path) -> IO[bytes]:
+    """A new file that `remove_stale_temporaries` leaves alone for as long as it is open."""
+    while True:
+        stream: IO[bytes] = tempfile.NamedTemporaryFile(  # noqa: SIM115 - the caller closes it
+            dir=folder, prefix=TEMPORARY_PREFIX, suffix=TEMPORARY_SUFFIX, delete=False
+        )
+        if _lock(stream.fileno()):
+            return stream
+        # Someone took it for stale between its creation and its lock, and has it open to delete it.
+        stream.close()
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock the open file. True where the file system knows no locks; False where another has it, or it has no
+    name any more.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def _remove_unlocked(path: Path) -> bool:
+    if sys.platform == "win32":
+        path.unlink()
+        return True
+    with path.open("rb+") as stream:
+        if not _lock(stream.fileno()):
+            return False
+        path.unlink()
+        return True
+
+
 def _publish(temporary: Path, path: Path, overwrite: bool) -> None:
-    temporary.chmod(_mode_of(path))
     if overwrite:
         temporary.replace(path)
     else:
-        # link() fails where the name exists, which rename() does not.
-        os.link(temporary, path)
+        _rename_to_new(temporary, path)
     _fsync_folder(path.parent)
+
+
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    """Rename unless `path` exists: link() fails then, which rename() does not."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # A file system without links (FAT, some network shares): as near as it gets.
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+        temporary.replace(path)
 
 
 def _mode_of(path: Path) -> int:
     """Permissions of the file that is replaced, else those that open() would give."""
     if path.exists():
         return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
+    with _umask_lock:  # which belongs to the whole process, and can't be read without being set
+        mask = os.umask(0)
+        os.umask(mask)
     return 0o666 & ~mask
 
 
