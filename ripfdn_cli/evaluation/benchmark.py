@@ -17,6 +17,8 @@ from ripfdn_cli.metrics import Protocol, Score, score
 from ripfdn_cli.upscaler import Upscaler
 from ripfdn_cli.weights_store import load_weights
 
+Upscale = Callable[[Pixels], Pixels]
+
 INTERPOLATIONS = {"Bicubic": Image.Resampling.BICUBIC, "Lanczos": Image.Resampling.LANCZOS}
 
 
@@ -34,12 +36,16 @@ class Network:
 
 @dataclass(frozen=True)
 class Method:
-    """A way to upscale (h, w, 3) uint8 to (scale·h, scale·w, 3). Without `network` it is an interpolation."""
+    """A way to upscale (h, w, 3) uint8 to (scale·h, scale·w, 3). Without `network` it is an interpolation.
+
+    `reload` gives `upscale` anew, with none of the memory that the first one keeps from call to call.
+    """
 
     name: str
     scale: int
-    upscale: Callable[[Pixels], Pixels]
+    upscale: Upscale
     network: Network | None = None
+    reload: Callable[[], Upscale] | None = None
 
     @property
     def device(self) -> str:
@@ -72,7 +78,9 @@ class PictureResult:
 
 @dataclass(frozen=True)
 class Row:
-    """One method on one data set. `memory`: peak bytes for the largest picture, None where not measurable."""
+    """One method on one data set. `memory`: peak bytes of loading it and upscaling the largest picture, None
+    where that can't be measured.
+    """
 
     data_set: str
     method: Method
@@ -184,7 +192,13 @@ class _Timed:
 
 
 def _memory(method: Method, pixels: Pixels) -> int | None:
-    return peak_memory(lambda: method.upscale(pixels), method.device)
+    """Peak of loading `method` and of its first run."""
+
+    def run() -> None:
+        upscale = method.upscale if method.reload is None else method.reload()
+        upscale(pixels)
+
+    return peak_memory(run, method.device)
 
 
 def _result(
@@ -210,7 +224,7 @@ def _scores(
     return scores
 
 
-def _interpolate(kernel: Image.Resampling, scale: int) -> Callable[[Pixels], Pixels]:
+def _interpolate(kernel: Image.Resampling, scale: int) -> Upscale:
     def upscale(pixels: Pixels) -> Pixels:
         height, width = pixels.shape[:2]
         return np.asarray(Image.fromarray(pixels).resize((scale * width, scale * height), kernel))
@@ -222,14 +236,18 @@ def _network_method(
     path: str | Path, name: str, engine: str, precision: str, engines: Engines, several: bool
 ) -> Method:
     checkpoint = load_weights(path)
-    upscaler = Upscaler(
-        checkpoint,
-        engine=engine,
-        precision=precision,
-        device=engines.device,
-        tile=engines.tile,
-        threads=engines.threads,
-    )
+
+    def load() -> Upscaler:
+        return Upscaler(
+            checkpoint,
+            engine=engine,
+            precision=precision,
+            device=engines.device,
+            tile=engines.tile,
+            threads=engines.threads,
+        )
+
+    upscaler = load()
     network = Network(
         weights=str(path),
         sha256=checkpoint.sha256,
@@ -239,7 +257,7 @@ def _network_method(
         complexity=count_complexity(checkpoint.config),
     )
     label = f"{name} ({network.engine} {network.precision})" if several else name
-    return Method(label, upscaler.scale, upscaler.upscale, network)
+    return Method(label, upscaler.scale, upscaler.upscale, network, reload=lambda: load().upscale)
 
 
 def _distinct_names(weights: Sequence[str | Path]) -> list[str]:

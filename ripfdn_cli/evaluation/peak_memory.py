@@ -14,8 +14,8 @@ _RESET_PEAK = Path("/proc/self/clear_refs")
 def peak_memory(call: Callable[[], object], device: str) -> int | None:
     """Run `call` and give the bytes it took at its peak; None where that can't be measured.
 
-    On `device` cuda: what torch had allocated at most, weights included, as NTIRE's table has it. On cpu: by
-    how much the process's resident set grew over what it held before (Linux only).
+    Over what was held before: on `device` cuda, of what torch allocated; on cpu, of the process's resident
+    set (Linux only).
     """
     if device.startswith("cuda"):
         return _peak_on_cuda(call, device)
@@ -28,10 +28,12 @@ def peak_memory(call: Callable[[], object], device: str) -> int | None:
 def _peak_on_cuda(call: Callable[[], object], device: str) -> int:
     import torch
 
+    gc.collect()
     torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
     call()
     torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device)
+    return torch.cuda.max_memory_allocated(device) - before
 
 
 def _peak_resident(call: Callable[[], object]) -> int | None:

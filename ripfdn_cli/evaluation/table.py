@@ -78,7 +78,7 @@ def notes(rows: Iterable[Row], protocols: Iterable[Protocol]) -> list[str]:
         *(protocol.text(scale) for protocol in protocols for scale in scales),
         f"MACs and Acts: of the convolutions, for an input of {COUNTED_SIDE}×{COUNTED_SIDE} px.",
         "Time: mean of a picture, pixels in to pixels out, after one run of each size. "
-        "Memory: peak for the largest picture.",
+        "Memory: peak of loading and of the largest picture.",
     ]
 
 
