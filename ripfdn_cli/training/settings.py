@@ -58,7 +58,9 @@ class TrainingSettings:
     share: tuple[float, ...] = _setting((1.0,), "Each stage's share of the run.")
     patch: tuple[int, ...] = _setting((64,), "Side of an LR patch in pixels.")
     batch: tuple[int, ...] = _setting((16,), "Patches of one step, over all ranks.")
-    micro_batch: int = _setting(0, "Patches at once on one rank; gradients add up to the batch. 0: chosen.")
+    micro_batch: int = _setting(
+        0, "Patches at once on one rank; gradients add up to the batch. 0: chosen.", resumable=True
+    )
     loss: tuple[str, ...] = _setting(("l1",), "l1, mse or charbonnier.")
     fft: tuple[float, ...] = _setting((0.0,), "Weight of the L1 distance of the pictures' spectra.")
     learning_rate: tuple[float, ...] = _setting((1e-3,), "At the stage's start.")
@@ -78,8 +80,10 @@ class TrainingSettings:
     precision: str = _setting(
         "auto", "fp32 or bf16 autocast (weights stay fp32); auto: bf16 where it is native."
     )
-    compile: str = _setting("auto", "torch.compile: on, off; auto: on CUDA.")
-    deterministic: bool = _setting(True, "Only operations whose result is the same each time.")
+    compile: str = _setting("auto", "torch.compile: on, off; auto: on CUDA.", resumable=True)
+    deterministic: bool = _setting(
+        True, "Only operations whose result is the same each time.", resumable=True
+    )
     device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps.", resumable=True)
     threads: int = _setting(0, "Of PyTorch on the CPU; 0: its own choice.", resumable=True)
     workers: int = _setting(2, "Threads that prepare patches ahead.", resumable=True)
