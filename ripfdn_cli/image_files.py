@@ -25,7 +25,6 @@ from ripfdn_cli.image_metadata import (
     corrected_exif,
     corrected_xmp,
     orientation,
-    png_chunks,
     png_colour_chunks,
     png_info,
     read_metadata,
@@ -135,8 +134,13 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
         with _open(data, max_pixels) as image:
             turned = orientation(image.getexif()) >= 5
             size = (image.height, image.width) if turned else (image.width, image.height)
-            channels = 4 if image.has_transparency_data else 3
-            return Header(*size, channels, _frame_count(image), format_decoded_by(str(image.format)))
+            return Header(
+                *size,
+                channels=4 if image.has_transparency_data else 3,
+                sample_bytes=4 if image.mode == "F" else 2 if _is_sixteen_bit(image, data) else 1,
+                frames=_frame_count(image),
+                file_format=format_decoded_by(str(image.format)),
+            )
 
 
 def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, upright: bool = True) -> Picture:
@@ -164,7 +168,7 @@ def encode(picture: Picture, encoding: Encoding, name: str) -> bytes:
     """
     entry = encoding.file_format
     load_plugin(entry)
-    _check_frames(picture, entry, name)
+    check_frames(picture, entry, name)
     picture = replace(picture, frames=_fitted(picture, encoding, name))
     picture = _in_srgb(picture, entry, name)
     picture = replace(picture, metadata=_kept_metadata(picture, entry, name))
@@ -267,17 +271,23 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, int]:
 
 def _pixels_beyond_pillow(image: ImageFile.ImageFile, data: bytes) -> Frame | None:
     """Samples that Pillow would cut to 8 bits, or take minutes to read; None for all others."""
-    if image.format == "PNG" and png_chunks(data)[0][1][8] == 16:
+    if image.format == "PPM" and (maximum := _ppm_maximum(image)) is not None:
+        pixels = _read_ppm(data, maximum)
+    elif image.format == "PNG" and _is_sixteen_bit(image, data):
         import imagecodecs
 
         pixels = imagecodecs.png_decode(data)
-    elif image.format == "PPM" and (maximum := _ppm_maximum(image)) is not None:
-        pixels = _read_ppm(data, maximum)
     else:
         return None
     if pixels.shape[:2] != (image.height, image.width):
         raise InputError("its header contradicts its content")
     return pixels.reshape(image.height, image.width, -1)
+
+
+def _is_sixteen_bit(image: ImageFile.ImageFile, data: bytes) -> bool:
+    if image.format == "PNG":
+        return data[24] == 16  # IHDR, the first chunk, has the bit depth here
+    return image.mode.startswith("I") or (image.format == "PPM" and (_ppm_maximum(image) or 0) > 255)
 
 
 def _ppm_maximum(image: ImageFile.ImageFile) -> int | None:
@@ -327,7 +337,8 @@ def _upright(frame: Frame, turn: int) -> Frame:
     return frame
 
 
-def _check_frames(picture: Picture, entry: Format, name: str) -> None:
+def check_frames(picture: Picture, entry: Format, name: str) -> None:
+    """Raises UsageError where `picture`, called `name`, has more frames than a file of this format."""
     if len(picture.frames) == 1:
         return
     if picture.animation is not None and not entry.animated:

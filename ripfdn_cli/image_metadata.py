@@ -5,7 +5,7 @@ written.
 import logging
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo, iTXt
@@ -48,6 +48,10 @@ class Metadata:
     png_colour: tuple[tuple[bytes, bytes], ...] = ()
     comment: bytes | None = None
     iptc: tuple[bytes, ...] = ()
+
+    def colour_only(self) -> Self:
+        """What the numbers of the pixels mean, and nothing of the picture, its maker or its place."""
+        return type(self)(icc_profile=self.icc_profile, png_colour=self.png_colour)
 
     def lost_in(self, target: Format) -> list[str]:
         """Names of what is here and can't be kept in a file of format `target`."""

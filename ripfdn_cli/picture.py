@@ -60,6 +60,7 @@ class Header:
     width: int
     height: int
     channels: int
+    sample_bytes: int
     frames: int
     file_format: Format
 

@@ -34,10 +34,10 @@ def read_tiff_header(data: bytes, max_pixels: int) -> Header:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         pages = _pages(file, max_pixels)
         height, width = pages[0].imagelength, pages[0].imagewidth
-        channels, count = pages[0].samplesperpixel, len(pages)
+        channels, depth, count = pages[0].samplesperpixel, pages[0].bitspersample, len(pages)
     if orientation(_tags(data)) >= 5:
         width, height = height, width
-    return Header(width, height, channels, count, format_named("tiff"))
+    return Header(width, height, channels, -(-depth // 8), count, format_named("tiff"))
 
 
 def decode_tiff(data: bytes, max_pixels: int) -> tuple[Picture, int]:

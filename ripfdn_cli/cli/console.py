@@ -52,8 +52,7 @@ class Console:
         """The one line that says why the command failed."""
         colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
         label = click.style("ripfdn: error:", fg="red", bold=True) if colour else "ripfdn: error:"
-        one_line = " ".join(message.split("\n"))
-        tqdm.write(f"{label} {one_line}", file=sys.stderr)
+        tqdm.write(f"{label} {printable(message)}", file=sys.stderr)
 
     def progress(self, *, total: int | None, unit: str, description: str = "") -> "tqdm[Any]":
         """A bar on stderr: shown on a terminal, silent elsewhere and with -q."""
@@ -74,13 +73,16 @@ def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P
     @click.option("--json", "json", is_flag=True, help="Results as JSON lines on stdout.")
     @click.pass_obj
     @wraps(command)
-    def wrapper(
-        console: Console, /, *args: Any, quiet: bool, verbose: bool, json: bool, **options: Any
-    ) -> R:
+    def wrapper(console: Console, /, *args: Any, quiet: bool, verbose: bool, json: bool, **options: Any) -> R:
         console.configure(quiet=quiet, verbose=verbose, json=json)
         return command(console, *args, **options)
 
     return wrapper  # type: ignore[return-value]
+
+
+def printable(text: str) -> str:
+    """`text` on one line; what file names can hold to fool a terminal (or can't be encoded) as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class _StderrHandler(logging.Handler):
@@ -88,4 +90,4 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "ripfdn: warning: " if record.levelno >= logging.WARNING else ""
-        tqdm.write(prefix + record.getMessage(), file=sys.stderr)
+        tqdm.write(prefix + printable(record.getMessage()), file=sys.stderr)

@@ -1,10 +1,11 @@
-"""Amounts of memory on the command line: 2G, 512M, 1.5GiB."""
+"""Amounts on the command line: memory (2G), pixels (500M), scales (2.5), rectangles (1920x1080), tiles."""
 
 import re
+from fractions import Fraction
 
 import click
 
-_FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_STEPS = ("", "K", "M", "G", "T")
 
 
 class MemorySize(click.ParamType[int]):
@@ -16,6 +17,64 @@ class MemorySize(click.ParamType[int]):
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", str(value).strip(), re.IGNORECASE)
-        if match is None or (amount := int(float(match[1]) * _FACTORS[match[2].upper()])) < 1:
+        if match is None or (amount := int(float(match[1]) * 1024 ** _STEPS.index(match[2].upper()))) < 1:
             self.fail(f"{value!r} is no amount of memory; write it as 2G or 512M", param, ctx)
         return amount
+
+
+class PixelCount(click.ParamType[int]):
+    """Pixels, from a number with an optional K, M or G (powers of 1000)."""
+
+    name = "pixels"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)P?", str(value).strip(), re.IGNORECASE)
+        if match is None or (amount := int(float(match[1]) * 1000 ** _STEPS.index(match[2].upper()))) < 1:
+            self.fail(f"{value!r} is no number of pixels; write it as 500M", param, ctx)
+        return amount
+
+
+class Scale(click.ParamType[Fraction]):
+    """A factor such as 2 or 2.5, exactly as it is written."""
+
+    name = "number"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        if isinstance(value, Fraction):
+            return value
+        if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", str(value)) or (scale := Fraction(str(value))) == 0:
+            self.fail(f"{value!r} is no scale; write it as 2 or 2.5", param, ctx)
+        return scale
+
+
+class Rectangle(click.ParamType["tuple[int, int]"]):
+    """Width and height in px, as 1920x1080."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        match = re.fullmatch(r"(\d+)[x×](\d+)", str(value), re.IGNORECASE)
+        if match is None or not (int(match[1]) and int(match[2])):
+            self.fail(f"{value!r} is no width and height; write them as 1920x1080", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+class TileSize(click.ParamType["int | str | None"]):
+    """auto, none, or the inner side of a tile in px."""
+
+    name = "auto|none|N"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str | None:
+        if value == "auto" or isinstance(value, int):
+            return value
+        if value == "none":
+            return None
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is not auto, none or a number of pixels", param, ctx)
+        return int(str(value))

@@ -2,121 +2,222 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ripfdn_cli.cli.console import Console, console_options
-from ripfdn_cli.cli.sizes import MemorySize
+from ripfdn_cli.cli.network_options import network_options
+from ripfdn_cli.cli.picture_options import picture_options, size_options
+from ripfdn_cli.errors import SomeItemsFailedError, UsageError
 
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
-class TileSize(click.ParamType["int | str | None"]):
-    """auto, none, or the inner side of a tile in px."""
+    from ripfdn_cli.image_formats import Format
+    from ripfdn_cli.jobs.batch import Batch
+    from ripfdn_cli.jobs.devices import NetworkSettings
+    from ripfdn_cli.jobs.images import Outcome
+    from ripfdn_cli.jobs.picture_job import PictureSettings
 
-    name = "auto|none|N"
+log = logging.getLogger(__name__)
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str | None:
-        if value == "auto" or isinstance(value, int):
-            return value
-        if value == "none":
-            return None
-        if not str(value).isdecimal():
-            self.fail(f"{value!r} is not auto, none or a number of pixels", param, ctx)
-        return int(str(value))
+PIPE = "-"
+STATUSES = ("done", "skipped", "failed")
 
 
 @click.command()
-@click.argument("input", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
-@click.option("--overwrite", is_flag=True, help="Replace an output that exists already.")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path())
 @click.option(
-    "--weights", default="x4", show_default=True, help="A name from 'ripfdn weights list', or a file."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(),
+    help="A file, a folder, a name template such as 'out/{stem}_x{scale}{ext}', or - for stdout.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--engine", default="auto", show_default=True, help="auto, openvino or torch.")
-@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads of the network; all cores by default.")
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist already.")
 @click.option(
-    "--tile", type=TileSize(), default="auto", show_default=True, help="Inner side of a tile in px."
+    "--skip-existing",
+    is_flag=True,
+    help="Leave out what an earlier run has done, by the journal in the output folder.",
 )
-@click.option("--halo", type=click.IntRange(0), help="Context around a tile in px.  [default: 48]")
-@click.option("--exact", is_flag=True, help="Tiles equal the whole picture to rounding: --halo 96.")
-@click.option(
-    "--memory", type=MemorySize(), default="2G", show_default=True, help="What a tile may take in the engine."
-)
+@click.option("--include", multiple=True, metavar="GLOB", help="Of folders, only files that match.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Of folders, no files that match.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done, how large, how long, and stop.")
+@size_options
+@network_options
+@picture_options
 @console_options
 def upscale(
     console: Console,
     *,
-    input: Path,
-    output: Path,
+    inputs: tuple[str, ...],
+    output: str,
     overwrite: bool,
-    weights: str,
-    device: str,
-    engine: str,
-    precision: str,
-    threads: int | None,
-    tile: int | str | None,
-    halo: int | None,
-    exact: bool,
-    memory: int,
+    skip_existing: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    dry_run: bool,
+    network: NetworkSettings,
+    picture: PictureSettings,
+    file_format: Format | None,
 ) -> None:
-    """Upscale the picture INPUT into the file OUTPUT, whose suffix names its format."""
+    """Upscale pictures: INPUTS are files, folders (at any depth), or - for stdin."""
+    from ripfdn_cli.jobs.batch import BatchRequest, plan_batch
+
+    silence_decoders()
+    if PIPE in inputs or output == PIPE:
+        _upscale_pipe(console, inputs, output, overwrite, network, picture, file_format)
+        return
+    paths = tuple(Path(name) for name in inputs)
+    request = BatchRequest(paths, output, file_format, include, exclude, overwrite, skip_existing)
+    batch = plan_batch(request, picture, network)
+    if dry_run:
+        _show_estimate(console, batch)
+    else:
+        _run(console, batch)
+
+
+def _run(console: Console, batch: Batch) -> None:
+    started, count = time.perf_counter(), Counter[str]()
+    single = len(batch) == 1
+    with (
+        console.progress(total=None if single else len(batch), unit="tile" if single else "picture") as bar,
+        closing(batch.run(_tile_progress(bar) if single else None)) as outcomes,
+    ):
+        for outcome in outcomes:
+            record = outcome.record()
+            count[record["status"]] += 1
+            console.record(record)
+            _tell(console, outcome, alone=batch.is_single)
+            bar.update(0 if single else 1)
+    seconds = round(time.perf_counter() - started, 3)
+    console.record({"summary": True, **{name: count[name] for name in STATUSES}, "seconds": seconds})
+    if batch.is_single:
+        return
+    log.info("%d done, %d skipped, %d failed in %.1f s", *(count[name] for name in STATUSES), seconds)
+    if count["failed"]:
+        raise SomeItemsFailedError(f"{count['failed']} of {len(batch)} pictures failed, each listed above")
+
+
+def _show_estimate(console: Console, batch: Batch) -> None:
+    """What `_run` would do, a line or record for each picture, and in all."""
+    from ripfdn_cli.jobs.estimate import Estimator
+
+    done, to_do = batch.look()
+    seconds, memory, disk, unreadable = 0.0, 0, 0, 0
+    with closing(Estimator(batch)) as estimator, console.progress(total=len(to_do), unit="picture") as bar:
+        for task in to_do:
+            estimate = estimator.estimate(task)
+            bar.update()
+            console.record(estimate.record())
+            unreadable += estimate.error is not None
+            seconds += estimate.seconds
+            memory, disk = max(memory, estimate.memory), disk + estimate.disk
+            console.text(str(estimate))
+    for outcome in batch.failed:
+        console.record(outcome.record())
+        console.text(f"{outcome.source}: {outcome.error}")
+    failed = len(batch.failed) + unreadable
+    totals = {"planned": len(to_do) - unreadable, "skipped": len(done), "failed": failed}
+    console.record({"summary": True, **totals, "seconds": round(seconds, 2), "memory": memory, "disk": disk})
+    console.text(
+        f"{totals['planned']} to do, {len(done)} done already, {failed} unreadable; "
+        f"about {seconds:.0f} s of the network, {memory / 1e9:.1f} GB of memory for the largest, "
+        f"{disk / 1e6:.1f} MB of disk"
+    )
+
+
+def _tell(console: Console, outcome: Outcome, *, alone: bool) -> None:
+    """The one picture's error ends the command; one of several is listed, and the others go on."""
+    if outcome.error is not None:
+        if alone:
+            raise outcome.error
+        console.fail(str(outcome.error))
+    elif outcome.facts is None:
+        log.debug("%s: done already, skipped", outcome.source)
+    else:
+        width, height = outcome.facts.output_size
+        level = logging.INFO if alone else logging.DEBUG
+        log.log(level, "%s: %d×%d px in %.1f s", outcome.output, width, height, outcome.seconds)
+
+
+def _tile_progress(bar: tqdm[Any]) -> Callable[[int, int], None]:
+    """Shows tiles; a second round (transparency, another frame) adds to the first."""
+    earlier = 0
+
+    def show(done: int, total: int) -> None:
+        nonlocal earlier
+        if earlier + done <= bar.n:
+            earlier = int(bar.n)
+        bar.total = earlier + total
+        bar.update(earlier + done - bar.n)
+
+    return show
+
+
+def _upscale_pipe(
+    console: Console,
+    inputs: tuple[str, ...],
+    output: str,
+    overwrite: bool,
+    network: NetworkSettings,
+    picture: PictureSettings,
+    file_format: Format | None,
+) -> None:
+    """One picture from stdin, to stdout, or both."""
     from ripfdn_cli.atomic_file import write_bytes
-    from ripfdn_cli.errors import OutputError, UsageError
-    from ripfdn_cli.image_files import Encoding, encode, read_rgb
-    from ripfdn_cli.image_formats import format_of
-    from ripfdn_cli.picture import Picture
-    from ripfdn_cli.tile_grid import DEFAULT_HALO, EXACT_HALO
-    from ripfdn_cli.upscaler import Upscaler
+    from ripfdn_cli.image_files import read_file, read_limited
+    from ripfdn_cli.jobs.images import ImageRun, Outcome, make_folder
+    from ripfdn_cli.jobs.output_names import output_names
 
-    if exact and halo is not None:
-        raise UsageError("--exact sets the halo; give it or --halo, not both")
-    file_format = format_of(output)
-    if file_format is None:
-        raise UsageError(f"{output}: {output.suffix or 'no suffix'} names no picture format")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists already; choose another name, or pass --overwrite")
     started = time.perf_counter()
-    pixels = read_rgb(input)
-    upscaler = Upscaler.load(
-        weights,
-        device=device,
-        engine=engine,
-        precision=precision,
-        threads=threads,
-        tile=tile,
-        halo=EXACT_HALO if exact else DEFAULT_HALO if halo is None else halo,
-        memory=memory,
-    )
+    if len(inputs) > 1:
+        raise UsageError("a pipe takes one picture: give one input with -, or with -o -")
+    source, to_stdout = Path(inputs[0]), output == PIPE
+    _check_pipes(console, from_stdin=inputs[0] == PIPE, to_stdout=to_stdout)
+    target = None if to_stdout else output_names(output, [source], file_format).single
+    if target is None and not to_stdout:
+        raise UsageError(f"-o {output}: what comes from stdin has no name; name the file to write")
+    if target is not None and file_format is None:
+        file_format = output_names(output, [source], None).format_for(target)
+    if inputs[0] == PIPE:
+        data, name = read_limited(sys.stdin.buffer, "stdin", picture.max_pixels), "stdin"
+    else:
+        data, name = read_file(source, max_pixels=picture.max_pixels), str(source)
     with console.progress(total=None, unit="tile") as bar:
+        run = ImageRun(picture, network, progress=_tile_progress(bar))
+        content, facts = run.run_bytes(data, name, file_format)
+    if target is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    else:
+        make_folder(target.parent)
+        write_bytes(target, content, overwrite=overwrite)
+    outcome = Outcome(source, target, facts, size=len(content), seconds=time.perf_counter() - started)
+    console.record(outcome.record())
 
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
 
-        result = upscaler.upscale(pixels, progress=show)
-    write_bytes(
-        output,
-        encode(Picture((result,), file_format), Encoding(file_format), str(output)),
-        overwrite=overwrite,
-    )
-    console.record(
-        {
-            "input": str(input),
-            "output": str(output),
-            "width": pixels.shape[1],
-            "height": pixels.shape[0],
-            "output_width": result.shape[1],
-            "output_height": result.shape[0],
-            "seconds": round(time.perf_counter() - started, 3),
-            "tiles": len(upscaler.grid(*pixels.shape[:2])),
-            "engine": upscaler.engine_name,
-            "device": upscaler.device,
-            "precision": upscaler.precision,
-            "weights": upscaler.checkpoint_sha256,
-        }
-    )
+def _check_pipes(console: Console, *, from_stdin: bool, to_stdout: bool) -> None:
+    if to_stdout and console.json:
+        raise UsageError("--json and -o - would both write to stdout; leave one out")
+    if to_stdout and sys.stdout.isatty():
+        raise UsageError("-o - would write a picture to the terminal; redirect stdout, or name a file")
+    if from_stdin and sys.stdin.isatty():
+        raise UsageError("- reads a picture from stdin, and stdin is the terminal; redirect it")
+
+
+def silence_decoders() -> None:
+    """What decoders have to say of odd files goes with -v; what matters of it is an error of ours."""
+    logging.captureWarnings(True)
+    for name in ("py.warnings", "tifffile", "PIL"):
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        logger.addHandler(logging.NullHandler())

@@ -1,0 +1,101 @@
+"""The options that say which network runs where and how, for every command that upscales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ripfdn_cli.cli.sizes import MemorySize, TileSize
+from ripfdn_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from ripfdn_cli.jobs.devices import NetworkSettings
+
+R = TypeVar("R")
+
+
+def network_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a click command these options, and what they say as its argument `network`."""
+
+    @click.option(
+        "--weights", help="A name from 'ripfdn weights list', or a file.  [default: by the size asked for]"
+    )
+    @click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto, cpu, cuda, cuda:N, mps; several with commas.",
+    )
+    @click.option("--engine", default="auto", show_default=True, help="auto, openvino or torch.")
+    @click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+    @click.option(
+        "--threads", type=click.IntRange(1), help="CPU threads of the network.  [default: all cores]"
+    )
+    @click.option(
+        "--tile", type=TileSize(), default="auto", show_default=True, help="Inner side of a tile in px."
+    )
+    @click.option("--halo", type=click.IntRange(0), help="Context around a tile in px.  [default: 48]")
+    @click.option("--exact", is_flag=True, help="Tiles equal the whole picture to rounding: --halo 96.")
+    @click.option(
+        "--memory",
+        type=MemorySize(),
+        help="What a tile may take in the engine, and pictures in work together.  [default: 2G on a CPU]",
+    )
+    @click.option(
+        "--ensemble", is_flag=True, help="Average eight flips and rotations: eight times the work, 0.1 dB."
+    )
+    @wraps(command)
+    def wrapper(
+        *args: Any,
+        weights: str | None,
+        device: str,
+        engine: str,
+        precision: str,
+        threads: int | None,
+        tile: int | str | None,
+        halo: int | None,
+        exact: bool,
+        memory: int | None,
+        ensemble: bool,
+        **others: Any,
+    ) -> R:
+        network = _settings(weights, device, engine, precision, threads, tile, halo, exact, memory, ensemble)
+        return command(*args, network=network, **others)
+
+    return wrapper
+
+
+def _settings(
+    weights: str | None,
+    device: str,
+    engine: str,
+    precision: str,
+    threads: int | None,
+    tile: int | str | None,
+    halo: int | None,
+    exact: bool,
+    memory: int | None,
+    ensemble: bool,
+) -> NetworkSettings:
+    from ripfdn_cli.jobs.devices import NetworkSettings
+    from ripfdn_cli.tile_grid import DEFAULT_HALO, EXACT_HALO
+
+    if exact and halo is not None:
+        raise UsageError("--exact sets the halo; give it or --halo, not both")
+    devices = tuple(name.strip() for name in device.split(","))
+    if "" in devices or len(set(devices)) < len(devices):
+        raise UsageError(f"--device {device} names a device twice, or none; write cuda:0,cuda:1")
+    return NetworkSettings(
+        weights=weights,
+        devices=devices,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        tile=tile,
+        halo=EXACT_HALO if exact else DEFAULT_HALO if halo is None else halo,
+        memory=memory,
+        ensemble=ensemble,
+    )

@@ -1,0 +1,83 @@
+"""Which files an upscale is about: the arguments themselves, and the pictures in folders among them."""
+
+import fnmatch
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ripfdn_cli.image_formats import SUFFIXES
+
+log = logging.getLogger(__name__)
+
+_NOT_PICTURES = ("thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The `path` of an input, and its path `below` the folder it was found in; for a file given, its name."""
+
+    path: Path
+    below: Path
+
+
+def find_inputs(
+    arguments: Sequence[Path],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    leave_out: Path | None = None,
+) -> list[Source]:
+    """Files as they are given; from folders every file with a picture's suffix, at any depth, sorted.
+
+    Hidden files and folders, and `leave_out` (where the results go), are not entered, and links to folders
+    aren't followed. `include` and `exclude` are globs on the name or on the path below the folder ("*.png",
+    "raw/*"); they say nothing to files that are given themselves. A source is named once.
+    """
+    found: dict[Path, Source] = {}
+    for argument in arguments:
+        if argument.is_dir():
+            for path in _walk(argument, leave_out):
+                below = path.relative_to(argument)
+                if _wanted(below, include, exclude):
+                    found.setdefault(path, Source(path, below))
+        else:
+            found.setdefault(argument, Source(argument, Path(argument.name)))
+    return list(found.values())
+
+
+def _walk(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+    def report(error: OSError) -> None:
+        # Taken up as an input, so that it is listed with its reason like any other that can't be read.
+        unreadable.append(Path(error.filename))
+
+    unreadable: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=report):
+        folders[:] = sorted(name for name in folders if _enters(Path(parent, name), leave_out))
+        for name in sorted(files):
+            path = Path(parent, name)
+            if not _hidden(name) and path.suffix.lower() in SUFFIXES:
+                yield path
+    yield from unreadable
+
+
+def _enters(folder: Path, leave_out: Path | None) -> bool:
+    if _hidden(folder.name):
+        return False
+    if folder.is_symlink():
+        log.info("%s is a link to a folder and is not followed; give it as an input of its own", folder)
+        return False
+    return leave_out is None or not leave_out.is_dir() or not folder.samefile(leave_out)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _NOT_PICTURES
+
+
+def _wanted(below: Path, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    def matches(patterns: Sequence[str]) -> bool:
+        names = (below.name, below.as_posix())
+        return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in patterns)
+
+    return (not include or matches(include)) and not matches(exclude)

@@ -1,0 +1,81 @@
+"""How large a result is to be, from what was asked for; and which networks get it there. Integers only."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations_with_replacement
+from math import prod
+
+from ripfdn_cli.errors import UsageError
+
+_MOST_PASSES = 2
+
+
+@dataclass(frozen=True)
+class SizeRequest:
+    """One wish for the size of a result, in px or as a factor; at most one may be given, `width` with
+    `height` aside. Without any, results have the network's own scale.
+
+    `long_side` is the longer side's; `fit` is the largest width and height, of which one is met. All but
+    `width` with `height` keep the picture's proportions. Raises UsageError.
+    """
+
+    scale: Fraction | None = None
+    width: int | None = None
+    height: int | None = None
+    long_side: int | None = None
+    fit: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        sides = self.width is not None or self.height is not None
+        if sum((self.scale is not None, sides, self.long_side is not None, self.fit is not None)) > 1:
+            raise UsageError(
+                "--scale, --width/--height, --long-side and --fit contradict each other; give one"
+            )
+        numbers = (self.scale, self.width, self.height, self.long_side, *(self.fit or ()))
+        if any(number is not None and number <= 0 for number in numbers):
+            raise UsageError("sizes and scales must be greater than 0")
+
+    def target(self, width: int, height: int, network_scale: int) -> tuple[int, int]:
+        """Width and height in px of the result of a picture of `width` × `height` px."""
+        if self.width is not None and self.height is not None:
+            return self.width, self.height
+        factor = self._factor(width, height, network_scale)
+        return _rounded(width * factor), _rounded(height * factor)
+
+    def _factor(self, width: int, height: int, network_scale: int) -> Fraction:
+        if self.width is not None:
+            return Fraction(self.width, width)
+        if self.height is not None:
+            return Fraction(self.height, height)
+        if self.long_side is not None:
+            return Fraction(self.long_side, max(width, height))
+        if self.fit is not None:
+            return min(Fraction(self.fit[0], width), Fraction(self.fit[1], height))
+        return self.scale if self.scale is not None else Fraction(network_scale)
+
+
+def passes(size: tuple[int, int], target: tuple[int, int], scales: Collection[int]) -> tuple[int, ...]:
+    """The scales of the networks to run, one after the other, so that `size` (width, height) grows to
+    `target` at least: the smallest growth that does. None for a target that is no larger.
+
+    Raises UsageError where two passes don't suffice.
+    """
+    needed = max(Fraction(target[0], size[0]), Fraction(target[1], size[1]))
+    if needed <= 1:
+        return ()
+    ways = [
+        way for count in range(1, _MOST_PASSES + 1) for way in combinations_with_replacement(scales, count)
+    ]
+    able = [way for way in ways if prod(way) >= needed]
+    if not able:
+        raise UsageError(
+            f"{size[0]}×{size[1]} px to {target[0]}×{target[1]} px is more than "
+            f"×{max(map(prod, ways))}, the most these weights can do; ask for less"
+        )
+    return min(able, key=lambda way: (prod(way), len(way)))
+
+
+def _rounded(length: Fraction) -> int:
+    """The nearest number of pixels, halves up, at least one."""
+    return max(1, int(length + Fraction(1, 2)))
