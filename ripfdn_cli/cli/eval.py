@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,7 +151,18 @@ def _data_sets(sets: tuple[Path, ...], hr: Path | None, lr: Path | None, scales:
     found = [find_data_set(folder, scale) for folder in sets for scale in scales]
     if hr is not None or lr is not None:
         found += [pair_folders(hr, lr, scale) for scale in scales]
-    return found
+    return _told_apart(found)
+
+
+def _told_apart(found: list[DataSet]) -> list[DataSet]:
+    """Number data sets of one name: Set5, Set5 (2)."""
+    seen: Counter[tuple[str, int]] = Counter()
+    result = []
+    for data_set in found:
+        seen[data_set.name, data_set.scale] += 1
+        count = seen[data_set.name, data_set.scale]
+        result.append(replace(data_set, name=f"{data_set.name} ({count})") if count > 1 else data_set)
+    return result
 
 
 def _evaluate(

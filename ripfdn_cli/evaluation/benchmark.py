@@ -125,16 +125,23 @@ def interpolation_methods(scale: int) -> list[Method]:
 def network_methods(weights: Sequence[str | Path], engines: Engines) -> list[Method]:
     """Every one of `weights` on every engine and precision; their scales may differ.
 
-    Raises what `Upscaler` raises, and UsageError for weights that are given twice.
+    Raises what `Upscaler` raises, and UsageError for what would run twice.
     """
+    if len(set(map(str, weights))) < len(weights):
+        raise UsageError("some --weights are given twice; give each once")
     names = _distinct_names(weights)
     several = len(engines.names) * len(engines.precisions) > 1
-    return [
+    methods = [
         _network_method(path, name, engine, precision, engines, several)
         for path, name in zip(weights, names, strict=True)
         for engine in engines.names
         for precision in engines.precisions
     ]
+    labels = [method.name for method in methods]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"{label} would run twice; take one --engine or --precision away")
+    return methods
 
 
 def evaluate(
@@ -262,8 +269,6 @@ def _network_method(
 
 def _distinct_names(weights: Sequence[str | Path]) -> list[str]:
     """A short name for each of `weights`: a file's stem where that tells them apart, else its path."""
-    if len(set(map(str, weights))) < len(weights):
-        raise UsageError("some --weights are given twice; give each once")
     stems = [Path(given).stem if Path(given).suffix else str(given) for given in weights]
     return [
         stem if stems.count(stem) == 1 else str(given) for stem, given in zip(stems, weights, strict=True)

@@ -67,18 +67,16 @@ def find_data_set(folder: Path, scale: int) -> DataSet:
             f"{folder} has no folder {HR_FOLDER} or {lr_folder(scale)}; "
             "give a folder that has, or name folders of pictures with --hr and --lr"
         )
-    return pair_folders(
-        hr if hr.is_dir() else None, lr if lr.is_dir() else None, scale, folder.resolve().name
-    )
+    return pair_folders(hr if hr.is_dir() else None, lr if lr.is_dir() else None, scale)
 
 
-def pair_folders(hr: Path | None, lr: Path | None, scale: int, name: str | None = None) -> DataSet:
+def pair_folders(hr: Path | None, lr: Path | None, scale: int) -> DataSet:
     """The data set of the pictures in `hr` and `lr`, paired by name: a.png with a.png, a.jpg or ax4.png
     (DIV2K's way).
 
-    Without `lr` the LR pictures will be made; without `hr` there will be no scores. `name` is by default
-    that of the folder. Raises UsageError without both, InputError where a folder has no pictures or names
-    without a partner.
+    Without `lr` the LR pictures will be made; without `hr` there will be no scores. Its name is that of the
+    folder, or of the one around HR/. Raises UsageError without both, InputError where a folder has no
+    pictures or names without a partner.
     """
     folder = hr or lr
     if folder is None:
@@ -90,7 +88,7 @@ def pair_folders(hr: Path | None, lr: Path | None, scale: int, name: str | None 
         _check_partners(found_hr, found_lr, hr, lr)
     names = sorted(found_hr or found_lr)
     pairs = tuple(PicturePair(name, found_hr.get(name), found_lr.get(name)) for name in names)
-    return DataSet(name or folder.resolve().name, scale, pairs)
+    return DataSet(_set_name(folder.resolve(), scale), scale, pairs)
 
 
 def load_pair(pair: PicturePair, scale: int) -> LoadedPair:
@@ -107,6 +105,10 @@ def load_pair(pair: PicturePair, scale: int) -> LoadedPair:
     if hr is not None:
         hr = _cut_to(hr, lr.shape[0] * scale, lr.shape[1] * scale, scale, pair)
     return LoadedPair(pair.name, lr, hr)
+
+
+def _set_name(folder: Path, scale: int) -> str:
+    return folder.parent.name if folder.name in (HR_FOLDER, lr_folder(scale)) else folder.name
 
 
 def _pictures(folder: Path) -> dict[str, Path]:

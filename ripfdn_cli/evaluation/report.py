@@ -70,7 +70,7 @@ class Report:
             _environment()
             .get_template("page.html")
             .render(
-                title=_title(groups),
+                title=_title(rows),
                 groups=groups,
                 headings=[column.heading for column in columns],
                 protocol=self.protocols[0],
@@ -147,9 +147,15 @@ def _is_network(name: str, rows: Sequence[Row]) -> bool:
     return any(row.method.network is not None for row in rows if row.method.name == name)
 
 
-def _title(groups: Sequence[Group]) -> str:
-    titles = [group.title for group in groups]
-    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
+def _title(rows: Sequence[Row]) -> str:
+    """Which networks on which data sets, e.g. x4 on Set5, Set14 and BSD100."""
+    networks = list(dict.fromkeys(row.method.name for row in rows if row.method.network is not None))
+    what = _joined(networks) if len(networks) <= 3 else f"{len(networks)} networks"
+    return f"{what} on {_joined(list(dict.fromkeys(row.data_set for row in rows)))}"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _network_lines(rows: Sequence[Row]) -> list[tuple[str, str, str]]:

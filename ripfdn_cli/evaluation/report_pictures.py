@@ -167,7 +167,7 @@ def _crops(
         Crop(
             label,
             _uri(worst.of(pixels), lossless=True),
-            None if label == _HR else psnr(protocol.values(worst.of(pixels)), reference),
+            None if pixels is hr else psnr(protocol.values(worst.of(pixels)), reference),
         )
         for label, pixels in images
     )

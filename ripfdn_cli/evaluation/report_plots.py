@@ -20,8 +20,8 @@ class Frame:
     width: float = 360.0
     height: float = 260.0
 
-    left = 46.0
-    top = 12.0
+    left = 40.0
+    top = 26.0
 
     @property
     def right(self) -> float:

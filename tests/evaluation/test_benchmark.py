@@ -61,7 +61,7 @@ def test_a_size_is_run_once_before_it_is_timed(small_data_set: Path) -> None:
 
 
 def test_networks_run_by_the_products_own_upscaler(small_data_set: Path, small_weights: Path) -> None:
-    (network,) = network_methods([small_weights], Engines(("torch",), ("fp32",), device="cpu"))
+    (network,) = network_methods([small_weights], Engines(("torch",), ("fp32",), device="cpu", threads=1))
     lr = np.asarray(Image.open(small_data_set / "LRbicx4" / "a.png"))
     expected = Upscaler.load(small_weights, engine="torch", precision="fp32", device="cpu").upscale(lr)
     np.testing.assert_array_equal(network.upscale(lr), expected)
@@ -74,9 +74,12 @@ def test_networks_run_by_the_products_own_upscaler(small_data_set: Path, small_w
 
 
 def test_every_weights_engine_and_precision_is_a_method(small_weights: Path) -> None:
-    both = network_methods([small_weights], Engines(("torch",), ("fp32", "bf16"), device="cpu"))
-    assert [method.name for method in both] == ["small (torch fp32)", "small (torch bf16)"]
-    one = network_methods([small_weights], Engines(("torch",), ("fp32",), device="cpu"))
+    pytest.importorskip("openvino")
+    both = network_methods(
+        [small_weights], Engines(("openvino", "torch"), ("fp32",), device="cpu", threads=1)
+    )
+    assert [method.name for method in both] == ["small (openvino fp32)", "small (torch fp32)"]
+    one = network_methods([small_weights], Engines(("torch",), ("fp32",), device="cpu", threads=1))
     assert one[0].name == "small"
 
 
@@ -87,6 +90,8 @@ def test_files_of_one_name_are_told_apart(small_weights: Path, tmp_path: Path) -
     assert names == [str(small_weights), str(other)]
     with pytest.raises(UsageError, match="twice"):
         network_methods([small_weights, small_weights], Engines())
+    with pytest.raises(UsageError, match=r"small \(torch fp32\) would run twice"):
+        network_methods([small_weights], Engines(("torch",), ("fp32", "auto"), device="cpu", threads=1))
     with pytest.raises(CheckpointError, match="no weights named x9"):
         network_methods(["x9"], Engines())
 

@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def write_hr(
 
 def make_page(hr: Path | None, lr: Path | None = None) -> tuple[str, list[Row]]:
     report = Report([PAPERS, NTIRE])
-    data_set = pair_folders(hr, lr, 4, name="Colours")
+    data_set = replace(pair_folders(hr, lr, 4), name="Colours")
     rows = evaluate(data_set, [painted(RED), painted(BLUE)], [PAPERS, NTIRE], observe=report.add)
     return report.render(rows), rows
 
@@ -100,7 +101,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("the file system does not take such a name")
     report = Report([PAPERS])
-    data_set = pair_folders(tmp_path / "HR", None, 4, name=NASTY)
+    data_set = replace(pair_folders(tmp_path / "HR", None, 4), name=NASTY)
     rows = evaluate(data_set, [painted(RED), painted(BLUE)], [PAPERS], observe=report.add)
     page = report.render(rows)
     assert "<img src=x" not in page
@@ -167,15 +168,21 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     driver.quit()
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of a page with two green pictures that red and blue were made of."""
+    folder = tmp_path_factory.mktemp("page")
+    write_hr(folder / "HR", "one", GREEN)
+    write_hr(folder / "HR", "two", (40, 140, 90))
+    path = folder / "report.html"
+    path.write_text(make_page(folder / "HR")[0], encoding="utf-8")
+    return path.as_uri()
+
+
 @pytest.fixture
-def page(browser: webdriver.Chrome, tmp_path: Path) -> webdriver.Chrome:
-    """The browser, at a page with two green pictures that red and blue were made of."""
-    write_hr(tmp_path / "HR", "one", GREEN)
-    write_hr(tmp_path / "HR", "two", (40, 140, 90))
-    path = tmp_path / "report.html"
-    path.write_text(make_page(tmp_path / "HR")[0], encoding="utf-8")
+def page(browser: webdriver.Chrome, address: str) -> webdriver.Chrome:
     view(browser, 1200)
-    browser.get(path.as_uri())
+    browser.get(address)
     return browser
 
 
@@ -230,6 +237,8 @@ def test_the_slider_works_by_keyboard_and_says_where_it_is(page: webdriver.Chrom
     slider.send_keys(Keys.END)
     assert near(colours(stage), [RED] * 4)
     assert slider.get_attribute("aria-valuetext") == "100 % Red, the rest Blue"
+    slider.send_keys(Keys.ARROW_LEFT)
+    assert 95 <= float(slider.get_attribute("value") or "nan") < 100
     for _ in range(4):
         slider.send_keys(Keys.PAGE_DOWN)
     assert 20 < float(slider.get_attribute("value") or "nan") < 80

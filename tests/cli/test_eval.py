@@ -1,0 +1,173 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from skimage.data import astronaut
+
+from ripfdn_cli.cli.console import Console
+from ripfdn_cli.cli.main import cli
+from ripfdn_cli.errors import CheckpointError, InputError, OutputError, RipfdnError, UsageError
+
+PLAIN = ("--engine", "torch", "--precision", "fp32", "--device", "cpu", "--threads", "1")
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["eval", *map(str, arguments)], obj=Console())
+
+
+def failure(result: Result) -> RipfdnError:
+    assert isinstance(result.exception, RipfdnError), result.exception
+    return result.exception
+
+
+def records(result: Result) -> list[dict]:
+    assert result.exit_code == 0, result.exception
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_table_csv_and_report_of_one_run(small_data_set: Path, small_weights: Path, tmp_path: Path) -> None:
+    table, page = tmp_path / "scores.csv", tmp_path / "report.html"
+    result = invoke(small_data_set, "-w", small_weights, *PLAIN, "--csv", table, "--report", page)
+    assert result.exit_code == 0, result.exception
+    lines = result.stdout.splitlines()
+    assert [line.split("|")[2].strip() for line in lines[2:5]] == [
+        "Bicubic (Pillow)",
+        "Lanczos (Pillow)",
+        "small",
+    ]
+    assert lines[6] == (
+        "Y: 8-bit results, BT.601 luma 16–235 not rounded (the papers', as BasicSR computes it); "
+        "4 px cut from each side"
+    )
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["method"] for row in rows] == ["Bicubic (Pillow)", "Lanczos (Pillow)", "small"]
+    assert f"{float(rows[2]['psnr_Y']):.3f}" in lines[4]
+    content = page.read_text()
+    assert content.count('type="range"') == 3
+    assert f"{float(rows[2]['psnr_Y']):.3f}" in content
+
+
+def test_records_for_programs(small_data_set: Path, small_weights: Path) -> None:
+    result = invoke(small_data_set, "-w", small_weights, *PLAIN, "--json", "--protocol", "all")
+    bicubic, _, network = records(result)
+    assert bicubic["data_set"] == "Small"
+    assert set(network["scores"]) == {"Y", "Y8", "RGB"}
+    assert network["complexity"]["parameters"] > 1000
+    assert [picture["name"] for picture in network["pictures"]] == ["a", "b", "c"]
+    assert network["scores"]["Y"]["psnr"] != network["scores"]["Y8"]["psnr"]
+
+
+def test_engines_are_compared(small_data_set: Path, small_weights: Path) -> None:
+    pytest.importorskip("openvino")
+    result = invoke(small_data_set, "-w", small_weights, *PLAIN, "--engine", "openvino", "--json")
+    torch, openvino = records(result)[2:]
+    assert [torch["method"], openvino["method"]] == ["small (torch fp32)", "small (openvino fp32)"]
+    assert torch["scores"]["Y"]["psnr"] == pytest.approx(openvino["scores"]["Y"]["psnr"], abs=0.01)
+
+
+def test_two_folders_are_a_set_and_lr_alone_has_no_scores(small_data_set: Path, small_weights: Path) -> None:
+    hr, lr = small_data_set / "HR", small_data_set / "LRbicx4"
+    common = ("-w", small_weights, *PLAIN, "--json")
+    both = records(invoke("--hr", hr, "--lr", lr, *common))
+    alone = records(invoke("--lr", lr, *common))
+    as_set = records(invoke(small_data_set, *common))
+    assert [record["scores"] for record in both] == [record["scores"] for record in as_set]
+    assert both[0]["data_set"] == "Small"
+    assert all(record["scores"] == {} and record["seconds"] > 0 for record in alone)
+
+
+def test_sets_of_one_name_are_told_apart(small_data_set: Path, small_weights: Path) -> None:
+    names = [
+        r["data_set"] for r in records(invoke(*[small_data_set] * 2, "-w", small_weights, *PLAIN, "--json"))
+    ]
+    assert names == ["Small"] * 3 + ["Small (2)"] * 3
+
+
+def test_lr_pictures_are_made_where_there_are_none(small_data_set: Path, small_weights: Path) -> None:
+    with_lr = records(invoke(small_data_set, "-w", small_weights, *PLAIN, "--json"))
+    made = records(invoke("--hr", small_data_set / "HR", "-w", small_weights, *PLAIN, "--json"))
+    assert [record["scores"] for record in made] == [record["scores"] for record in with_lr]
+
+
+def test_outputs_are_checked_before_the_work(
+    small_data_set: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "there.html"
+    there.write_text("mine")
+    arguments = (small_data_set, "-w", small_weights, *PLAIN, "--report")
+    error = failure(invoke(*arguments, there))
+    assert isinstance(error, OutputError)
+    assert "--overwrite" in str(error)
+    assert there.read_text() == "mine"
+    assert "no folder" in str(failure(invoke(*arguments, tmp_path / "nowhere" / "report.html")))
+    assert invoke(*arguments, there, "--overwrite").exit_code == 0
+    assert there.read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "reason"),
+    [
+        ((), UsageError, "no data set"),
+        (("nowhere",), InputError, "nowhere is no folder"),
+        (("--hr", "nowhere"), InputError, "nowhere is no folder"),
+        ((".", "-w", "x9"), CheckpointError, "no weights named x9"),
+        ((".", "--engine", "abacus"), UsageError, "--engine abacus"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], kind: type, reason: str) -> None:
+    error = failure(invoke(*arguments))
+    assert isinstance(error, kind)
+    assert reason in str(error)
+    assert "\n" not in str(error)
+
+
+def test_a_damaged_picture_stops_the_run_before_anything_is_written(
+    small_data_set: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    (small_data_set / "LRbicx4" / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    table = tmp_path / "scores.csv"
+    error = failure(invoke(small_data_set, "-w", small_weights, *PLAIN, "--csv", table))
+    assert isinstance(error, InputError)
+    assert "c.png" in str(error)
+    assert not table.exists()
+
+
+def test_an_unknown_protocol_is_refused(small_data_set: Path) -> None:
+    result = invoke(small_data_set, "--protocol", "Z")
+    assert result.exit_code != 0
+    assert "Y8" in str(result.exception) + result.output
+
+
+RELEASED = {
+    # Y-PSNR, its SSIM, PSNR of luma rounded to 8 bit, RGB-PSNR
+    "Set5": (32.303, 0.8957, 32.283, 30.378),
+    "Set14": (28.677, 0.7824, 28.667, 26.863),
+    "BSD100": (27.598, 0.7363, 27.589, 26.254),
+}
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    "name",
+    ["Set5", pytest.param("Set14", marks=pytest.mark.slow), pytest.param("BSD100", marks=pytest.mark.slow)],
+)
+def test_the_released_checkpoint_scores_as_was_measured_before(name: str, shared: Path) -> None:
+    weights = shared / "reference" / "team23_RIPFDN.pth"
+    result = invoke(shared / "data" / "benchmarks" / name, "-w", weights, "--protocol", "all", "--json")
+    scores = records(result)[2]["scores"]
+    psnr, ssim, rounded, rgb = RELEASED[name]
+    assert scores["Y"]["psnr"] == pytest.approx(psnr, abs=0.01)
+    assert scores["Y"]["ssim"] == pytest.approx(ssim, abs=0.0005)
+    assert scores["Y8"]["psnr"] == pytest.approx(rounded, abs=0.01)
+    assert scores["RGB"]["psnr"] == pytest.approx(rgb, abs=0.01)
+
+
+def test_the_default_weights_beat_bicubic(tmp_path: Path) -> None:
+    (tmp_path / "HR").mkdir()
+    Image.fromarray(astronaut()[:128, 140:280]).save(tmp_path / "HR" / "astronaut.png")
+    bicubic, _, network = records(invoke(tmp_path, *PLAIN, "--json"))
+    assert network["weights"] == "x4"
+    assert network["scores"]["Y"]["psnr"] > bicubic["scores"]["Y"]["psnr"] + 1
