@@ -1,0 +1,48 @@
+"""Work done in threads of its own before and after the network, a bounded number of items ahead or behind."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_END = object()
+
+
+def ahead(items: Iterator[T], depth: int) -> Generator[T]:
+    """What `items` gives, which runs in a thread, up to `depth` items ahead; its exceptions come out here.
+
+    `items` is left where it is when this generator is closed; nothing of it runs any more then.
+    """
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        try:
+            waiting = deque(pool.submit(next, items, _END) for _ in range(depth))
+            while (item := waiting.popleft().result()) is not _END:
+                waiting.append(pool.submit(next, items, _END))
+                yield item  # type: ignore[misc]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def behind(work: Callable[[T], None], depth: int) -> Iterator[Callable[[T], None]]:
+    """A function that has `work` done on an item in a thread, in order, and waits while `depth` are waiting.
+
+    What `work` raises comes out of a later call, or at the end of the block; nothing is done after it.
+    """
+    with ThreadPoolExecutor(1, "behind") as pool:
+        waiting: deque[Future[None]] = deque()
+
+        def put(item: T) -> None:
+            waiting.append(pool.submit(work, item))
+            while len(waiting) > depth or (waiting and waiting[0].done()):
+                waiting.popleft().result()
+
+        try:
+            yield put
+            while waiting:
+                waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

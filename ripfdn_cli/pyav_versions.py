@@ -1,0 +1,48 @@
+"""What differs between PyAV 18 (Python 3.11) and 19 (Python 3.12 and later), in one place."""
+
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.sidedata.sidedata import SideData
+
+from ripfdn_cli.errors import InputError
+
+AnyPacket = Any
+"""An av.Packet. In its stubs times may be None everywhere, and the class has a parameter in some versions."""
+
+_SINCE_19 = int(av.__version__.partition(".")[0]) >= 19
+_METADATA: Any = {} if _SINCE_19 else {"metadata_errors": "surrogateescape"}
+"""Version 19 always keeps metadata that is not UTF-8 as it is."""
+
+
+def open_input(url: str, options: dict[str, str]) -> InputContainer:
+    container: InputContainer = av.open(url, options=options, **_METADATA)
+    return container
+
+
+def open_output(url: str, muxer: str, options: dict[str, str]) -> OutputContainer:
+    container: OutputContainer = av.open(url, "w", format=muxer, container_options=options, **_METADATA)
+    return container
+
+
+def fraction(value: Any) -> Fraction | None:
+    """A ratio (Fraction in version 18, AVRational in 19) as a Fraction; None for 0/0, 0/1 and the like."""
+    if value is None or not value.denominator or not value.numerator:
+        return None
+    return Fraction(value.numerator, value.denominator)
+
+
+def as_fraction(value: Any) -> Fraction:
+    """A ratio that must be there. Raises InputError."""
+    result = fraction(value)
+    if result is None:
+        raise InputError("a stream has no time base")
+    return result
+
+
+def side_data_of(frame: av.VideoFrame) -> dict[str, SideData]:
+    """What lies beside the picture of `frame`, by FFmpeg's names; iterating differs between the versions."""
+    sides: Any = frame.side_data
+    return {sides[position].type.name: sides[position] for position in range(len(sides))}

@@ -1,0 +1,201 @@
+"""Matrix, range and siting of colour: said explicitly on the way from YUV to RGB and back, by libswscale."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ripfdn_cli.errors import InputError
+
+UNSPECIFIED = 2
+BT709, BT470BG, SMPTE170M = 1, 5, 6
+RGB_MATRIX = 0
+PQ, HLG = 16, 18
+
+_MATRICES = {
+    1: "bt709",
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    9: "bt2020nc",
+}
+"""Matrix coefficients of H.273 that libswscale converts, by its names for them."""
+_FULL_RANGE = 2
+_SITED_BY_DECODER = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mjpeg", "theora"}
+"""Codecs whose decoder knows where chroma samples lie; for others they lie to the left, as in MPEG-2."""
+_FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """What the numbers of a YUV picture mean: `matrix`, `primaries` and `transfer` as ITU-T H.273 numbers
+    them (2: unspecified), `full_range` for 0..255 instead of 16..235.
+    """
+
+    matrix: int = UNSPECIFIED
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+    full_range: bool = False
+
+    @property
+    def is_hdr(self) -> bool:
+        return self.transfer in (PQ, HLG)
+
+    def __str__(self) -> str:
+        matrix = {RGB_MATRIX: "RGB"}.get(self.matrix) or _MATRICES.get(self.matrix) or f"matrix {self.matrix}"
+        return f"{matrix}, {'full' if self.full_range else 'limited'} range"
+
+
+RGB_TAGS = ColourTags(matrix=RGB_MATRIX, full_range=True)
+
+
+@dataclass(frozen=True)
+class Colour:
+    """The tags that hold for a video, and which of them (`guessed`) its file doesn't say."""
+
+    tags: ColourTags
+    guessed: tuple[str, ...] = ()
+    chroma: str = "left"
+
+
+def colour_of(frame: av.VideoFrame, codec: str) -> Colour:
+    """What `frame`, decoded by `codec`, says of its colours; what it doesn't say by its size, as players do.
+
+    Raises InputError for colours that would come out wrong (constant luminance, ICtCp and such).
+    """
+    is_rgb = frame.format.is_rgb or frame.format.has_palette
+    full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj") or is_rgb
+    said = ColourTags(frame.colorspace, frame.color_primaries, frame.color_trc, full)
+    chroma = "auto" if codec in _SITED_BY_DECODER else "left"
+    if is_rgb:
+        return Colour(replace(said, matrix=RGB_MATRIX), chroma=chroma)
+    if said.matrix not in (*_MATRICES, UNSPECIFIED):
+        raise InputError(
+            f"its colours are coded in a way that is not supported (matrix {said.matrix} of ITU-T H.273); "
+            "convert it to BT.709 or BT.2020 non-constant luminance first"
+        )
+    tags, guessed = _completed(said, frame.width, frame.height)
+    unsaid = [] if frame.color_range or full else ["range"]
+    return Colour(tags, (*guessed, *unsaid), chroma)
+
+
+def _completed(said: ColourTags, width: int, height: int) -> tuple[ColourTags, tuple[str, ...]]:
+    """`said` with a matrix and primaries: BT.601 up to 576 lines (625 or 525 of old), BT.709 above."""
+    if said.matrix != UNSPECIFIED:
+        return said, ()
+    small = height <= 576 and width <= 1024
+    matrix = (BT470BG if height > 486 else SMPTE170M) if small else BT709
+    primaries = matrix if said.primaries == UNSPECIFIED else said.primaries
+    return replace(said, matrix=matrix, primaries=primaries), ("matrix",)
+
+
+def output_tags(source: ColourTags, to_rgb: bool) -> ColourTags:
+    """The tags of an output: those of its source, but for RGB that becomes YUV (BT.709, limited)."""
+    if to_rgb:
+        return replace(source, matrix=RGB_MATRIX, full_range=True)
+    if source.matrix != RGB_MATRIX:
+        return source
+    primaries = BT709 if source.primaries == UNSPECIFIED else source.primaries
+    transfer = BT709 if source.transfer == UNSPECIFIED else source.transfer
+    return ColourTags(BT709, primaries, transfer, full_range=False)
+
+
+class Conversion:
+    """One conversion between pixel formats for frames of one size, as FFmpeg's scale filter does it."""
+
+    def __init__(self, width: int, height: int, source: str, target: str, options: str) -> None:
+        graph = av.filter.Graph()
+        entry = graph.add_buffer(width=width, height=height, format=source, time_base=1)  # type: ignore[arg-type]
+        scale = graph.add("scale", f"flags={_FLAGS}{options}")
+        leave = graph.add("buffersink")
+        graph.link_nodes(entry, scale, graph.add("format", f"pix_fmts={target}"), leave).configure()
+        self._graph = graph
+
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+
+class ToRgb:
+    """Decoded frames as arrays (H, W, 3) RGB, or (H, W, 4) with alpha: uint8 from up to 8 bits a sample,
+    uint16 from more.
+    """
+
+    def __init__(self, first: av.VideoFrame, colour: Colour) -> None:
+        self._like = (first.width, first.height, first.format.name)
+        self.format = rgb_format(deep=bits_of(first.format) > 8, alpha=alpha_of(first.format))
+        options = ""
+        if colour.tags.matrix != RGB_MATRIX:
+            options = f":in_color_matrix={_MATRICES[colour.tags.matrix]}:in_range={_range(colour.tags)}"
+            options += f":in_chroma_loc={colour.chroma}"
+        self._convert = Conversion(*self._like[:2], self._like[2], self.format, options)
+
+    def __call__(self, frame: av.VideoFrame) -> NDArray[Any]:
+        """Raises InputError where `frame` is not of the first one's size and format."""
+        if (frame.width, frame.height, frame.format.name) != self._like:
+            raise InputError(
+                f"its frames change from {self._like[0]}×{self._like[1]} {self._like[2]} "
+                f"to {frame.width}×{frame.height} {frame.format.name}; cut it with --start and --end"
+            )
+        return self._convert(frame).to_ndarray()
+
+
+class FromRgb:
+    """Arrays as ToRgb gives them (in any size: that of `like`) as frames to encode."""
+
+    def __init__(self, like: NDArray[Any], target: str, tags: ColourTags) -> None:
+        height, width, channels = like.shape
+        self._format = rgb_format(deep=like.dtype == np.uint16, alpha=channels == 4)
+        options = ""
+        if tags.matrix != RGB_MATRIX:
+            options = (
+                f":out_color_matrix={_MATRICES[tags.matrix]}:out_range={_range(tags)}:out_chroma_loc=left"
+            )
+        self._convert = Conversion(width, height, self._format, target, options)
+        self._tags = tags
+
+    def __call__(self, pixels: NDArray[Any], carrier: av.VideoFrame | None = None) -> av.VideoFrame:
+        """`pixels` as a frame with the tags, and with what `carrier` has beside its picture (captions)."""
+        if carrier is None:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=self._format)
+        else:
+            frame = self._carried(pixels, carrier)
+        result = self._convert(frame)
+        result.color_primaries, result.color_trc = self._tags.primaries, self._tags.transfer
+        result.colorspace = self._tags.matrix
+        result.color_range = _FULL_RANGE if self._tags.full_range else 1
+        result.pict_type = 0  # the encoder decides
+        return result
+
+    def _carried(self, pixels: NDArray[Any], carrier: av.VideoFrame) -> av.VideoFrame:
+        """PyAV copies side data only with a frame: the carrier is made as large, and its picture replaced."""
+        height, width = pixels.shape[:2]
+        frame = carrier.reformat(width=width, height=height, format=self._format, interpolation="POINT")
+        frame.colorspace = UNSPECIFIED
+        plane = frame.planes[0]
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
+        lines[:, : width * pixels.itemsize * pixels.shape[2]] = pixels.reshape(height, -1).view(np.uint8)
+        return frame
+
+
+def rgb_format(*, deep: bool, alpha: bool) -> str:
+    """FFmpeg's name for interleaved RGB or RGBA of 8 or 16 bits in the machine's byte order."""
+    if deep:
+        return "rgba64le" if alpha else "rgb48le"
+    return "rgba" if alpha else "rgb24"
+
+
+def bits_of(pixel_format: av.VideoFormat) -> int:
+    """Bits a sample."""
+    return 8 if pixel_format.has_palette else max(part.bits for part in pixel_format.components)
+
+
+def alpha_of(pixel_format: av.VideoFormat) -> bool:
+    return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)
+
+
+def _range(tags: ColourTags) -> str:
+    return "full" if tags.full_range else "limited"

@@ -1,0 +1,90 @@
+"""The video containers this program reads and writes: an allowlist.
+
+FFmpeg knows hundreds more, playlists and scripts that open other files among them; none that is not named
+here ever sees a byte of an input.
+"""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from ripfdn_cli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that is written. `muxer` and `options` as FFmpeg names them.
+
+    `tick`: seconds between timestamps it can hold; None where every stream has its own time base.
+    `own_tags`: metadata it writes or replaces itself.
+    """
+
+    title: str
+    muxer: str
+    suffixes: tuple[str, ...]
+    options: tuple[tuple[str, str], ...] = ()
+    tick: str | None = None
+    own_tags: frozenset[str] = frozenset()
+    covers_as_attachments: bool = False
+
+
+_MP4_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "handler_name"})
+_MP4_TAGS |= {"vendor_id"}
+
+CONTAINERS = (
+    Container(
+        "Matroska",
+        "matroska",
+        (".mkv",),
+        # Sound often starts some milliseconds before 0, which must not move the picture.
+        options=(("avoid_negative_ts", "disabled"), ("default_mode", "passthrough")),
+        tick="1/1000",
+        own_tags=frozenset({"encoder", "duration"}),
+        covers_as_attachments=True,
+    ),
+    Container(
+        "WebM",
+        "webm",
+        (".webm",),
+        options=(("avoid_negative_ts", "disabled"),),
+        tick="1/1000",
+        own_tags=frozenset({"encoder", "duration"}),
+    ),
+    Container("MP4", "mp4", (".mp4", ".m4v"), options=(("movflags", "+faststart"),), own_tags=_MP4_TAGS),
+    Container("QuickTime", "mov", (".mov",), options=(("movflags", "+faststart"),), own_tags=_MP4_TAGS),
+)
+
+QUICKTIME_LANGUAGES = {
+    "deu": "ger", "ell": "gre", "hye": "arm", "isl": "ice", "kat": "geo", "mkd": "mac", "nld": "dut",
+    "sqi": "alb", "zho": "chi", "cze": "ces", "fre": "fra", "rum": "ron", "slo": "slk",
+}  # fmt: skip
+"""ISO 639-2 has two codes for some languages; FFmpeg's QuickTime muxer knows one of the two."""
+
+INPUT_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mj2", ".f4v", ".mkv", ".mk3d", ".webm"),
+    *(".avi", ".divx", ".ts", ".m2ts", ".mts", ".m2t", ".mpg", ".mpeg", ".m2p", ".vob", ".evo"),
+    *(".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".nut", ".y4m", ".dv", ".ivf"),
+)
+DEMUXERS = (
+    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv", "asf", "ogg"),
+    *("mxf", "nut", "yuv4mpegpipe", "dv", "ivf"),
+)
+"""FFmpeg's names. Each of these reads one file and opens no other."""
+
+
+def is_video(path: PurePath) -> bool:
+    """The suffix of `path` names a container that is read or written."""
+    suffix = path.suffix.lower()
+    return suffix in INPUT_SUFFIXES or any(suffix in entry.suffixes for entry in CONTAINERS)
+
+
+def container_of(path: PurePath) -> Container:
+    """The container that the suffix of `path` names for writing. Raises UsageError that lists those there
+    are.
+    """
+    for entry in CONTAINERS:
+        if path.suffix.lower() in entry.suffixes:
+            return entry
+    known = " ".join(suffix for entry in CONTAINERS for suffix in entry.suffixes)
+    raise UsageError(
+        f"{path}: {path.suffix or 'no suffix'} names no container that is written; use one of {known}"
+    )

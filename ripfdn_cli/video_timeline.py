@@ -1,0 +1,172 @@
+"""When each frame of a video shows: which source frame, at which timestamp, for how long. Integers only."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ripfdn_cli.errors import InputError, UsageError
+
+Ticks = NDArray[np.int64]
+
+_LARGEST_DENOMINATOR = 2**31 - 1
+"""Time bases are ratios of 32-bit integers in every container."""
+
+
+@dataclass(frozen=True)
+class SourceTimes:
+    """Timestamps and durations, in ticks of `time_base` seconds, of the frames of a source in the order they
+    show. `nominal_rate`: the frames per second that the file gives.
+    """
+
+    time_base: Fraction
+    pts: Ticks
+    durations: Ticks
+    nominal_rate: Fraction | None = None
+
+    @property
+    def is_constant(self) -> bool:
+        """All frames are equally far apart, to a tick (clocks that can't hold the rate exactly alternate)."""
+        steps = np.diff(self.pts)
+        return len(steps) == 0 or int(steps.max() - steps.min()) <= 1
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second: what the file says where they are equally far apart, else the average."""
+        if self.nominal_rate is not None and self.is_constant:
+            return self.nominal_rate
+        first, end = int(self.pts[0]), int(self.pts[-1] + self.durations[-1])
+        if end <= first:
+            return Fraction(1)
+        return Fraction(len(self.pts)) / ((end - first) * self.time_base)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The frames of an output: frame i shows frame `source[i]` of the source at `pts[i]` for `durations[i]`
+    ticks of `time_base` seconds. `shift`: seconds to add to any timestamp of the source.
+    """
+
+    time_base: Fraction
+    source: Ticks
+    pts: Ticks
+    durations: Ticks
+    shift: Fraction
+    rate: Fraction
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    @property
+    def start(self) -> Fraction:
+        return int(self.pts[0]) * self.time_base
+
+    @property
+    def end(self) -> Fraction:
+        return int(self.pts[-1] + self.durations[-1]) * self.time_base
+
+    @property
+    def source_span(self) -> tuple[Fraction, Fraction]:
+        """From when to when, in the source's own time."""
+        return self.start - self.shift, self.end - self.shift
+
+
+def source_times(
+    time_base: Fraction, pts: list[int], durations: list[int], nominal_rate: Fraction | None = None
+) -> SourceTimes:
+    """`pts` in any order, with the packets' own `durations` (0 where unknown), as times in showing order.
+
+    A frame shows until the next one starts; the last as long as its packet says, else as long as the one
+    before. Raises InputError where two frames have one timestamp.
+    """
+    times, own = np.array(pts, np.int64), np.array(durations, np.int64)
+    order = np.argsort(times, kind="stable")
+    times, own = times[order], own[order]
+    steps = np.diff(times)
+    if len(steps) and steps.min() <= 0:
+        number = int(np.argmin(steps > 0))
+        raise InputError(
+            f"its frames {number} and {number + 1} have the same timestamp; give the rate with --fps"
+        )
+    last = int(own[-1]) or (int(steps[-1]) if len(steps) else 1)
+    return SourceTimes(time_base, times, np.append(steps, last).astype(np.int64), nominal_rate)
+
+
+def timeline(
+    times: SourceTimes,
+    *,
+    origin: Fraction = Fraction(0),
+    start: Fraction | None = None,
+    end: Fraction | None = None,
+    fps: Fraction | None = None,
+) -> Timeline:
+    """What to show when: every source frame at its own time; from `start` to before `end`, seconds after
+    `origin` (when the file starts); with `fps`, at that constant rate instead, repeating and dropping frames.
+
+    What is cut from a longer video starts at `origin`. Raises UsageError where nothing is left.
+    """
+    first, stop = _kept(times, origin, start, end)
+    base = times.time_base
+    shift = Fraction(0) if not first else origin - int(times.pts[first]) * base
+    ticks = round(shift / base)
+    cut = Timeline(
+        time_base=base,
+        source=np.arange(first, stop, dtype=np.int64),
+        pts=times.pts[first:stop] + ticks,
+        durations=times.durations[first:stop],
+        shift=ticks * base,
+        rate=times.rate,
+    )
+    return cut if fps is None else _at_rate(cut, fps)
+
+
+def at_rate(count: int, fps: Fraction) -> SourceTimes:
+    """The times of `count` frames without timestamps, `fps` a second from 0."""
+    return SourceTimes(1 / fps, np.arange(count, dtype=np.int64), np.ones(count, np.int64), fps)
+
+
+def _kept(
+    times: SourceTimes, origin: Fraction, start: Fraction | None, end: Fraction | None
+) -> tuple[int, int]:
+    """The first frame at or after `start`, and the first at or after `end`."""
+
+    def index(seconds: Fraction) -> int:
+        ticks = -((-(origin + seconds)) // times.time_base)  # rounded up
+        return int(np.searchsorted(times.pts, int(ticks)))
+
+    first = 0 if start is None else index(start)
+    stop = len(times.pts) if end is None else index(end)
+    if stop <= first:
+        length = float(int(times.pts[-1] + times.durations[-1]) * times.time_base - origin)
+        raise UsageError(f"--start and --end leave no frame of a video of {length:.3f} s")
+    return first, stop
+
+
+def _at_rate(cut: Timeline, fps: Fraction) -> Timeline:
+    """Frame k shows what `cut` shows at its start + k / fps."""
+    step = 1 / fps
+    count = max(1, int((cut.end - cut.start) / step))
+    instants = [cut.start + k * step for k in range(count)]
+    ticks = np.array([instant // cut.time_base for instant in instants], np.int64)
+    shown = np.searchsorted(cut.pts, ticks, side="right") - 1
+    base = _common_base(step, cut.start)
+    begin, length = round(cut.start / base), round(step / base)
+    return Timeline(
+        time_base=base,
+        source=cut.source[shown],
+        pts=begin + length * np.arange(count, dtype=np.int64),
+        durations=np.full(count, length, np.int64),
+        shift=cut.shift,
+        rate=fps,
+    )
+
+
+def _common_base(step: Fraction, offset: Fraction) -> Fraction:
+    """The coarsest time base that holds multiples of `step`, and of `offset` where that is possible."""
+    if not offset:
+        return step
+    denominator = step.denominator * offset.denominator
+    numerator = np.gcd(step.numerator * offset.denominator, abs(offset.numerator) * step.denominator)
+    exact = Fraction(int(numerator), denominator)
+    return exact if exact.denominator <= _LARGEST_DENOMINATOR else step
