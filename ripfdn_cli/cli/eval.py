@@ -126,8 +126,10 @@ def _protocols(names: tuple[str, ...]) -> list[Protocol]:
 
 def _check_outputs(paths: list[Path], overwrite: bool) -> None:
     """Raise OutputError now rather than after minutes of work."""
-    from ripfdn_cli.errors import OutputError
+    from ripfdn_cli.errors import OutputError, UsageError
 
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError(f"--csv and --report both name {paths[0]}; give two files")
     for path in paths:
         if path.exists() and not overwrite:
             raise OutputError(f"{path} exists already; choose another name, or pass --overwrite")

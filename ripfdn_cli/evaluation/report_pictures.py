@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ class Card:
 
     @property
     def psnr(self) -> float | None:
-        """Of the first network, in dB."""
+        """Of the first network, in dB; None without HR and where it is infinite."""
         return self._psnr_of(self.compared[0])
 
     @property
@@ -96,7 +97,8 @@ class Card:
         return None if own is None or baseline is None else own - baseline
 
     def _psnr_of(self, label: str) -> float | None:
-        return next((row.score.psnr for row in self.scores if row.label == label), None)
+        psnr = next((row.score.psnr for row in self.scores if row.label == label), math.inf)
+        return psnr if math.isfinite(psnr) else None
 
 
 def picture_card(picture: UpscaledPicture, protocol: Protocol) -> Card:

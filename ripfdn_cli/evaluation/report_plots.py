@@ -98,7 +98,7 @@ def gain_charts(cards: Sequence[Card], frame: Frame) -> list[GainChart]:
     """A chart for each data set and scale with at least two pictures."""
     groups: dict[tuple[str, int], list[tuple[float, int]]] = {}
     for index, card in enumerate(cards):
-        if card.gain is not None and math.isfinite(card.gain):
+        if card.gain is not None:
             groups.setdefault((card.data_set, card.scale), []).append((card.gain, index))
     return [
         _gain_chart(f"{name} ×{scale}", sorted(gains), cards, frame)

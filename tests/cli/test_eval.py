@@ -115,6 +115,7 @@ def test_outputs_are_checked_before_the_work(
         (("--hr", "nowhere"), InputError, "nowhere is no folder"),
         ((".", "-w", "x9"), CheckpointError, "no weights named x9"),
         ((".", "--engine", "abacus"), UsageError, "--engine abacus"),
+        ((".", "--csv", "one", "--report", "./one"), UsageError, "both name one"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], kind: type, reason: str) -> None:

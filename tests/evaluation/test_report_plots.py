@@ -1,3 +1,5 @@
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,5 +90,7 @@ def test_gains_ascend_and_lead_to_their_cards() -> None:
     assert down.x + down.width <= same.x
 
 
-def test_one_picture_makes_no_chart() -> None:
-    assert gain_charts([card("only", 28, 31)], FRAME) == []
+def test_one_finite_gain_makes_no_chart() -> None:
+    perfect = card("perfect", math.inf, math.inf)
+    assert perfect.psnr is None
+    assert gain_charts([card("only", 28, 31), perfect], FRAME) == []
