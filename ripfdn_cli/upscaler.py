@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from ripfdn_cli.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines.choose import load_engine
-from ripfdn_cli.engines.contract import Engine, TileJob
+from ripfdn_cli.engines.contract import LEVELS, Engine, TileJob
 from ripfdn_cli.errors import InputError, NonFiniteResultError, OutOfMemoryError, UsageError
 from ripfdn_cli.tile_grid import (
     DEFAULT_HALO,
-    SMALLEST_TILE,
     Tile,
     TileGrid,
     check_halo,
@@ -28,8 +27,12 @@ from ripfdn_cli.weights_store import load_weights
 
 log = logging.getLogger(__name__)
 
-DEFAULT_MEMORY = 2 * 2**30
-"""Bytes that a tile may take in the engine, over the input and output pictures."""
+DEFAULT_MEMORY: int | None = None
+"""Bytes that a tile may take in the engine, over the input and output pictures; None leaves it to the engine,
+which looks at what the machine has.
+"""
+TURNS = 8
+"""Flips and rotations that a self-ensemble averages."""
 
 Progress = Callable[[int, int], None]
 """Called after every tile with the tiles done and the tiles in all."""
@@ -49,15 +52,19 @@ class Upscaler:
         precision: str = "auto",
         tile: int | str | None = "auto",
         halo: int = DEFAULT_HALO,
-        memory: int = DEFAULT_MEMORY,
+        memory: int | None = DEFAULT_MEMORY,
         threads: int | None = None,
+        ensemble: bool = False,
     ) -> None:
         self._checkpoint, self._threads = checkpoint, threads
-        self._tile, self._halo, self._memory = checked_tile(tile), halo, memory
+        self._tile, self._halo = checked_tile(tile), halo
         check_halo(halo)
+        self._ensemble = ensemble
         self._engine = load_engine(
             checkpoint, engine=engine, device=device, precision=precision, threads=threads
         )
+        budget = self._engine.default_memory if memory is None else memory
+        self._largest_tile = budget // self._engine.bytes_per_pixel
 
     @classmethod
     def load(
@@ -69,14 +76,16 @@ class Upscaler:
         precision: str = "auto",
         tile: int | str | None = "auto",
         halo: int = DEFAULT_HALO,
-        memory: int = DEFAULT_MEMORY,
+        memory: int | None = DEFAULT_MEMORY,
         threads: int | None = None,
+        ensemble: bool = False,
     ) -> Self:
         """Load `weights`, a name from `ripfdn weights list` or a path.
 
         `device`: auto, cpu, cuda, cuda:n or mps. `tile`: "auto" plans the largest tiles that `memory` bytes
         allow, None never tiles, a number is the inner side of a tile in px. `halo` in px. `threads`: of the
-        CPU; None for all cores. Raises CheckpointError, UsageError, UnavailableError.
+        CPU; None for all cores. `ensemble`: the mean of the results for eight flips and rotations, for about
+        0.1 dB at eight times the work. Raises CheckpointError, UsageError, UnavailableError.
         """
         return cls(
             load_weights(weights),
@@ -87,6 +96,7 @@ class Upscaler:
             halo=halo,
             memory=memory,
             threads=threads,
+            ensemble=ensemble,
         )
 
     @property
@@ -109,6 +119,11 @@ class Upscaler:
     def device(self) -> str:
         return self._engine.device
 
+    @property
+    def bytes_per_pixel(self) -> int:
+        """What a tile takes in the engine for each input pixel, halo included."""
+        return self._engine.bytes_per_pixel
+
     def grid(self, height: int, width: int) -> TileGrid:
         """The tiles in which a picture of `height` × `width` px will be computed. Raises OutOfMemoryError."""
         height, width = max(height, SMALLEST_SIDE), max(width, SMALLEST_SIDE)
@@ -116,8 +131,7 @@ class Upscaler:
             return whole_grid(height, width)
         if isinstance(self._tile, int):
             return fixed_grid(height, width, tile=self._tile, halo=self._halo)
-        largest = self._memory // self._engine.bytes_per_pixel
-        return planned_grid(height, width, halo=self._halo, largest_tile=largest)
+        return planned_grid(height, width, halo=self._halo, largest_tile=self._largest_tile)
 
     def upscale(self, pixels: NDArray[Any], *, progress: Progress | None = None) -> NDArray[Any]:
         """`pixels` (H, W, 3) RGB uint8, uint16 or floating → (scale·H, scale·W, 3) of the same dtype.
@@ -129,19 +143,31 @@ class Upscaler:
         height, width = check_pixels(pixels)
         dtype = pixels.dtype
         working = pixels if dtype.kind == "u" else pixels.astype(np.float32)
-        working = _pad_to_smallest(working)
-        grid = self.grid(height, width)
+        upscaled = self._averaged if self._ensemble else self._computed
+        result = upscaled(_pad_to_smallest(working), progress)
+        return result[: self.scale * height, : self.scale * width].astype(dtype, copy=False)
+
+    def _averaged(self, pixels: NDArray[Any], progress: Progress | None) -> NDArray[Any]:
+        """The mean over the eight flips and rotations of `pixels`, computed in float32."""
+        unit = _to_unit_range(pixels)
+        total: NDArray[Any] | None = None
+        for turn in range(TURNS):
+            result = _turned_back(self._computed(_turned(unit, turn), _part_of(progress, turn)), turn)
+            total = result if total is None else np.add(total, result, out=total)
+        assert total is not None
+        return _from_unit_range(np.divide(total, TURNS, out=total), pixels.dtype)
+
+    def _computed(self, pixels: NDArray[Any], progress: Progress | None) -> NDArray[Any]:
+        grid = self.grid(*pixels.shape[:2])
         while True:
             try:
-                result = self._upscale(working, grid, progress)
-                break
+                return self._pasted(pixels, grid, progress)
             except OutOfMemoryError:
                 grid = self._smaller(grid)
             except NonFiniteResultError as error:
                 self._fall_back_to_fp32(error)
-        return result[: self.scale * height, : self.scale * width].astype(dtype, copy=False)
 
-    def _upscale(self, pixels: NDArray[Any], grid: TileGrid, progress: Progress | None) -> NDArray[Any]:
+    def _pasted(self, pixels: NDArray[Any], grid: TileGrid, progress: Progress | None) -> NDArray[Any]:
         scale = self.scale
         output = np.empty((scale * grid.height, scale * grid.width, 3), pixels.dtype)
         results = self._engine.run(_jobs(pixels, grid))
@@ -156,16 +182,19 @@ class Upscaler:
         return output
 
     def _smaller(self, grid: TileGrid) -> TileGrid:
-        """A grid of tiles half as large, for when `grid` ran out of memory. Raises OutOfMemoryError at the
-        end.
+        """A grid of tiles half as large, for when `grid` ran out of memory, and for all pictures after this.
+
+        Raises OutOfMemoryError where they can't be smaller.
         """
-        inner = max(grid.tile_height, grid.tile_width) // 2 - 2 * self._halo
-        if inner < SMALLEST_TILE:
+        half = grid.tile_height * grid.tile_width // 2
+        try:
+            smaller = planned_grid(grid.height, grid.width, halo=self._halo, largest_tile=half)
+        except OutOfMemoryError as error:
             raise OutOfMemoryError(
-                f"out of memory with tiles of {grid.tile_width}×{grid.tile_height} px; "
+                f"out of memory with tiles of {grid.tile_width}×{grid.tile_height} px, the smallest; "
                 "close other programs, use --device cpu, or lower --halo"
-            )
-        smaller = fixed_grid(grid.height, grid.width, tile=inner, halo=self._halo)
+            ) from error
+        self._tile, self._largest_tile = "auto", half
         log.warning("out of memory; going on with tiles of %d×%d px", smaller.tile_width, smaller.tile_height)
         return smaller
 
@@ -173,7 +202,8 @@ class Upscaler:
         if self._engine.precision == "fp32":
             raise error
         log.warning("%s gave values that are not finite; computing again in fp32", self._engine.precision)
-        self._engine = self._fp32_engine()
+        narrow, self._engine = self._engine, self._fp32_engine()
+        self._largest_tile = self._largest_tile * narrow.bytes_per_pixel // self._engine.bytes_per_pixel
 
     def _fp32_engine(self) -> Engine:
         return load_engine(
@@ -217,6 +247,36 @@ def _pad_to_smallest(pixels: NDArray[Any]) -> NDArray[Any]:
     return (
         np.pad(pixels, missing, mode="edge") if (height < SMALLEST_SIDE or width < SMALLEST_SIDE) else pixels
     )
+
+
+def _to_unit_range(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    unit = pixels.astype(np.float32)
+    return unit / np.float32(LEVELS[pixels.dtype]) if pixels.dtype in LEVELS else unit
+
+
+def _from_unit_range(unit: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Floats as they are; integers clamped and rounded half to even, as engines do it."""
+    if dtype not in LEVELS:
+        return unit
+    levels = np.clip(unit, 0, 1, out=unit) * np.float32(LEVELS[dtype])
+    return np.rint(levels, out=levels).astype(dtype)
+
+
+def _turned(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
+    """One of the eight ways to lay a picture: `turn` % 4 quarter turns, mirrored before them from 4 on."""
+    return np.rot90(pixels[:, ::-1] if turn >= TURNS // 2 else pixels, turn % 4)
+
+
+def _turned_back(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
+    upright = np.rot90(pixels, -(turn % 4))
+    return upright[:, ::-1] if turn >= TURNS // 2 else upright
+
+
+def _part_of(progress: Progress | None, turn: int) -> Progress | None:
+    """The progress of one turn, told as that of all."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(turn * total + done, TURNS * total)
 
 
 def _jobs(pixels: NDArray[Any], grid: TileGrid) -> Iterator[TileJob]:

@@ -87,9 +87,13 @@ def _openvino(checkpoint: Checkpoint, device: str, precision: str, threads: int 
 def _torch(checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> Engine:
     from ripfdn_cli.engines.torch_engine import TorchEngine
 
-    chosen = ("fp16" if device.startswith("cuda") else "fp32") if precision == AUTO else precision
-    if chosen == "fp16" and device == "cpu":
-        raise UnavailableError(
-            "--precision fp16 is not for CPUs; use fp32, or bf16 where the processor has it"
-        )
+    chosen = _torch_precision(device) if precision == AUTO else precision
     return TorchEngine(checkpoint, device=device, precision=chosen, threads=threads)
+
+
+def _torch_precision(device: str) -> str:
+    from ripfdn_cli.engines.torch_engine import native_bf16
+
+    if device == "cpu":
+        return "bf16" if native_bf16() else "fp32"
+    return "fp16"

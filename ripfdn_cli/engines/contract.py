@@ -15,6 +15,9 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 
+LEVELS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+"""The integer that stands for 1.0, by pixel type; floats are not in it."""
+
 
 @dataclass(frozen=True)
 class TileJob:
@@ -33,7 +36,7 @@ class Engine(Protocol):
     """Runs one network on one device at one precision.
 
     `bytes_per_pixel` is the peak memory a tile takes for each input pixel, measured, from which tiles are
-    planned.
+    planned. `default_memory` is the budget in bytes where the user names none.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Engine(Protocol):
     device: str
     scale: int
     bytes_per_pixel: int
+    default_memory: int
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
         """Results in the order of `jobs`: (N, scale·(bottom − top), scale·(right − left), 3) in the dtype of

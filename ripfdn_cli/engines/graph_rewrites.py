@@ -18,32 +18,17 @@ _CHANNELS = 1  # the axis of channels in (N, C, H, W)
 
 
 def rewrite(model: Any, precision: str) -> None:
-    """All passes that serve `precision`, in the order in which they make room for each other.
+    """All passes, in the order in which they make room for each other; none where `precision` isn't fp32.
 
-    bf16 takes the first only: an identity added to weights of eight bits, or a sum kept in them, costs
-    accuracy.
+    In bf16 an identity added to weights of eight bits, or a sum kept in them, costs accuracy. (A scale per
+    channel is folded into the next weights by OpenVINO's own conversion, in either.)
     """
-    fold_scales(model)
     if precision != "fp32":
         return
     concats_to_sums(model)
     fold_residuals(model)
     splits_to_slices(model)
-
-
-def fold_scales(model: Any) -> None:
-    """conv(c ⊙ x) with a constant per channel: the constant moves into the weights."""
-    for convolution in _convolutions(model):
-        product = _source(convolution, 0).get_node()
-        if product.get_type_name() != "Multiply":
-            continue
-        for x, scale in ((0, 1), (1, 0)):
-            factors = _constant(_source(product, scale))
-            weights = _weights(convolution)
-            if factors is not None and factors.shape == (1, weights.shape[1], 1, 1):
-                _set_weights(convolution, weights * factors)
-                convolution.input(0).replace_source_output(_source(product, x))
-                break
+    accumulate_early(model)
 
 
 def concats_to_sums(model: Any) -> None:
@@ -95,6 +80,27 @@ def splits_to_slices(model: Any) -> None:
     model.validate_nodes_and_infer_types()
 
 
+def accumulate_early(model: Any) -> None:
+    """A sum of 1×1 over features that follow from each other (F1, then F2 from it, …) is made to grow as the
+    features appear.
+
+    The engine runs a node when another asks for it, so by itself it would keep all the features to the end.
+    Here a zero, taken from the sum so far, is added to a small tensor on the way to the next feature: the sum
+    then has to come first. Only the sum stays in memory, and what was read for the last time can be written
+    over.
+    """
+    position = {_name(node): index for index, node in enumerate(model.get_ordered_ops())}
+    for addition in reversed(model.get_ordered_ops()):
+        terms = _terms(addition) if _is_whole_sum(addition) else []
+        if len(terms) < 2 or not all(_is_convolution(term.get_node(), kernel=1) for term in terms):
+            continue
+        terms.sort(key=lambda term: position[_name(_feature(term))])
+        gates = [_gate(_feature(a), _feature(b)) for a, b in pairwise(terms)]
+        if None not in gates:
+            _replace(addition.output(0), _gated_sum(terms, gates))
+    model.validate_nodes_and_infer_types()
+
+
 def _parts(concat: Any, weights: NDArray[np.float32]) -> list[tuple[Any, NDArray[np.float32]]]:
     """(tensor, its weights) for each input of `concat`, those that take a whole tensor for a slice first."""
     parts: list[tuple[Any, NDArray[np.float32]]] = []
@@ -134,6 +140,74 @@ def _square_term_over(x: Any, sum_of_terms: Any) -> Any | None:
             if found is not None:
                 return found
     return None
+
+
+def _is_whole_sum(node: Any) -> bool:
+    """An addition of two variables that is not itself a term of a larger one."""
+    readers = [reader.get_node() for reader in node.output(0).get_target_inputs()]
+    return _is_addition(node) and bool(readers) and not (len(readers) == 1 and _is_addition(readers[0]))
+
+
+def _is_addition(node: Any) -> bool:
+    return node.get_type_name() == "Add" and all(_constant(_source(node, index)) is None for index in (0, 1))
+
+
+def _terms(addition: Any) -> list[Any]:
+    """What is added up, through additions that nobody else reads."""
+    terms = []
+    for index in (0, 1):
+        term = _source(addition, index)
+        inner = _is_addition(term.get_node()) and len(term.get_target_inputs()) == 1
+        terms += _terms(term.get_node()) if inner else [term]
+    return terms
+
+
+def _feature(term: Any) -> Any:
+    """What the convolution behind `term` reads."""
+    return _source(term.get_node(), 0).get_node()
+
+
+def _gate(earlier: Any, later: Any) -> Any | None:
+    """A matrix product that reads `earlier` and that `later` follows from: its second factor is ESA's small
+    pooled map.
+    """
+    for node in _ancestors(later).values():
+        if node.get_type_name() == "MatMul" and _name(earlier) in _ancestors(_source(node, 1).get_node()):
+            first_factor = _source(node, 0).get_node()
+            if _name(earlier) not in _ancestors(first_factor):
+                return node
+    return None
+
+
+def _gated_sum(terms: list[Any], gates: list[Any]) -> Any:
+    """`terms` added up in order, each but the last before its gate opens."""
+    ops = openvino().opset13
+    first_value = [np.array(values, np.int64) for values in ([0] * 4, [1] * 4, [1] * 4, range(4))]
+    total = terms[0]
+    for term, gate in zip(terms[1:], gates, strict=True):
+        zero = ops.multiply(ops.slice(total, *first_value), np.float32(0))
+        gate.input(1).replace_source_output(ops.add(_source(gate, 1), zero).output(0))
+        total = ops.add(total, term).output(0)
+    return total
+
+
+def _ancestors(node: Any) -> dict[str, Any]:
+    """Name → node of all that `node` follows from."""
+    found: dict[str, Any] = {}
+    waiting = [node]
+    while waiting:
+        reader = waiting.pop()
+        for index in range(reader.get_input_size()):
+            source = _source(reader, index).get_node()
+            if _name(source) not in found:
+                found[_name(source)] = source
+                waiting.append(source)
+    return found
+
+
+def _name(node: Any) -> str:
+    name: str = node.get_friendly_name()
+    return name
 
 
 def _convolutions(model: Any, kernel: int | None = None) -> Iterator[Any]:

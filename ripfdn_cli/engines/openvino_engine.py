@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines import graph_cache
 from ripfdn_cli.engines.contract import TileJob, not_finite
+from ripfdn_cli.engines.machine_memory import default_memory
 from ripfdn_cli.engines.openvino_graph import converted_graph, from_bytes, to_bytes, with_pixels
 from ripfdn_cli.engines.openvino_runtime import native_bf16, openvino
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
@@ -53,6 +54,7 @@ class OpenVinoEngine:
         self.precision = precision
         self.scale = checkpoint.config.scale
         self.bytes_per_pixel = _BYTES_PER_PIXEL[precision]
+        self.default_memory = default_memory()
         self._checkpoint = checkpoint
         self._weights = checkpoint.sha256 or hashlib.sha256(checkpoint.to_bytes()).hexdigest()
         self._core = openvino().Core()
@@ -61,8 +63,12 @@ class OpenVinoEngine:
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
         for job in jobs:
-            with _out_of_memory_as_ours():
-                result = self._run(job)
+            try:
+                with _out_of_memory_as_ours():
+                    result = self._run(job)
+            except OutOfMemoryError:
+                self._requests.clear()  # what it took is needed for smaller tiles
+                raise
             yield result
 
     def _run(self, job: TileJob) -> NDArray[Any]:

@@ -9,13 +9,13 @@ import numpy as np
 
 from ripfdn_cli.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.engines.contract import LEVELS
 from ripfdn_cli.engines.graph_rewrites import rewrite
 from ripfdn_cli.engines.openvino_runtime import openvino
 
 if TYPE_CHECKING:
     from ripfdn_cli.network import RIPFDN
 
-_LEVELS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 _NHWC, _NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 
 
@@ -76,14 +76,14 @@ def _feed(parameter: Any, source: Any) -> None:
 def _to_unit_range(pixels: Any, dtype: np.dtype[Any]) -> Any:
     ops = openvino().opset13
     floats = ops.convert(pixels, "f32")
-    return ops.divide(floats, np.float32(_LEVELS[dtype])) if dtype in _LEVELS else floats
+    return ops.divide(floats, np.float32(LEVELS[dtype])) if dtype in LEVELS else floats
 
 
 def _to_levels(result: Any, dtype: np.dtype[Any]) -> Any:
-    if dtype not in _LEVELS:
+    if dtype not in LEVELS:
         return result
     ops = openvino().opset13
-    levels = ops.multiply(ops.clamp(result, 0.0, 1.0), np.float32(_LEVELS[dtype]))
+    levels = ops.multiply(ops.clamp(result, 0.0, 1.0), np.float32(LEVELS[dtype]))
     return ops.convert(ops.round(levels, "half_to_even"), dtype.type)
 
 

@@ -2,8 +2,13 @@
 device.
 """
 
-from collections.abc import Iterable, Iterator
+import logging
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -13,20 +18,47 @@ from torch import Tensor
 
 from ripfdn_cli.architecture import AttentionGeometry
 from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.engines.contract import TileJob, not_finite
+from ripfdn_cli.engines.contract import LEVELS, TileJob, not_finite
+from ripfdn_cli.engines.machine_memory import default_memory
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
-from ripfdn_cli.network import build_network
+from ripfdn_cli.network import RIPFDN, build_network
 
+log = logging.getLogger(__name__)
+
+COMPILE_AFTER = 20.0
+"""Seconds of eager work on tiles of one shape after which that shape is compiled: about what compiling takes,
+so that no run takes twice as long as it would have with the better choice.
+"""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_LEVELS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 _BYTES_PER_PIXEL = {"fp32": 3600, "bf16": 1800, "fp16": 1800}
 """Peak bytes per input pixel, from `benchmarks/memory.py`, rounded up."""
+_NATIVE_BF16 = ("avx512_bf16", "amx_bf16", "bf16")
+"""Names of torch.cpu.get_capabilities: x86 with AVX512-BF16 or AMX, and ARM."""
+
+Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Pixels (N, h, w, 3), rows and columns, to pixels (N, s·h, s·w, 3) and the sum of all results."""
+
+
+@dataclass
+class _Flight:
+    """A tile on its way: its result on the host as soon as `landed` has happened, and the sum of its results.
+
+    `cargo` keeps alive what the device still reads.
+    """
+
+    result: Tensor
+    total: Tensor
+    shape: torch.Size
+    started: float
+    landed: "torch.cuda.Event | None" = None
+    cargo: tuple[Tensor, ...] = ()
 
 
 class TorchEngine:
     """An Engine (see contract.py). `device` as torch names it: cpu, cuda, cuda:1, mps.
 
-    Raises UnavailableError where the device is not there.
+    On CUDA, copies overlap with computing, and a tile shape that keeps coming is compiled after
+    `compile_after` seconds of work. Raises UnavailableError for what this machine hasn't.
     """
 
     name = "torch"
@@ -38,43 +70,130 @@ class TorchEngine:
         device: str = "cpu",
         precision: str = "fp32",
         threads: int | None = None,
+        compile_after: float = COMPILE_AFTER,
     ) -> None:
-        self.device = str(available_device(device))
-        self.precision = precision
+        self._where = available_device(device)
+        check_precision(precision, self._where)
+        self.device, self.precision = str(self._where), precision
         self.scale = checkpoint.config.scale
         self.bytes_per_pixel = _BYTES_PER_PIXEL[precision]
+        self.default_memory = _device_memory(self._where)
         if threads is not None:
             torch.set_num_threads(threads)
         self._dtype = _DTYPES[precision]
-        network = build_network(checkpoint).to(self.device, self._dtype)
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._eager = pixels_to_pixels(_on_device(build_network(checkpoint), self._where, self._dtype))
+        self._compiled: Step | None = None
+        self._may_compile = can_compile(self._where)
+        self._compile_after = compile_after
+        self._seconds: defaultdict[torch.Size, float] = defaultdict(float)
+        self._launch = self._launch_on_cuda if self._where.type == "cuda" else self._launch_simply
+        # A second tile is sent to a GPU before the first is waited for.
+        self._most_in_flight = 2 if self._where.type == "cuda" else 1
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        flights: deque[_Flight] = deque()
         for job in jobs:
             with _out_of_memory_as_ours(), torch.inference_mode():
-                result = self._run(job)
-            yield result
+                flights.append(self._launch(job))
+            if len(flights) == self._most_in_flight:
+                yield self._land(flights.popleft())
+        while flights:
+            yield self._land(flights.popleft())
 
-    def _run(self, job: TileJob) -> NDArray[Any]:
-        rows, columns = self._matrices(job.geometry)
-        output = self._network(self._to_input(job.pixels), rows, columns)
-        top, bottom, left, right = (self.scale * side for side in job.keep)
-        kept = output[..., top:bottom, left:right].float()
-        # One number tells: a NaN or an infinity anywhere makes the sum one too.
-        if not torch.isfinite(kept.sum()):
+    def _launch_simply(self, job: TileJob) -> _Flight:
+        started = time.perf_counter()
+        pixels = torch.from_numpy(np.ascontiguousarray(job.pixels)).to(self._where)
+        image, total = self._eager(pixels, *self._matrices(job.geometry))
+        return _Flight(self._kept(image, job).cpu(), total.cpu(), pixels.shape, started)
+
+    def _launch_on_cuda(self, job: TileJob) -> _Flight:
+        started = time.perf_counter()
+        computing = torch.cuda.current_stream(self._where)
+        arriving, leaving = self._copy_streams
+        host = torch.from_numpy(np.ascontiguousarray(job.pixels)).pin_memory()
+        with torch.cuda.stream(arriving):
+            pixels = host.to(self._where, non_blocking=True)
+        matrices = self._matrices(job.geometry)
+        computing.wait_stream(arriving)
+        image, total = self._step(pixels.shape)(pixels, *matrices)
+        # Copies, because a captured graph writes its next results into the same memory.
+        kept, total = self._kept(image, job).clone(memory_format=torch.contiguous_format), total.clone()
+        leaving.wait_stream(computing)
+        with torch.cuda.stream(leaving):
+            result, total_on_host = _to_pinned(kept), _to_pinned(total)
+            landed = leaving.record_event()
+        return _Flight(result, total_on_host, pixels.shape, started, landed, (host, pixels, kept, total))
+
+    @property
+    def _copy_streams(self) -> "tuple[torch.cuda.Stream, torch.cuda.Stream]":
+        if not hasattr(self, "_streams"):
+            self._streams = (torch.cuda.Stream(self._where), torch.cuda.Stream(self._where))
+        return self._streams
+
+    def _land(self, flight: _Flight) -> NDArray[Any]:
+        with _out_of_memory_as_ours():
+            if flight.landed is not None:
+                flight.landed.synchronize()
+        self._seconds[flight.shape] += time.perf_counter() - flight.started
+        if not torch.isfinite(flight.total):
             raise not_finite(self)
-        return _to_pixels(kept, job.pixels.dtype)
+        return flight.result.numpy()
+
+    def _step(self, shape: torch.Size) -> Step:
+        """The compiled network where it is worth it for tiles of `shape`, else the eager one."""
+        if not self._may_compile or self._seconds[shape] < self._compile_after:
+            return self._eager
+        if self._compiled is None:
+            log.info("compiling the network for this tile size; it takes about half a minute")
+            self._compiled = torch.compile(self._eager, mode="reduce-overhead", dynamic=False)
+        return self._compiled_or_eager
+
+    def _compiled_or_eager(self, pixels: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        from torch._dynamo.exc import TorchDynamoException
+
+        assert self._compiled is not None
+        try:
+            return self._compiled(pixels, rows, columns)
+        except TorchDynamoException as error:
+            log.warning("torch.compile failed (%s); going on without it", str(error).partition("\n")[0])
+            self._may_compile = False
+            return self._eager(pixels, rows, columns)
+
+    def _kept(self, image: Tensor, job: TileJob) -> Tensor:
+        top, bottom, left, right = (self.scale * side for side in job.keep)
+        return image[:, top:bottom, left:right]
 
     def _matrices(self, geometry: AttentionGeometry) -> tuple[Tensor, Tensor]:
-        rows = torch.tensor(geometry.rows, dtype=self._dtype, device=self.device)
-        columns = torch.tensor(geometry.columns, dtype=self._dtype, device=self.device)
+        rows = torch.tensor(geometry.rows, dtype=self._dtype, device=self._where)
+        columns = torch.tensor(geometry.columns, dtype=self._dtype, device=self._where)
         return rows, columns
 
-    def _to_input(self, pixels: NDArray[Any]) -> Tensor:
-        """(N, h, w, 3) of any pixel type → (N, 3, h, w) in [0, 1], channels last, on the device."""
-        tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
-        scaled = tensor.float() / _LEVELS.get(pixels.dtype, 1)
-        return scaled.to(self._dtype).permute(0, 3, 1, 2)  # NHWC memory is channels_last
+
+def pixels_to_pixels(network: RIPFDN) -> Step:
+    """`network` between pixels as contract.py defines them, on its own device and in its own dtype."""
+    dtype, scale = next(network.parameters()).dtype, network.config.scale
+
+    def step(pixels: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        levels = _LEVELS_BY_DTYPE.get(pixels.dtype)
+        unit = pixels.float() if levels is None else pixels.float() / levels
+        # (N, 3, h, w), whose memory is channels last as the pixels were
+        sub_pixels = network.sub_pixels(unit.permute(0, 3, 1, 2).to(dtype), rows, columns).float()
+        total = sub_pixels.sum()  # a NaN or an infinity anywhere makes it one too
+        if levels is not None:
+            sub_pixels = (sub_pixels.clamp(0, 1) * levels).round().to(pixels.dtype)
+        return _shuffled(sub_pixels, scale), total
+
+    return step
+
+
+_LEVELS_BY_DTYPE = {torch.from_numpy(np.empty(0, dtype)).dtype: levels for dtype, levels in LEVELS.items()}
+
+
+def _shuffled(sub_pixels: Tensor, scale: int) -> Tensor:
+    """(N, 3·s², h, w) → (N, s·h, s·w, 3): pixel_shuffle, for integers too, and channels last."""
+    count, _, height, width = sub_pixels.shape
+    parts = sub_pixels.view(count, 3, scale, scale, height, width).permute(0, 4, 2, 5, 3, 1)
+    return parts.reshape(count, scale * height, scale * width, 3)
 
 
 def available_device(device: str) -> torch.device:
@@ -106,17 +225,41 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _to_pixels(output: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """(N, 3, H, W) float → (N, H, W, 3) of `dtype` on the CPU; integers clamped, and rounded on the
-    device.
-    """
-    image = output.permute(0, 2, 3, 1).contiguous()
-    if dtype not in _LEVELS:
-        return image.cpu().numpy()
-    levels = image.clamp_(0, 1).mul_(_LEVELS[dtype]).round_()
-    if dtype == np.uint8:
-        return levels.to(torch.uint8).cpu().numpy()
-    return levels.to(torch.int32).cpu().numpy().astype(np.uint16)  # torch has little for uint16
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raises UnavailableError where `device` can't compute at `precision`, or only slower than in fp32."""
+    if device.type == "cpu" and precision == "fp16":
+        raise UnavailableError("--precision fp16 is not for CPUs; use fp32, or --device cuda")
+    if device.type == "cpu" and precision == "bf16" and not native_bf16():
+        raise UnavailableError(
+            "--precision bf16: this processor has no bf16 arithmetic (AVX512-BF16 or AMX); use fp32"
+        )
+
+
+def native_bf16() -> bool:
+    """Whether torch finds bf16 arithmetic in this processor; false for a torch that can't tell."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name) for name in _NATIVE_BF16)
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether torch.compile makes kernels for `device` on this machine: it takes CUDA and Triton."""
+    return device.type == "cuda" and find_spec("triton") is not None
+
+
+def _on_device(network: RIPFDN, device: torch.device, dtype: torch.dtype) -> RIPFDN:
+    moved: RIPFDN = network.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def _device_memory(device: torch.device) -> int:
+    """Bytes that tiles may take by default: half of what a CUDA device has free, as for the CPU elsewhere."""
+    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else default_memory()
+
+
+def _to_pinned(tensor: Tensor) -> Tensor:
+    """A copy of a CUDA `tensor` in host memory that the device writes by itself; wait before reading it."""
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return host.copy_(tensor, non_blocking=True)
 
 
 @contextmanager
@@ -125,9 +268,11 @@ def _out_of_memory_as_ours() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(f"out of memory on the device: {str(error).partition(chr(10))[0]}") from error
-    except MemoryError as error:
-        raise OutOfMemoryError("out of memory; close other programs, or lower --memory") from error
-    except RuntimeError as error:
-        if "can't allocate memory" in str(error) or "not enough memory" in str(error):
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
             raise OutOfMemoryError("out of memory; close other programs, or lower --memory") from error
         raise
+
+
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")

@@ -1,0 +1,121 @@
+"""Every rewrite leaves the function of the graph as it was, and does what it is for."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from golden_pairs import golden_checkpoint
+
+from ripfdn_cli.architecture import attention_geometry
+from ripfdn_cli.engines import graph_rewrites
+from ripfdn_cli.engines.openvino_graph import converted_graph, from_bytes, to_bytes
+from ripfdn_cli.engines.openvino_runtime import openvino
+from ripfdn_cli.network import build_network
+
+torch = pytest.importorskip("torch")
+
+SIDE = 33
+PASSES = ("concats_to_sums", "fold_residuals", "splits_to_slices", "accumulate_early")
+
+
+@pytest.fixture(scope="module")
+def converted() -> bytes:
+    """The graph as it is converted, with no rewrites: as bf16 has it."""
+    return to_bytes(converted_graph(golden_checkpoint(), precision="bf16"))
+
+
+@pytest.fixture
+def plain(converted: bytes) -> Any:
+    return from_bytes(converted)
+
+
+def operations(model: Any) -> Counter[str]:
+    return Counter(node.get_type_name() for node in model.get_ordered_ops())
+
+
+def result_of(model: Any) -> np.ndarray:
+    """What `model` gives for a fixed picture; float32 without the CPU plugin's shortcuts."""
+    geometry = attention_geometry(height=SIDE, width=SIDE)
+    pixels = np.random.default_rng(3).random((1, 3, SIDE, SIDE), np.float32)
+    compiled = openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return compiled([pixels, geometry.rows, geometry.columns])[0].copy()
+
+
+def test_converted_graph_is_the_network(plain: Any) -> None:
+    pixels = torch.from_numpy(np.random.default_rng(3).random((1, 3, SIDE, SIDE), np.float32))
+    with torch.no_grad():
+        expected = build_network(golden_checkpoint())(pixels)
+    shuffled = torch.nn.functional.pixel_shuffle(torch.from_numpy(result_of(plain)), 4)
+    np.testing.assert_allclose(shuffled, expected, rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("count", range(1, len(PASSES) + 1))
+def test_every_pass_keeps_the_function(plain: Any, count: int) -> None:
+    expected = result_of(plain)
+    for name in PASSES[:count]:
+        getattr(graph_rewrites, name)(plain)
+    assert np.abs(expected).max() > 0.5
+    np.testing.assert_allclose(result_of(plain), expected, rtol=0, atol=5e-6)
+
+
+def test_the_conversion_folds_the_channel_scale(plain: Any) -> None:
+    """Only the gates of the attention are left to multiply by."""
+    multiplications = [node for node in plain.get_ordered_ops() if node.get_type_name() == "Multiply"]
+    assert len(multiplications) == 2
+    for node in multiplications:
+        assert "Sigmoid" in {node.input(i).get_source_output().get_node().get_type_name() for i in (0, 1)}
+
+
+def test_what_each_pass_removes(plain: Any) -> None:
+    before = operations(plain)
+    blocks, refinements = 2, 6
+    graph_rewrites.concats_to_sums(plain)
+    assert before["Concat"] == refinements + 2 * blocks + 1
+    assert operations(plain)["Concat"] == 0
+    added = operations(plain)["Add"]
+    graph_rewrites.fold_residuals(plain)
+    assert operations(plain)["Add"] == added - refinements
+    graph_rewrites.splits_to_slices(plain)
+    assert operations(plain)["VariadicSplit"] == 0
+    assert operations(plain)["Slice"] == refinements
+    graph_rewrites.accumulate_early(plain)
+    assert operations(plain)["Slice"] == refinements + blocks - 1
+
+
+def test_sums_grow_before_the_next_feature(plain: Any) -> None:
+    """The first 1×1 of the last sum is computed from the first block before the second block is done."""
+    graph_rewrites.rewrite(plain, "fp32")
+    order = execution_order(plain)
+    convolutions = [name for name in order if "Convolution" in name]
+    fusing = [name for name in convolutions if reads(plain, name, "blocks.0/aten::add")]
+    assert fusing
+    assert convolutions.index(fusing[0]) < convolutions.index(
+        next(name for name in convolutions if "blocks.1.project" in name)
+    )
+
+
+def execution_order(model: Any) -> list[str]:
+    compiled = openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    nodes = compiled.get_runtime_model().get_ops()
+    position: Callable[[Any], int] = lambda node: int(node.get_rt_info()["execOrder"].astype(str))  # noqa: E731
+    return [node.get_friendly_name() for node in sorted(nodes, key=position)]
+
+
+def reads(model: Any, name: str, feature: str) -> bool:
+    """Whether the node `name` of `model` is an 8→8 1×1 over the output of the block `feature`."""
+    for node in model.get_ordered_ops():
+        if node.get_friendly_name() == name:
+            source = node.input(0).get_source_output().get_node().get_friendly_name()
+            weights = node.input(1).get_source_output().get_node()
+            return feature in source and tuple(weights.output(0).get_shape()) == (8, 8, 1, 1)
+    return False
+
+
+def test_bf16_keeps_its_sums_wide(plain: Any) -> None:
+    """In bf16 a sum outside a convolution is rounded to eight bits: concatenations stay."""
+    before = operations(plain)
+    graph_rewrites.rewrite(plain, "bf16")
+    assert operations(plain) == before
+    assert before["Concat"] > 0
