@@ -70,8 +70,8 @@ def test_integers_are_rounded_halves_up_and_saturated_after_each_axis() -> None:
     edge = np.array([[0, 0, 255, 255]], np.uint8)
     # 255 · (0.2265625 − 0.0234375) = 51.797 left of the edge; the overshoots beside it are cut off
     assert imresize(edge, size=(1, 8)).tolist() == [[0, 0, 0, 52, 203, 255, 255, 255]]
-    # 253 · 0.5 = 126.5 in the middle, which numpy would round to 126
-    assert imresize(edge // 255 * 253, size=(1, 3))[0, 1] == 127
+    # 32 · (0.2265625 − 0.0234375) = 6.5, which numpy would round to 6, and 32 − 6.5
+    assert imresize(edge // 255 * 32, size=(1, 8))[0, 3:5].tolist() == [7, 26]
     column = np.array([[0], [200], [0], [200]], np.uint8)
     by_axis = imresize(imresize(column, size=(8, 1)), size=(8, 1))
     np.testing.assert_array_equal(imresize(column, size=(8, 1)), by_axis)

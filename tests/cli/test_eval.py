@@ -98,9 +98,10 @@ def test_outputs_are_checked_before_the_work(
     there = tmp_path / "there.html"
     there.write_text("mine")
     arguments = (small_data_set, "-w", small_weights, *PLAIN, "--report")
-    error = failure(invoke(*arguments, there))
-    assert isinstance(error, OutputError)
-    assert "--overwrite" in str(error)
+    refused = invoke(*arguments, there)
+    assert isinstance(failure(refused), OutputError)
+    assert "--overwrite" in str(failure(refused))
+    assert refused.stdout == ""
     assert there.read_text() == "mine"
     assert "no folder" in str(failure(invoke(*arguments, tmp_path / "nowhere" / "report.html")))
     assert invoke(*arguments, there, "--overwrite").exit_code == 0

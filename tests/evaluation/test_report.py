@@ -228,6 +228,17 @@ def test_dragging_the_slider_uncovers_the_other_method(page: webdriver.Chrome) -
     assert near(colours(stage), [RED, RED, RED, BLUE])
 
 
+def test_a_browser_that_wants_the_thumb_touched_follows_the_finger(page: webdriver.Chrome) -> None:
+    stage = stage_of(page)
+    page.execute_script(
+        "const slider = arguments[0], box = slider.getBoundingClientRect();"
+        "const clientX = box.left + 0.2 * box.width;"  # an event made by a script moves no native thumb
+        "slider.dispatchEvent(new PointerEvent('pointermove', {clientX, buttons: 1, bubbles: true}))",
+        stage.find_element(By.CSS_SELECTOR, "input[type=range]"),
+    )
+    assert near(colours(stage), [RED, BLUE, BLUE, BLUE])
+
+
 def test_the_slider_works_by_keyboard_and_says_where_it_is(page: webdriver.Chrome) -> None:
     stage = stage_of(page)
     slider = stage.find_element(By.CSS_SELECTOR, "input[type=range]")
