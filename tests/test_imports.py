@@ -21,13 +21,14 @@ FLOORS = [
     {"weights_store"},
     {"engines"},
     {"upscaler"},
-    {"jobs", "training", "evaluation"},
+    {"jobs", "evaluation", "exporting"},
+    {"training"},  # it validates on evaluation's data sets
     {"cli"},
     {"__main__"},
 ]
 LEAF_FLOOR = 2
 """Rooms for files and formats, which are named nowhere above: from the two lowest floors and each other only."""
-FOLDERS = {"engines", "jobs", "training", "evaluation", "cli"}
+FOLDERS = {"engines", "jobs", "training", "evaluation", "exporting", "cli"}
 
 
 def room_of(module: str) -> str:

@@ -62,6 +62,7 @@ def _metavar(kind: Any) -> str:
 @console_options
 def train(
     console: Console,
+    /,
     data: tuple[str, ...],
     output: Path | None,
     preset: str | None,
@@ -112,7 +113,7 @@ def _train(
     state = loop.open_folder(folder, resume=resume)
     settings = settings_for(state.settings if state else None)
     if state:
-        settings = loop.resume_settings(state, settings)
+        state = loop.continued(state, settings)
     ranks = join_ranks(settings.device)
     try:
         with _Watcher(console, settings, quiet=not ranks.first) as watcher:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ripfdn_cli.architecture import attention_geometry
+from ripfdn_cli.engines.torch_engine import can_compile, native_bf16
 from ripfdn_cli.errors import CheckpointError, UnavailableError
 from ripfdn_cli.network import RIPFDN, bilinear_start, build_network
 from ripfdn_cli.training.losses import total_loss
@@ -36,15 +37,20 @@ class Learner:
     ) -> None:
         self.device = device
         self._settings, self._ranks = settings, ranks
-        self.network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.network).eval().requires_grad_(False) if settings.ema else None
-        self.optimizer = _optimizer(self.network, settings)
+        # Pixels are channels last and results follow them; weights stay as they are, as DDP's buckets want
+        # them.
+        self.network = network.to(device).train()
+        self.average: RIPFDN | None = (
+            copy.deepcopy(self.network).eval().requires_grad_(False) if settings.ema else None
+        )
+        self.optimizer = _optimizer(self.network, settings, device)
+        self._renewal = torch.zeros((), device=device)
         self.bf16 = _wants_bf16(settings.precision, device)
         self.compiled = _wants_compile(settings.compile, device)
         self._matrices: dict[int, Matrices] = {}
-        self._model: nn.Module = self._distributed()
+        self._model = self._distributed()
         self._result: Callable[..., Tensor] = (
-            torch.compile(self._model, dynamic=False) if self.compiled else self._model  # type: ignore[assignment]
+            torch.compile(self._model, dynamic=False) if self.compiled else self._model
         )
 
     @property
@@ -68,22 +74,33 @@ class Learner:
         total = torch.zeros((), device=self.device)
         for lr, hr, share, last in batches:
             with self._no_sync(last):
+                loss = self.loss(lr, hr, stage) * share
                 # DDP takes the mean over ranks; the shares of all ranks add up to 1.
-                loss = self._loss(lr, hr, stage) * share
                 (loss * self._ranks.count).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
-    def update(self, rate: float, ema_decay: float) -> None:
+    def set_rates(self, rate: float, ema_decay: float) -> None:
+        """The learning rate and the average's decay of the next update; on CUDA they are read by a captured
+        step.
+        """
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        self._renewal.fill_(1 - ema_decay)
+
+    def update(self) -> None:
         """One step of the optimizer, and of the average, by the gradients there are."""
         if self._settings.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.optimizer.step()
         if self.average is not None:
-            averaged, current = list(self.average.parameters()), [p.data for p in self.network.parameters()]
-            torch._foreach_lerp_([p.data for p in averaged], current, 1 - ema_decay)
+            averaged = [p.data for p in self.average.parameters()]
+            distance = torch._foreach_sub([p.data for p in self.network.parameters()], averaged)
+            torch._foreach_mul_(distance, self._renewal)
+            torch._foreach_add_(averaged, distance)
 
     def state(self) -> dict[str, Tensor]:
         """All tensors of a saved state, by name."""
@@ -123,11 +140,13 @@ class Learner:
             return nullcontext()
         return self._model.no_sync()
 
-    def _loss(self, lr: Tensor, hr: Tensor, stage: Stage) -> Tensor:
+    def loss(self, lr: Tensor, hr: Tensor, stage: Stage) -> Tensor:
+        """Of the network on LR and HR patches (uint8); a scalar."""
         rows, columns = self._geometry(stage.patch)
         pixels = (lr.to(self.device).float() / 255).contiguous(memory_format=torch.channels_last)
         target = hr.to(self.device).float() / 255
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        # Without the cache of cast weights: a captured step would go on using the first ones.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
             result = self._result(pixels, rows, columns)
         return total_loss(stage.loss, stage.fft, result.float(), target)
 
@@ -174,38 +193,35 @@ def start_network(settings: TrainingSettings) -> tuple[RIPFDN, dict[str, str]]:
     }
 
 
-def native_bf16(device: torch.device) -> bool:
-    """Whether `device` computes in bfloat16 by itself; elsewhere it is slower than fp32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and "avx512_bf16" in _cpu_flags()
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
-            return next((set(line.split()) for line in lines if line.startswith("flags")), set())
-    except OSError:
-        return set()
-
-
 def _wants_bf16(precision: str, device: torch.device) -> bool:
-    if precision == "bf16" and not native_bf16(device):
+    """Whether to compute in bfloat16; where it isn't native it is slower than fp32. Raises
+    UnavailableError.
+    """
+    native = device.type == "cuda" or (device.type == "cpu" and native_bf16())
+    if precision == "bf16" and not native:
         raise UnavailableError(
             f"precision bf16 is not native on {device.type} here; use --precision fp32 or auto"
         )
-    return precision == "bf16" or (precision == "auto" and native_bf16(device))
+    return native and precision != "fp32"
 
 
 def _wants_compile(choice: str, device: torch.device) -> bool:
-    return choice == "on" or (choice == "auto" and device.type == "cuda")
+    return choice == "on" or (choice == "auto" and can_compile(device))
 
 
-def _optimizer(network: RIPFDN, settings: TrainingSettings) -> torch.optim.Optimizer:
+def _optimizer(network: RIPFDN, settings: TrainingSettings, device: torch.device) -> torch.optim.Optimizer:
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
     beta1, beta2 = settings.betas
+    cuda = device.type == "cuda"
+    # In a captured step a rate that is a number would be the first step's for ever.
+    rate = torch.zeros((), device=device) if cuda else 0.0
     return kind(
-        network.parameters(), lr=0.0, betas=(beta1, beta2), weight_decay=settings.weight_decay, fused=True
+        network.parameters(),
+        lr=rate,
+        betas=(beta1, beta2),
+        weight_decay=settings.weight_decay,
+        fused=True,
+        capturable=cuda,
     )
 
 

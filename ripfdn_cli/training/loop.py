@@ -2,11 +2,13 @@
 
 import json
 import logging
+import math
+import os
 import platform
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import torch
@@ -18,30 +20,35 @@ from ripfdn_cli.engines.torch_engine import available_device, best_device
 from ripfdn_cli.errors import OutputError, TrainingDivergedError, UsageError
 from ripfdn_cli.metrics import Score
 from ripfdn_cli.network import RIPFDN, to_checkpoint
+from ripfdn_cli.training.captured import CapturedStep
 from ripfdn_cli.training.durations import Interval
 from ripfdn_cli.training.interruption import deferred_signals
 from ripfdn_cli.training.learner import Learner, start_network
-from ripfdn_cli.training.patches import PackedPictures, PatchSource, Request, Sampler
-from ripfdn_cli.training.pictures import check_pictures, find_files, with_shrunk
+from ripfdn_cli.training.patches import PackedPictures, PatchSource, Request
 from ripfdn_cli.training.ranks import Ranks
+from ripfdn_cli.training.records import History
 from ripfdn_cli.training.reports import Listener, StepReport, ValidationReport
 from ripfdn_cli.training.schedule import Position, ema_decay_at, learning_rate_at, stage_at
-from ripfdn_cli.training.settings import Stage, TrainingSettings
+from ripfdn_cli.training.settings import FIELDS, Stage, TrainingSettings
+from ripfdn_cli.training.sources import open_source
 from ripfdn_cli.training.state import (
     STATE,
     RunState,
     generator_states,
+    has_state,
     load_state,
     restore_generators,
     save_state,
 )
-from ripfdn_cli.training.validation import ValidationSet, load_validation_sets, protocol_text, validate
+from ripfdn_cli.training.validation import load_validation_sets, protocol_text, validate
 
 log = logging.getLogger(__name__)
 
 BEST, LAST, AVERAGE = "best.safetensors", "last.safetensors", "ema.safetensors"
 _SMOOTHING = 0.95
-"""Of the loss and the speed that are shown."""
+"""Of the speed that is shown."""
+_READ_LOSSES_EVERY = {True: 1, False: 20}
+"""Steps, on the CPU or not: looking at a loss makes a device wait for it."""
 
 
 @dataclass
@@ -52,7 +59,26 @@ class _Clock:
     started: float
 
     def seconds(self) -> float:
-        return self.before + time.monotonic() - self.started
+        return self.before + monotonic() - self.started
+
+
+@dataclass
+class _Speed:
+    """How fast the steps of this session come, and what share of their time went into waiting for patches."""
+
+    trained: float = 0.0
+    waited_seconds: float = 0.0
+    steps_per_second: float = 0.0
+
+    def add(self, took: float, waited: float) -> None:
+        self.trained += took
+        self.waited_seconds += waited
+        before = self.steps_per_second or 1 / took
+        self.steps_per_second = _SMOOTHING * before + (1 - _SMOOTHING) / took
+
+    @property
+    def waited(self) -> float:
+        return self.waited_seconds / self.trained
 
 
 class Training:
@@ -67,10 +93,11 @@ class Training:
         state: RunState | None = None,
     ) -> None:
         self.settings, self.folder, self.ranks, self.listener = settings, folder, ranks, listener
-        self.clock = _Clock(state.position.seconds if state else 0.0, time.monotonic())
         self.position = state.position if state else Position()
+        self.clock = _Clock(self.position.seconds, monotonic())
         self.best = state.best if state else None
-        self.saved_steps = self.position.steps if state else -1
+        self.validation_seconds = state.validation_seconds if state else 0.0
+        self.saved_steps = self.position.steps if state else None
         self.device = prepare_device(settings, ranks)
         network, self.started_from = start_network(settings)
         self.learner = Learner(network, settings, self.device, ranks)
@@ -79,133 +106,209 @@ class Training:
             self.learner.restore(state.tensors)
             restore_generators(state.tensors, self.device)
         self.validation = load_validation_sets(settings.val, settings.scale)
-        self.source, self.pictures = open_source(settings, self.validation, self.device, listener)
+        opened = open_source(settings, self.validation, self.device, listener)
+        self.source, self.pictures = opened.source, opened.pictures
+        self.history = History(folder, resumed_at=self.saved_steps) if ranks.first else None
+        self.captured: CapturedStep | None = None
+        self.losses: list[Tensor] = []
+        self.speed = _Speed()
         self.scores: dict[str, Score] = {}
-        self.validation_seconds = 0.0
-        self.validated = self.saved = (self.position.steps, self.clock.seconds())
+        self.validated = self.saved = (self.position.steps, self.position.seconds)
 
     def run(self) -> None:
-        """Train to the end, or until a signal: the state of the last whole step is saved either way."""
+        """Train to the end, or until a signal or an error: the state of the last whole step is saved either
+        way.
+        """
         try:
             if not self.position.steps:
                 self.validate()
-            self._steps()
-            self.finish()
+            if self.position.done:
+                log.warning("nothing is left to train: the run's steps or its --max-time are over")
+            while not self.position.done:
+                self._step()
+                self._validate_and_save_when_due()
+            self.validate()
+            self.save()
+            if self.history:
+                self.history.write(last=True)
+        except BaseException as error:
+            self._save_after(error)
+            raise
         finally:
             self.source.close()
-            self._save_on_the_way_out()
+            if self.history:
+                self.history.close()
 
-    def _steps(self) -> None:
-        speed, shown, waited, trained = 0.0, 0.0, 0.0, 0.0
-        while not self.position.done:
-            began = time.monotonic()
-            stage = stage_at(self.settings, self.position.progress)
-            rate = learning_rate_at(self.settings, self.position)
-            batches = _Batches(self.source, self.learner, self.ranks, stage, self.position.steps)
-            loss = self.ranks.sum(float(self.learner.gradients(batches, stage)))
-            self._require_finite(loss)
-            with deferred_signals():
-                self.learner.update(rate, ema_decay_at(self.settings, self.position.steps))
-                self._advance(time.monotonic() - began)
-            took = time.monotonic() - began
-            waited, trained = waited + batches.waited, trained + took
-            speed = _smooth(speed, 1 / took)
-            shown = _smooth(shown, loss)
-            self.listener.stepped(
-                StepReport(
-                    steps=self.position.steps,
-                    progress=self.position.progress,
-                    seconds=self.position.seconds,
-                    loss=loss,
-                    learning_rate=rate,
-                    steps_per_second=speed,
-                    waited=waited / trained,
-                    patch=stage.patch,
-                    batch=stage.batch,
-                )
+    def _step(self) -> None:
+        began = monotonic()
+        stage = stage_at(self.settings, self.position.progress)
+        rate = learning_rate_at(self.settings, self.position)
+        decay = ema_decay_at(self.settings, self.position.steps)
+        if self._captures(stage):
+            loss, waited = self._captured_step(stage, rate, decay, began)
+        else:
+            loss, waited = self._eager_step(stage, rate, decay, began)
+        self.losses.append(loss)
+        self.speed.add(monotonic() - began, waited)
+        if len(self.losses) >= _READ_LOSSES_EVERY[self.device.type == "cpu"] or self.position.done:
+            self._report(stage, rate)
+
+    def _eager_step(self, stage: Stage, rate: float, decay: float, began: float) -> tuple[Tensor, float]:
+        batches = _Batches(self.source, self.learner, self.ranks, stage, self.position.steps)
+        loss = self.learner.gradients(batches, stage)
+        if self.device.type == "cpu":  # elsewhere looking at it would make the device wait
+            self._require_finite(float(loss))
+        with deferred_signals():
+            self.learner.set_rates(rate, decay)
+            self.learner.update()
+            self._advance(began)
+        return loss, batches.waited
+
+    def _captured_step(self, stage: Stage, rate: float, decay: float, began: float) -> tuple[Tensor, float]:
+        assert isinstance(self.source, PackedPictures)
+        if self.captured is None or self.captured.stage != stage:
+            self.captured = CapturedStep(self.learner, self.source, stage)
+        drawn = self.source.drawn(Request(self.position.steps, stage.patch, stage.batch, 0, stage.batch))
+        waited = monotonic() - began
+        with deferred_signals():
+            loss = self.captured.run(drawn, rate, decay).clone()
+            self._advance(began)
+        return loss, waited
+
+    def _captures(self, stage: Stage) -> bool:
+        possible = (
+            self.device.type == "cuda"
+            and self.ranks.count == 1
+            and isinstance(self.source, PackedPictures)
+            and self.learner.micro_batch(stage, stage.batch) == stage.batch
+        )
+        if self.settings.capture == "on" and not possible:
+            raise UsageError(
+                "capture on needs one GPU with the pictures on it, no --degrade and no --micro-batch; "
+                "use --capture auto"
             )
-            self._validate_and_save_when_due()
+        return possible and self.settings.capture != "off"
 
-    def _advance(self, took: float) -> None:
-        reserve = 1.5 * self.validation_seconds
+    def _advance(self, began: float) -> None:
+        took, reserve = monotonic() - began, 1.5 * self.validation_seconds
         after = self.position.after_step(self.settings, self.clock.seconds(), took, reserve)
         seconds, progress = self.ranks.largest(after.seconds, after.progress)
         self.position = replace(after, seconds=seconds, progress=progress)
 
+    def _report(self, stage: Stage, rate: float) -> None:
+        loss = self._settle_losses()
+        report = StepReport(
+            steps=self.position.steps,
+            progress=self.position.progress,
+            seconds=self.position.seconds,
+            loss=loss,
+            learning_rate=rate,
+            steps_per_second=self.speed.steps_per_second,
+            waited=self.speed.waited,
+            patch=stage.patch,
+            batch=stage.batch,
+        )
+        self.listener.stepped(report)
+        if self.history:
+            self.history.stepped(report)
+
+    def _settle_losses(self) -> float:
+        """The mean of the losses not looked at so far, over all ranks. Raises TrainingDivergedError."""
+        loss = self.ranks.sum(float(torch.stack(self.losses).mean()))
+        self.losses.clear()
+        self._require_finite(loss)
+        return loss
+
     def _require_finite(self, loss: float) -> None:
-        if loss - loss == 0:
+        if math.isfinite(loss):
             return
-        good = f"the last good state is {self.folder / STATE} of step {self.saved_steps}"
+        good = "no state has been saved yet"
+        if self.saved_steps is not None:
+            good = f"the last good state is {self.folder / STATE}, of step {self.saved_steps}"
         raise TrainingDivergedError(
-            f"the loss of step {self.position.steps + 1} is {loss}; "
-            f"{good if self.saved_steps >= 0 else 'no state was saved yet'}; lower --learning-rate or --clip"
+            f"the loss is {loss} at step {self.position.steps}; {good}: "
+            "start anew with a lower --learning-rate, or with --clip 1"
         )
 
     def _validate_and_save_when_due(self) -> None:
-        if self.position.done:
+        if self.position.done or self.losses:
             return
         now = (self.position.steps, self.position.seconds)
-        if _due(Interval.parse(self.settings.validate_every, "validate-every"), self.validated, now):
+        if _due(self.settings.validate_every, self.validated, now):
             self.validate()
-        if _due(Interval.parse(self.settings.save_every, "save-every"), self.saved, now):
+        if _due(self.settings.save_every, self.saved, now):
             self.save()
 
     def validate(self) -> None:
-        """Score the network, keep it if it is the best, and write the weights."""
+        """Score the network, write its weights, and keep them as the best if they are."""
         self.validated = (self.position.steps, self.position.seconds)
         if not self.ranks.first:
             return
-        began = time.monotonic()
-        self.scores = validate(self.learner.best_guess, self.validation, str(self.device))
-        self.validation_seconds = time.monotonic() - began
-        first = next(iter(self.scores.values()), None)
-        better = first is not None and (self.best is None or first.psnr > self.best)
-        if first is not None and better:
-            self.best = first.psnr
-        if self.position.steps or better:
-            self._write_weights(better)
+        began = monotonic()
+        if self.validation:
+            self.scores = validate(self.learner.best_guess, self.validation, str(self.device))
+        self.validation_seconds = monotonic() - began
+        psnr = next((score.psnr for score in self.scores.values()), None)
+        better = psnr is not None and (self.best is None or psnr > self.best)
+        self.best = psnr if better else self.best
+        self._write_weights(better)
         if self.scores:
-            self.listener.validated(
-                ValidationReport(
-                    steps=self.position.steps,
-                    seconds=self.clock.seconds(),
-                    scores=self.scores,
-                    average=self.learner.average is not None,
-                    best=better,
-                )
+            report = ValidationReport(
+                steps=self.position.steps,
+                seconds=self.clock.seconds(),
+                scores=self.scores,
+                average=self.learner.average is not None,
+                best=better,
             )
-
-    def finish(self) -> None:
-        """The last validation, and the state from which a longer run could go on."""
-        self.validate()
-        self.save()
+            self.listener.validated(report)
+            assert self.history is not None
+            self.history.validated(report)
+            self.history.write()
 
     def save(self) -> None:
-        """Write the state. What can't be written is a warning: the run and the states before it are kept."""
+        """Write the state and the history. What can't be written is a warning: the run, and the state
+        before, are kept.
+        """
         self.saved = (self.position.steps, self.position.seconds)
-        if not self.ranks.first or self.saved_steps == self.position.steps:
+        if not self.ranks.first:
             return
         tensors = self.learner.state() | generator_states(self.device)
-        position = replace(self.position, seconds=self.clock.seconds())
-        state = RunState(self.settings, position, tensors, self.best, self.started_from)
+        state = RunState(
+            settings=self.settings,
+            position=replace(self.position, seconds=self.clock.seconds()),
+            tensors=tensors,
+            best=self.best,
+            validation_seconds=self.validation_seconds,
+            started_from=self.started_from,
+        )
         with deferred_signals():
             try:
                 save_state(self.folder, state)
                 self.saved_steps = self.position.steps
             except OutputError as error:
                 log.warning("%s. The run goes on; the state before is kept", error)
+        assert self.history is not None
+        self.history.write()
 
-    def _save_on_the_way_out(self) -> None:
-        if self.position.steps > max(self.saved_steps, 0):
+    def _save_after(self, error: BaseException) -> None:
+        """Keep what was reached when `error` ended the run; one that keeps it from being saved is told, not
+        raised.
+        """
+        if isinstance(error, TrainingDivergedError) or self.position.steps == (self.saved_steps or 0):
+            return
+        try:
             self.save()
+            log.info("step %d is saved; go on with --resume", self.position.steps)
+        except Exception as failure:  # noqa: BLE001 - the error that ended the run is the one to be seen
+            log.warning("the state of step %d could not be saved: %s", self.position.steps, failure)
 
     def _write_weights(self, best: bool) -> None:
         network, average = self.learner.network, self.learner.average
-        files: list[tuple[str, RIPFDN, dict[str, Score]]] = [
-            (LAST, network, {} if average is not None else self.scores)
-        ]
+        files: list[tuple[str, RIPFDN, dict[str, Score]]] = []
         if average is not None:
-            files.append((AVERAGE, average, self.scores))
+            files = [(LAST, network, {}), (AVERAGE, average, self.scores)]
+        else:
+            files = [(LAST, network, self.scores)]
         if best:
             files.append((BEST, self.learner.best_guess, self.scores))
         for name, weights, scores in files:
@@ -217,11 +320,10 @@ class Training:
 
     def provenance(self, name: str, scores: dict[str, Score]) -> dict[str, Any]:
         """Where the weights in the file `name` come from, as their checkpoint tells it."""
+        averaged = name != LAST and self.learner.average is not None
         return {
             "made_by": f"ripfdn train {__version__}, torch {torch.__version__}",
-            "weights": "running average"
-            if name != LAST and self.learner.average is not None
-            else "as trained",
+            "weights": "running average" if averaged else "as trained",
             **self.started_from,
             "data": [Path(folder).resolve().name for folder in self.settings.data],
             "pictures": self.pictures,
@@ -241,19 +343,20 @@ class _Batches:
     """The micro-batches of one step of this rank, and how long they were waited for."""
 
     def __init__(self, source: PatchSource, learner: Learner, ranks: Ranks, stage: Stage, step: int) -> None:
-        self._source, self._stage, self._step = source, stage, step
-        self._first, self._count = ranks.part_of(stage.batch)
+        self._source, self._stage = source, stage
+        first, self._count = ranks.part_of(stage.batch)
+        self._request = Request(step, stage.patch, stage.batch, first, self._count)
         self._micro = learner.micro_batch(stage, self._count)
         self.waited = 0.0
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, float, bool]]:
-        for done in range(0, self._count, self._micro):
-            count = min(self._micro, self._count - done)
-            began = time.monotonic()
-            request = Request(self._step, self._stage.patch, self._stage.batch, self._first + done, count)
-            lr, hr = self._source.patches(request)
-            self.waited += time.monotonic() - began
-            yield lr, hr, count / self._stage.batch, done + count == self._count
+        began = monotonic()
+        lr, hr = self._source.patches(self._request)
+        self.waited = monotonic() - began
+        for start in range(0, self._count, self._micro):
+            part = slice(start, min(start + self._micro, self._count))
+            share = (part.stop - part.start) / self._stage.batch
+            yield lr[part], hr[part], share, part.stop == self._count
 
 
 def prepare_device(settings: TrainingSettings, ranks: Ranks) -> torch.device:
@@ -262,51 +365,20 @@ def prepare_device(settings: TrainingSettings, ranks: Ranks) -> torch.device:
     device = available_device(ranks.device(wanted))
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    # cuBLAS gives the same result each time with a work space of its own only, set before it is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = not settings.deterministic
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
+    # Nothing here reads what it has not written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
 
 
-def open_source(
-    settings: TrainingSettings, validation: list[ValidationSet], device: torch.device, listener: Listener
-) -> tuple[PatchSource, int]:
-    """Check the pictures, say which are left out, and load the others. The source, and how many pictures it
-    has.
-
-    Raises InputError and UsageError where nothing is left to train on.
+def continued(state: RunState, wanted: TrainingSettings) -> RunState:
+    """`state` to go on from with the settings `wanted`. With another time limit the run stands where its
+    share of the new one is. Raises UsageError naming settings that may not change midway.
     """
-    files = find_files(settings.data)
-    known = [pair for data in validation for pair in data.thumbnails]
-    smallest = min(stage.patch for stage in settings.stages) * settings.scale
-    checked = check_pictures(
-        files, smallest_side=smallest, known=known, advance=listener.preparing("checking", len(files))
-    )
-    for path, reason in checked.left_out:
-        log.warning("%s is left out: %s", path, reason)
-    if not checked.usable:
-        raise UsageError(
-            f"none of {len(files)} pictures can be trained on; give others, or a smaller --patch"
-        )
-    pictures = with_shrunk(checked.usable, smallest=settings.shrink, above=settings.shrink_above)
-    log.info(
-        "%d pictures, %.1f megapixels; %d more shrunk",
-        len(checked.usable),
-        sum(p.pixels for p in checked.usable) / 1e6,
-        len(pictures) - len(checked.usable),
-    )
-    sampler = Sampler(pictures, scale=settings.scale, seed=settings.seed, by=settings.sampling)
-    for stage in settings.stages:
-        sampler.draw(0, stage.patch, stage.batch)  # raises now, not in the last quarter of a long run
-    advance = listener.preparing("loading", len(pictures))
-    source = PackedPictures(pictures, sampler, scale=settings.scale, device=device, advance=advance)
-    return source, len(checked.usable)
-
-
-def resume_settings(state: RunState, wanted: TrainingSettings) -> TrainingSettings:
-    """`wanted` for going on from `state`. Raises UsageError naming settings that may not change midway."""
-    from ripfdn_cli.training.settings import FIELDS
-
     before, after = state.settings.as_dict(), wanted.as_dict()
     changed = [
         f"{name.replace('_', '-')} was {json.dumps(before[name])}, now {json.dumps(after[name])}"
@@ -318,7 +390,10 @@ def resume_settings(state: RunState, wanted: TrainingSettings) -> TrainingSettin
             f"settings differ from those of the run that is resumed: {'; '.join(changed)}; "
             "take them back, or start a new run in another folder"
         )
-    return wanted
+    progress = state.position.progress
+    if state.settings.max_time and wanted.max_time:
+        progress = min(1.0, progress * state.settings.max_time / wanted.max_time)
+    return replace(state, settings=wanted, position=replace(state.position, progress=progress))
 
 
 def device_name(device: torch.device) -> str:
@@ -335,8 +410,6 @@ def open_folder(folder: Path, *, resume: bool) -> RunState | None:
     """The state to go on from, None for a new run. Raises UsageError where a run would be overwritten,
     OutputError.
     """
-    from ripfdn_cli.training.state import has_state
-
     if has_state(folder):
         if not resume:
             raise UsageError(
@@ -350,9 +423,5 @@ def open_folder(folder: Path, *, resume: bool) -> RunState | None:
     return None
 
 
-def _due(interval: Interval, before: tuple[int, float], now: tuple[int, float]) -> bool:
-    return interval.passed(steps=now[0] - before[0], seconds=now[1] - before[1])
-
-
-def _smooth(before: float, value: float) -> float:
-    return _SMOOTHING * before + (1 - _SMOOTHING) * value if before else value
+def _due(interval: str, before: tuple[int, float], now: tuple[int, float]) -> bool:
+    return Interval.parse(interval, "interval").passed(steps=now[0] - before[0], seconds=now[1] - before[1])

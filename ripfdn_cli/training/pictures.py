@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ripfdn_cli.errors import InputError
-from ripfdn_cli.evaluation.datasets import PICTURE_SUFFIXES, Pixels, read_rgb
+from ripfdn_cli.errors import InputError, RipfdnError
+from ripfdn_cli.evaluation.datasets import PICTURE_SUFFIXES
+from ripfdn_cli.image_files import read_file, read_header, read_picture
 from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.picture import as_rgb, as_samples
 
 log = logging.getLogger(__name__)
 
 THUMBNAIL_SIDE = 16
 NEAR_DUPLICATE_RMS = 8.0
 """Grey levels between two thumbnails below which their pictures are taken to be the same."""
-SHRINK_STEP = 0.75
-"""Factor from one shrunk copy of a large picture to the next."""
+SHRINK_FACTORS = (0.875, 0.75, 0.625, 0.5, 0.375, 0.25)
+"""Of the smaller copies of a large picture, as far as they are wanted."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+Pixels = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
 Advance = Callable[[int], object]
 """Told how many more pictures are done."""
 
@@ -46,14 +50,46 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class CheckedPictures:
-    """What a look at the folders found. Each of the lists has the reason why a file is left out."""
+class LeftOut:
+    """A file that is not trained on, and why: a clause that names it."""
 
-    usable: tuple[Picture, ...]
-    left_out: tuple[tuple[Path, str], ...]
+    path: Path
+    reason: str
 
 
-def find_files(folders: tuple[str, ...]) -> list[Path]:
+@dataclass(frozen=True)
+class Preparation:
+    """How pictures are made into pairs: the scale, the smallest HR side that is of use, which copies of
+    large pictures there are (from `shrink_above` megapixels, down to the factor `shrink`), and what must not
+    be trained on: `known` pictures by name and thumbnail.
+    """
+
+    scale: int
+    smallest_side: int
+    shrink: float = 1.0
+    shrink_above: float = 1.0
+    known: tuple[tuple[str, NDArray[np.float32]], ...] = ()
+
+    def copies(self, path: Path, height: int, width: int) -> list[Picture]:
+        """The picture of that size, and its smaller copies."""
+        found = [Picture(path, height, width)]
+        if height * width >= self.shrink_above * 1e6:
+            for factor in SHRINK_FACTORS:
+                small = Picture(path, round(height * factor), round(width * factor), factor)
+                if factor >= self.shrink and min(small.height, small.width) >= self.smallest_side:
+                    found.append(small)
+        return found
+
+    def near_duplicate(self, pixels: Pixels) -> str | None:
+        """The name of a known picture that `pixels` is nearly the same as."""
+        own = thumbnail_of(pixels)
+        for name, thumbnail in self.known:
+            if np.sqrt(((thumbnail - own) ** 2).mean()) < NEAR_DUPLICATE_RMS:
+                return name
+        return None
+
+
+def find_files(folders: Sequence[str]) -> list[Path]:
     """All pictures under `folders`, by suffix, sorted. Raises InputError for a folder that holds none."""
     found: list[Path] = []
     for name in folders:
@@ -67,67 +103,47 @@ def find_files(folders: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def check_pictures(
-    files: list[Path], *, smallest_side: int, known: list[tuple[str, NDArray[np.float32]]], advance: Advance
-) -> CheckedPictures:
-    """Read every file once. Left out are those that can't be decoded, those with a side under
-    `smallest_side` px, and near duplicates of `known` pictures, given by name and thumbnail.
+def measure(path: Path, preparation: Preparation) -> list[Picture] | LeftOut:
+    """The picture in `path` with its smaller copies, by its header alone."""
+    try:
+        header = read_header(read_file(path), str(path))
+    except RipfdnError as error:
+        return LeftOut(path, str(error))
+    height, width = header.height, header.width
+    if min(height, width) < preparation.smallest_side:
+        return LeftOut(path, f"{path} has {width}×{height} px, and a patch needs {preparation.smallest_side}")
+    return preparation.copies(path, height, width)
+
+
+def load_copies(copies: Sequence[Picture], preparation: Preparation) -> list[tuple[Pixels, Pixels]] | LeftOut:
+    """LR and HR of each of `copies`, which are of one file; it is decoded once."""
+    path = copies[0].path
+    try:
+        whole = _read_rgb(path)
+    except RipfdnError as error:
+        return LeftOut(path, str(error))
+    if whole.shape[:2] != (copies[0].height, copies[0].width):
+        return LeftOut(path, f"{path} is not of the size that its header says")
+    known = preparation.near_duplicate(whole)
+    if known is not None:
+        return LeftOut(path, f"{path} is nearly the same as {known} of the validation set")
+    return [pair_of(whole, copy, preparation.scale) for copy in copies]
+
+
+def pair_of(whole: Pixels, picture: Picture, scale: int) -> tuple[Pixels, Pixels]:
+    """LR and HR: `whole` shrunk if `picture` is a smaller copy, cut to a multiple of `scale`; its LR by
+    MATLAB's bicubic, rounded to 8 bit as benchmark LR images are.
     """
-    thumbnails = np.stack([thumbnail for _, thumbnail in known]) if known else None
-
-    def check(path: Path) -> Picture | str:
-        try:
-            pixels = read_rgb(path)
-        except InputError:
-            return "it can't be read"
-        height, width = pixels.shape[:2]
-        if min(height, width) < smallest_side:
-            return f"{width}×{height} px, and a patch needs {smallest_side}"
-        if thumbnails is not None:
-            distances = np.sqrt(((thumbnails - thumbnail_of(pixels)) ** 2).mean(axis=(1, 2, 3)))
-            nearest = int(distances.argmin())
-            if distances[nearest] < NEAR_DUPLICATE_RMS:
-                return f"nearly the same as {known[nearest][0]} of the validation set"
-        return Picture(path, height, width)
-
-    usable, left_out = [], []
-    for path, outcome in zip(files, in_threads(check, files, advance), strict=True):
-        if isinstance(outcome, Picture):
-            usable.append(outcome)
-        else:
-            left_out.append((path, outcome))
-    return CheckedPictures(tuple(usable), tuple(left_out))
-
-
-def with_shrunk(pictures: tuple[Picture, ...], *, smallest: float, above: float) -> tuple[Picture, ...]:
-    """`pictures`, those of `above` megapixels and more followed by copies shrunk by steps down to
-    `smallest`.
-    """
-    result: list[Picture] = []
-    for picture in pictures:
-        result.append(picture)
-        factor = SHRINK_STEP
-        while picture.pixels >= above * 1e6 and factor >= smallest - 1e-9:
-            height, width = round(picture.height * factor), round(picture.width * factor)
-            result.append(Picture(picture.path, height, width, factor))
-            factor = round(factor - (1 - SHRINK_STEP), 6)
-    return tuple(result)
-
-
-def load_hr(picture: Picture, scale: int) -> Pixels:
-    """The picture, shrunk if it is a smaller copy, cut to a multiple of `scale`. Raises InputError."""
-    pixels = read_rgb(picture.path)
     if picture.factor != 1:
         size = (picture.width, picture.height)
-        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-    if pixels.shape[:2] != (picture.height, picture.width):
-        raise InputError(f"{picture.path} changed its size since the run began; leave training data alone")
-    return pixels[: picture.height // scale * scale, : picture.width // scale * scale]
+        whole = np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BICUBIC))
+    hr = whole[: picture.height // scale * scale, : picture.width // scale * scale]
+    return imresize(hr, 1 / scale), hr
 
 
-def lr_of(hr: Pixels, scale: int) -> Pixels:
-    """The LR of a whole picture by MATLAB's bicubic, rounded to 8 bit as benchmark LR images are."""
-    return imresize(hr, 1 / scale)
+def _read_rgb(path: Path) -> Pixels:
+    """The upright picture as 8-bit RGB. Raises InputError, OutOfMemoryError, UnavailableError."""
+    return np.ascontiguousarray(as_rgb(as_samples(read_picture(path).frames[0], np.uint8))[..., :3])
 
 
 def thumbnail_of(pixels: Pixels) -> NDArray[np.float32]:
@@ -136,12 +152,16 @@ def thumbnail_of(pixels: Pixels) -> NDArray[np.float32]:
     return np.asarray(small, np.float32)
 
 
-def in_threads(function: Callable[[T], R], items: list[T], advance: Advance) -> Iterator[R]:
+def in_threads(function: Callable[[T], R], items: Sequence[T], advance: Advance) -> Iterator[R]:
     """`function` of each item, in order; Pillow and NumPy leave the interpreter free for other threads."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for result in pool.map(function, items):
-            advance(1)
-            yield result
+        try:
+            for result in pool.map(function, items):
+                advance(1)
+                yield result
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # a Ctrl-C shall not wait for the other thousand pictures
+            raise
 
 
 def _is_picture(path: Path, folder: Path) -> bool:

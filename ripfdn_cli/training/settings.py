@@ -81,6 +81,9 @@ class TrainingSettings:
         "auto", "fp32 or bf16 autocast (weights stay fp32); auto: bf16 where it is native."
     )
     compile: str = _setting("auto", "torch.compile: on, off; auto: on CUDA.", resumable=True)
+    capture: str = _setting(
+        "auto", "A step as one CUDA graph: on, off; auto: on one GPU with the pictures on it.", resumable=True
+    )
     deterministic: bool = _setting(
         True, "Only operations whose result is the same each time.", resumable=True
     )
@@ -198,6 +201,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "sampling": SAMPLINGS,
     "precision": PRECISIONS,
     "compile": SWITCHES,
+    "capture": SWITCHES,
 }
 _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**63 - 1),

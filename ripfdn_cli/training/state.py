@@ -29,12 +29,15 @@ STATE, PREVIOUS = "state.safetensors", "state-previous.safetensors"
 
 @dataclass(frozen=True)
 class RunState:
-    """`best` is the highest validation PSNR so far in dB; `started_from` is for the provenance."""
+    """`best` is the highest validation PSNR so far in dB, `validation_seconds` what the last one took;
+    `started_from` is for the provenance.
+    """
 
     settings: TrainingSettings
     position: Position
     tensors: dict[str, Tensor]
     best: float | None = None
+    validation_seconds: float = 0.0
     started_from: dict[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
@@ -50,6 +53,7 @@ class RunState:
             "settings": json.dumps(self.settings.as_dict()),
             "position": json.dumps(asdict(self.position)),
             "best": json.dumps(self.best),
+            "validation_seconds": json.dumps(self.validation_seconds),
             "started_from": json.dumps(self.started_from),
         }
         return save_safetensors(
@@ -110,8 +114,9 @@ def _read(path: Path) -> RunState:
         position=Position(**values["position"]),
         tensors={name: torch.from_numpy(array.copy()) for name, array in arrays.items()},
         best=values["best"],
+        validation_seconds=values["validation_seconds"],
         started_from=values["started_from"],
     )
 
 
-_JSON = ("settings", "position", "best", "started_from")
+_JSON = ("settings", "position", "best", "validation_seconds", "started_from")

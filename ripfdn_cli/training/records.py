@@ -1,0 +1,150 @@
+"""A run's history in its folder: `log.jsonl` for programs, TensorBoard's event files, and `curves.png` to
+look at.
+"""
+
+import io
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ripfdn_cli.atomic_file import write_bytes
+from ripfdn_cli.errors import OutputError
+from ripfdn_cli.training.reports import StepReport, ValidationReport
+
+log = logging.getLogger(__name__)
+
+LOG, CURVES, TENSORBOARD = "log.jsonl", "curves.png", "tensorboard"
+INSTALL_HINT = "pip install 'ripfdn-cli[train]'"
+
+_DRAW_EVERY = 60.0
+"""Seconds between two pictures of a run that goes on."""
+
+Record = dict[str, Any]
+
+
+class History:
+    """Everything that was reported since the run began, brought to `folder` with each `write`.
+
+    Without the extra `train` there are no event files and no picture, which is said once.
+    """
+
+    def __init__(self, folder: Path, *, resumed_at: int | None) -> None:
+        self._folder = folder
+        known = read_log(folder / LOG) if resumed_at is not None else ()
+        self.records: list[Record] = [record for record in known if record["steps"] <= (resumed_at or 0)]
+        self._events = _event_writer(folder / TENSORBOARD, resumed_at)
+        self._events_written = len(self.records)
+        self._unwritten: list[StepReport] = []
+        self._drawn = time.monotonic()
+
+    def stepped(self, report: StepReport) -> None:
+        self._unwritten.append(report)
+
+    def validated(self, report: ValidationReport) -> None:
+        self._close_interval()
+        self.records.append({"event": "validation", **asdict(report)})
+
+    def write(self, *, last: bool = False) -> None:
+        """Bring the folder up to date; the picture, which takes a second, not each time but the `last`.
+
+        What can't be written is a warning.
+        """
+        self._close_interval()
+        try:
+            lines = "".join(json.dumps(record) + "\n" for record in self.records)
+            write_bytes(self._folder / LOG, lines.encode())
+            self._write_events()
+            if last or time.monotonic() - self._drawn > _DRAW_EVERY:
+                self._write_curves()
+        except (OutputError, OSError) as error:
+            log.warning("%s. The run goes on", error)
+
+    def _write_curves(self) -> None:
+        self._drawn = time.monotonic()
+        curves = draw_curves(self.records)
+        if curves:
+            write_bytes(self._folder / CURVES, curves)
+
+    def close(self) -> None:
+        if self._events is not None:
+            with suppress(OSError):  # a full disk, of which `write` has told
+                self._events.close()
+
+    def _close_interval(self) -> None:
+        """Make one record, with their mean loss, of the steps since the last."""
+        if self._unwritten:
+            loss = sum(report.loss for report in self._unwritten) / len(self._unwritten)
+            self.records.append({"event": "steps", **asdict(self._unwritten[-1]), "loss": loss})
+            self._unwritten.clear()
+
+    def _write_events(self) -> None:
+        if self._events is None:
+            return
+        for record in self.records[self._events_written :]:
+            for name, value in _scalars(record):
+                self._events.add_scalar(name, value, record["steps"])
+        self._events_written = len(self.records)
+        self._events.flush()
+
+
+def _scalars(record: Record) -> Iterator[tuple[str, float]]:
+    if record["event"] == "steps":
+        for name in ("loss", "learning_rate", "steps_per_second", "waited"):
+            yield name, record[name]
+        return
+    for name, score in record["scores"].items():
+        yield f"psnr/{name}", score["psnr"]
+        yield f"ssim/{name}", score["ssim"]
+
+
+def read_log(path: Path) -> Iterator[Record]:
+    """The records of a log; none where there is no file."""
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            yield json.loads(line)
+
+
+def draw_curves(records: list[Record]) -> bytes | None:
+    """A PNG with the loss above and PSNR below, over steps; None without matplotlib or anything to draw."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    steps = [record for record in records if record["event"] == "steps"]
+    validations = [record for record in records if record["event"] == "validation"]
+    if not steps and not validations:
+        return None
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, psnr = figure.subplots(2, 1, sharex=True)
+    losses.plot(
+        [r["steps"] for r in steps], [r["loss"] for r in steps], marker="." if len(steps) < 50 else ""
+    )
+    losses.set(ylabel="loss", yscale="log")
+    for name in validations[0]["scores"] if validations else ():
+        points = [(r["steps"], r["scores"][name]["psnr"]) for r in validations if name in r["scores"]]
+        psnr.plot(*zip(*points, strict=True), marker=".", label=f"{name} ({points[-1][1]:.3f} dB)")
+    psnr.set(ylabel="Y-PSNR, dB", xlabel="step")
+    if validations and validations[0]["scores"]:
+        psnr.legend()
+    for axes in (losses, psnr):
+        axes.grid(alpha=0.3)
+    stream = io.BytesIO()
+    figure.savefig(stream, dpi=100, format="png")
+    return stream.getvalue()
+
+
+def _event_writer(folder: Path, resumed_at: int | None) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        log.info("no TensorBoard logs and no %s: they need %s", CURVES, INSTALL_HINT)
+        return None
+    # Steps after the state that is resumed were done in vain: TensorBoard shall forget them.
+    return SummaryWriter(str(folder), purge_step=None if resumed_at is None else resumed_at + 1)

@@ -1,0 +1,208 @@
+"""From the settings to a source of patches: pictures checked and packed into memory, or streamed from
+disk.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.training.degrade import degrade, draw_degradation
+from ripfdn_cli.training.patches import (
+    DEGRADING_STREAM,
+    PackedPictures,
+    Patches,
+    PatchSource,
+    Request,
+    Sampler,
+    generator,
+    lr_sides,
+)
+from ripfdn_cli.training.pictures import (
+    LeftOut,
+    Picture,
+    Preparation,
+    find_files,
+    in_threads,
+    load_copies,
+    measure,
+)
+from ripfdn_cli.training.reports import Listener
+from ripfdn_cli.training.settings import TrainingSettings
+from ripfdn_cli.training.streaming import LARGEST_POOL, Ahead, PoolSampler, StreamedPictures
+from ripfdn_cli.training.validation import ValidationSet
+
+log = logging.getLogger(__name__)
+
+Copies = list[Picture]
+"""One picture and its smaller copies."""
+
+
+@dataclass(frozen=True)
+class OpenedSource:
+    """The source of a run's patches, and of how many pictures it has been made."""
+
+    source: PatchSource
+    pictures: int
+
+
+def open_source(
+    settings: TrainingSettings, validation: Sequence[ValidationSet], device: torch.device, listener: Listener
+) -> OpenedSource:
+    """Look at all pictures, say which are left out, and make the others ready: in memory where they fit.
+
+    Raises InputError and UsageError where nothing is left to train on.
+    """
+    preparation = Preparation(
+        scale=settings.scale,
+        smallest_side=min(stage.patch for stage in settings.stages) * settings.scale,
+        shrink=settings.shrink,
+        shrink_above=settings.shrink_above,
+        known=tuple(item for data in validation for item in data.thumbnails),
+    )
+    files = find_files(settings.data)
+    advance = listener.preparing("looking at pictures", len(files))
+    found = _sorted_out(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
+    if _bytes(found, settings.scale) <= settings.memory * 2**30:
+        opened = _packed(found, preparation, settings, device, listener)
+    else:
+        opened = _streamed(found, preparation, settings, listener)
+    for stage in settings.stages:  # what can't be drawn is found now, not in the last quarter of a long run
+        opened.source.patches(Request(0, stage.patch, stage.batch, 0, 1))
+    return opened
+
+
+def _sorted_out(outcomes: Sequence[Copies | LeftOut], files: int) -> list[Copies]:
+    """What is usable of `outcomes`; the rest is told. Raises UsageError where nothing is."""
+    for outcome in outcomes:
+        if isinstance(outcome, LeftOut):
+            log.warning("left out: %s", outcome.reason)
+    usable = [outcome for outcome in outcomes if not isinstance(outcome, LeftOut)]
+    if not usable:
+        raise UsageError(f"none of {files} pictures can be trained on; give others, or a smaller --patch")
+    return usable
+
+
+def _packed(
+    found: list[Copies],
+    preparation: Preparation,
+    settings: TrainingSettings,
+    device: torch.device,
+    listener: Listener,
+) -> OpenedSource:
+    """All pictures decoded into memory: on the device where it has room and nothing has to happen to them
+    before.
+    """
+    scale = settings.scale
+    sizes = [int(lr_sides(copies, scale).prod(axis=1).sum()) for copies in found]
+    begins = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    lr = np.empty((begins[-1], 3), np.uint8)
+    hr = np.empty((begins[-1] * scale**2, 3), np.uint8)
+
+    def load(index: int) -> Copies | LeftOut:
+        pairs = load_copies(found[index], preparation)
+        if isinstance(pairs, LeftOut):
+            return pairs
+        at = begins[index]
+        for low, high in pairs:
+            end = at + low.shape[0] * low.shape[1]
+            lr[at:end], hr[at * scale**2 : end * scale**2] = low.reshape(-1, 3), high.reshape(-1, 3)
+            at = end
+        return found[index]
+
+    advance = listener.preparing("decoding pictures", len(found))
+    loaded = list(in_threads(load, range(len(found)), advance))
+    usable = _sorted_out(loaded, len(found))
+    used = [index for index, copies in enumerate(loaded) if not isinstance(copies, LeftOut)]
+    pictures = [picture for copies in usable for picture in copies]
+    starts = np.concatenate([begins[index] + _offsets(found[index], scale) for index in used])
+    _tell("in memory", usable)
+    sampler = Sampler(pictures, scale=scale, seed=settings.seed, by=settings.sampling)
+    place = (
+        torch.device("cpu") if settings.degrade or not _has_room(device, lr.nbytes + hr.nbytes) else device
+    )
+    packed = PackedPictures(
+        torch.from_numpy(lr), torch.from_numpy(hr), starts, pictures, sampler, scale=scale, device=place
+    )
+    # On the device, or beside a CPU's long steps, cutting out takes next to no time.
+    ahead = settings.degrade or place != device
+    return OpenedSource(_finished(packed, settings, ahead=ahead), len(usable))
+
+
+def _streamed(
+    found: list[Copies], preparation: Preparation, settings: TrainingSettings, listener: Listener
+) -> OpenedSource:
+    """Every picture is decoded once to see that it can be, and again when it is drawn from."""
+
+    def check(copies: Copies) -> Copies | LeftOut:
+        pairs = load_copies(copies[:1], preparation)
+        return pairs if isinstance(pairs, LeftOut) else copies
+
+    advance = listener.preparing("checking pictures", len(found))
+    usable = _sorted_out(list(in_threads(check, found, advance)), len(found))
+    pictures = [picture for copies in usable for picture in copies]
+    limit = int(settings.memory * 2**30)
+    mean = _bytes(usable, settings.scale) / len(pictures)
+    pool = max(1, min(LARGEST_POOL, int(0.8 * limit / mean)))
+    _tell(f"streamed, {pool} at a time in memory", usable)
+    sampler = PoolSampler(pictures, scale=settings.scale, seed=settings.seed, pool=pool)
+    source = StreamedPictures(pictures, sampler, preparation, cache_bytes=limit)
+    return OpenedSource(_finished(source, settings, ahead=True), len(usable))
+
+
+class Degraded:
+    """`source` with its LR made anew from each HR patch, as from the wild. The same for the same seed and
+    step.
+    """
+
+    def __init__(self, source: PatchSource, *, scale: int, seed: int) -> None:
+        self._source, self._scale, self._seed = source, scale, seed
+
+    def patches(self, request: Request) -> Patches:
+        _, hr = self._source.patches(request)
+        squares = hr.permute(0, 2, 3, 1).numpy()
+        made = []
+        for index, square in enumerate(squares, request.first):
+            random = generator(self._seed, DEGRADING_STREAM, request.step, index)
+            made.append(degrade(square, self._scale, draw_degradation(random, self._scale), random))
+        return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), hr
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _finished(source: PatchSource, settings: TrainingSettings, *, ahead: bool) -> PatchSource:
+    if settings.degrade:
+        source = Degraded(source, scale=settings.scale, seed=settings.seed)
+    return Ahead(source, workers=settings.workers) if ahead and settings.workers else source
+
+
+def _has_room(device: torch.device, wanted: int) -> bool:
+    """Whether half of what is free on `device` is enough; the rest is for the network."""
+    if device.type != "cuda":
+        return device.type == "cpu"
+    free, _ = torch.cuda.mem_get_info(device)
+    return wanted < free / 2
+
+
+def _bytes(found: Sequence[Copies], scale: int) -> int:
+    pixels = sum(int(lr_sides(copies, scale).prod(axis=1).sum()) for copies in found)
+    return pixels * 3 * (1 + scale**2)
+
+
+def _offsets(copies: Copies, scale: int) -> NDArray[np.int64]:
+    """Where each copy's LR begins after the first's."""
+    sizes = lr_sides(copies, scale).prod(axis=1)
+    return np.asarray(np.cumsum(sizes) - sizes)
+
+
+def _tell(how: str, usable: Sequence[Copies]) -> None:
+    originals = sum(copies[0].pixels for copies in usable) / 1e6
+    smaller = sum(len(copies) - 1 for copies in usable)
+    log.info(
+        "%d pictures of %.1f megapixels, and %d smaller copies; %s", len(usable), originals, smaller, how
+    )

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from conftest import photograph
+
+from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.training.degrade import JPEG_QUALITIES, LARGEST_NOISE, Degradation, degrade, draw_degradation
+from ripfdn_cli.training.patches import generator
+
+HR = photograph(64, 96, seed=2)
+
+
+def made(**changes: object) -> np.ndarray:
+    return degrade(HR, 4, Degradation(**changes), generator(0, 1, 0)).astype(float)  # type: ignore[arg-type]
+
+
+def test_doing_nothing_is_bicubic() -> None:
+    # MATLAB's rounds to 8 bit after each axis, this once.
+    assert np.abs(made() - imresize(HR, 0.25)).max() <= 1
+
+
+def test_blur_is_that_of_a_gaussian() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    blurred = gaussian_filter(HR.astype(np.float64), (3.0, 1.5, 0), mode="nearest", truncate=8)
+    inside = (slice(4, -4), slice(4, -4))
+    difference = made(blur=(3.0, 1.5)) - imresize(blurred, 0.25)
+    assert np.abs(difference[inside]).max() <= 1
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_noise_has_its_sigma_and_colour(grey: bool) -> None:
+    flat = np.full((256, 256, 3), 128, np.uint8)
+    noise = degrade(flat, 2, Degradation(noise=8.0, grey_noise=grey), generator(0, 1, 0)).astype(float) - 128
+    assert noise.std() == pytest.approx(8, rel=0.05)
+    assert abs(noise.mean()) < 0.3
+    assert (noise[..., 0] == noise[..., 1]).all() == grey
+
+
+def test_jpeg_is_worse_the_lower_its_quality() -> None:
+    errors = [np.abs(made(jpeg=quality) - made()).mean() for quality in (95, 70, 30)]
+    assert 0 < errors[0] < errors[1] < errors[2]
+
+
+def test_a_detour_loses_detail_and_keeps_the_size() -> None:
+    assert made(detour=0.7).shape == (16, 24, 3)
+    assert np.abs(made(detour=0.7) - made()).mean() > 0.1
+
+
+def test_draws_are_within_their_ranges_and_of_every_kind() -> None:
+    drawn = [draw_degradation(generator(0, 1, step), 4) for step in range(500)]
+    assert any(d == Degradation() for d in drawn)
+    for name in ("blur", "detour", "noise", "jpeg"):
+        differing = sum(getattr(d, name) != getattr(Degradation(), name) for d in drawn)
+        assert 50 < differing < 450, name
+    assert all(0 <= d.noise <= LARGEST_NOISE for d in drawn)
+    assert {d.subsampling for d in drawn} == {"4:2:0", "4:2:2", "4:4:4"}
+    qualities = [d.jpeg for d in drawn if d.jpeg is not None]
+    assert JPEG_QUALITIES[0] <= min(qualities) < 40
+    assert 85 < max(qualities) <= JPEG_QUALITIES[1]
+
+
+def test_the_same_numbers_give_the_same_picture() -> None:
+    first, again = (degrade(HR, 4, Degradation(noise=5.0, jpeg=50), generator(4, 1, 9)) for _ in range(2))
+    np.testing.assert_array_equal(first, again)

@@ -1,0 +1,302 @@
+"""Whole runs of a tiny network: what they leave, and that stopping one changes nothing."""
+
+import errno
+import json
+import logging
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import photograph
+from PIL import Image
+from training_runs import (
+    Watcher,
+    assert_same_state,
+    make_pictures,
+    run_training,
+    tiny_settings,
+)
+
+from ripfdn_cli import atomic_file
+from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.errors import CheckpointError, TrainingDivergedError, UsageError
+from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.metrics import score
+from ripfdn_cli.training import loop
+from ripfdn_cli.training.learner import Learner
+from ripfdn_cli.training.loop import continued, open_folder
+from ripfdn_cli.training.state import PREVIOUS, STATE, load_state
+from ripfdn_cli.upscaler import Upscaler
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
+    """A run's folder and its losses."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return folder, run_training(tiny_settings(data), folder).losses
+
+
+def test_a_run_leaves_its_weights_and_its_history(data: Path, small_data_set: Path, tmp_path: Path) -> None:
+    settings = tiny_settings(data, val=[str(small_data_set)], validate_every="5")
+    watcher = run_training(settings, tmp_path / "run")
+    assert [report.steps for report in watcher.steps] == list(range(1, 13))
+    assert [report.steps for report in watcher.validations] == [0, 5, 10, 12]
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names >= {
+        "best.safetensors",
+        "ema.safetensors",
+        "last.safetensors",
+        "log.jsonl",
+        "curves.png",
+        STATE,
+    }
+    best, last = (
+        Checkpoint.load(tmp_path / "run" / name) for name in ("best.safetensors", "ema.safetensors")
+    )
+    reported = max(report.scores["Small"].psnr for report in watcher.validations)
+    assert best.provenance["scores"]["Small"]["psnr"] == pytest.approx(reported, abs=1e-4)
+    assert best.config == settings.network
+    assert last.provenance["steps"] == 12
+    assert last.provenance["settings"]["batch"] == [4, 4] or last.provenance["settings"]["batch"] == [4]
+    assert last.provenance["data"] == [data.name]
+    assert "Y: 8-bit results" in last.provenance["protocol"]
+    assert not any(str(tmp_path) in str(value) for key, value in last.provenance.items() if key != "settings")
+
+
+def test_scores_are_those_of_the_file(data: Path, small_data_set: Path, tmp_path: Path) -> None:
+    watcher = run_training(tiny_settings(data, val=[str(small_data_set)]), tmp_path / "run")
+    upscaler = Upscaler(
+        Checkpoint.load(tmp_path / "run" / "ema.safetensors"), device="cpu", engine="torch", precision="fp32"
+    )
+    psnr = []
+    for path in sorted((small_data_set / "LRbicx4").iterdir()):
+        result = upscaler.upscale(np.asarray(Image.open(path)))
+        psnr.append(score(result, np.asarray(Image.open(small_data_set / "HR" / path.name)), scale=4).psnr)
+    assert watcher.validations[-1].scores["Small"].psnr == pytest.approx(np.mean(psnr), abs=1e-6)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("changes", [{}, {"degrade": True}, {"memory": 5e-5, "degrade": True}], ids=str)
+def test_a_resumed_run_is_the_same_to_the_bit(
+    data: Path, tmp_path: Path, workers: int, changes: dict[str, object]
+) -> None:
+    settings = tiny_settings(data, workers=workers, patch="16,18", **changes)
+    whole = run_training(settings, tmp_path / "whole").losses
+    with pytest.raises(KeyboardInterrupt):
+        run_training(settings, tmp_path / "cut", Watcher(stop_after=5))
+    assert load_state(tmp_path / "cut").position.steps == 5
+    rest = run_training(settings, tmp_path / "cut", resume=True).losses
+    assert rest == whole[5:]
+    assert_same_state(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_resuming_many_times_is_the_same_to_the_bit(
+    data: Path, tmp_path: Path, uninterrupted: tuple[Path, list[float]]
+) -> None:
+    losses: list[float] = []
+    for stop in (1, 2, 7, 11):
+        watcher = Watcher(stop_after=stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_training(tiny_settings(data), tmp_path / "run", watcher, resume=True)
+        losses += watcher.losses
+    losses += run_training(tiny_settings(data), tmp_path / "run", resume=True).losses
+    assert losses == uninterrupted[1]
+    assert_same_state(tmp_path / "run", uninterrupted[0])
+
+
+def test_another_seed_is_another_run(
+    data: Path, tmp_path: Path, uninterrupted: tuple[Path, list[float]]
+) -> None:
+    assert run_training(tiny_settings(data, seed=1), tmp_path / "run").losses[:3] != uninterrupted[1][:3]
+
+
+def test_a_signal_between_update_and_position_waits_for_both(
+    data: Path, tmp_path: Path, uninterrupted: tuple[Path, list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Learner.update
+    calls = []
+
+    def interrupted(learner: Learner) -> None:
+        update(learner)
+        calls.append(1)
+        if len(calls) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Learner, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_training(tiny_settings(data), tmp_path / "run")
+    assert load_state(tmp_path / "run").position.steps == 4
+    run_training(tiny_settings(data), tmp_path / "run", resume=True)
+    assert_same_state(tmp_path / "run", uninterrupted[0])
+
+
+def test_a_loss_that_is_not_finite_names_the_last_good_state(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradients = Learner.gradients
+
+    def poisoned(learner: Learner, *args: object) -> torch.Tensor:
+        loss = gradients(learner, *args)  # type: ignore[arg-type]
+        return loss * float("nan") if learner.optimizer.state and poison else loss
+
+    poison: list[int] = []
+    monkeypatch.setattr(Learner, "gradients", poisoned)
+    run_training(tiny_settings(data, steps=4), tmp_path / "run")
+    before = (tmp_path / "run" / STATE).read_bytes()
+    poison.append(1)
+    state = load_state(tmp_path / "run")
+    longer = replace(
+        state, settings=replace(state.settings, steps=8), position=replace(state.position, progress=0.5)
+    )
+    with pytest.raises(TrainingDivergedError, match=r"nan at step 4.*state\.safetensors, of step 4") as told:
+        loop.Training(longer.settings, tmp_path / "run", loop.Ranks(), Watcher(), longer).run()
+    assert told.value.exit_code == 1
+    assert (tmp_path / "run" / STATE).read_bytes() == before
+
+
+def test_a_full_disk_keeps_the_run_and_the_old_state(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = tiny_settings(data, save_every="1")
+    run_training(replace(settings, steps=3), tmp_path / "run")
+    old = load_state(tmp_path / "run")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(atomic_file.os, "fsync", full)
+    again = replace(old, settings=settings, position=replace(old.position, progress=0.25))
+    watcher = Watcher()
+    with caplog.at_level(logging.WARNING, logger="ripfdn_cli"):
+        loop.Training(settings, tmp_path / "run", loop.Ranks(), watcher, again).run()
+    assert watcher.steps[-1].steps == 12
+    assert any("No space left" in message and "The run goes on" in message for message in caplog.messages)
+    monkeypatch.undo()
+    kept = load_state(tmp_path / "run")
+    assert kept.position.steps == 3
+    assert not list((tmp_path / "run").glob(".ripfdn-*"))
+
+
+def test_changed_settings_are_noticed(data: Path, tmp_path: Path) -> None:
+    settings = tiny_settings(data)
+    run_training(settings, tmp_path / "run")
+    state = load_state(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"seed was 0, now 3; batch was \[4\], now \[8\]"):
+        continued(state, replace(settings, seed=3, batch=(8,)))
+    allowed = replace(settings, max_time=60.0, threads=2, device="cpu", workers=0, save_every="9m")
+    assert continued(state, allowed).settings == allowed
+
+
+def test_a_run_is_never_overwritten(data: Path, tmp_path: Path) -> None:
+    run_training(tiny_settings(data, steps=2), tmp_path / "run")
+    with pytest.raises(UsageError, match="holds a run already"):
+        open_folder(tmp_path / "run", resume=False)
+
+
+def test_a_damaged_state_falls_back_to_the_one_before(
+    data: Path, tmp_path: Path, uninterrupted: tuple[Path, list[float]], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_training(tiny_settings(data, save_every="3"), tmp_path / "run", Watcher(stop_after=8))
+    path = tmp_path / "run" / STATE
+    path.write_bytes(path.read_bytes()[:-1000])
+    rest = run_training(tiny_settings(data), tmp_path / "run", resume=True)
+    assert any(PREVIOUS in message for message in caplog.messages)
+    assert rest.losses == uninterrupted[1][6:]
+    path.write_bytes(b"")
+    (tmp_path / "run" / PREVIOUS).write_bytes(b"")
+    with pytest.raises(CheckpointError):
+        open_folder(tmp_path / "run", resume=True)
+
+
+class Clock:
+    """A second and a half passes between two looks at it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.5
+        return self.now
+
+
+def test_the_schedule_ends_on_time(
+    data: Path, small_data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "monotonic", Clock())
+    settings = tiny_settings(
+        data, steps=0, max_time=400.0, warmup=0, val=[str(small_data_set)], validate_every="60s"
+    )
+    watcher = run_training(settings, tmp_path / "run")
+    assert len(watcher.validations) >= 5
+    assert 390 <= watcher.validations[-1].seconds <= 415
+    rates = [report.learning_rate for report in watcher.steps]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.01 * rates[0]
+
+
+def test_a_finished_run_goes_on_with_more_time(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop, "monotonic", Clock())
+    settings = tiny_settings(data, steps=0, max_time=100.0)
+    first = run_training(settings, tmp_path / "run").steps[-1]
+    state = load_state(tmp_path / "run")
+    longer = continued(state, replace(settings, max_time=200.0))
+    assert longer.position.progress == pytest.approx(0.5)
+    watcher = Watcher()
+    loop.Training(longer.settings, tmp_path / "run", loop.Ranks(), watcher, longer).run()
+    assert watcher.steps[0].steps == first.steps + 1
+    assert watcher.steps[-1].progress == 1.0
+    assert 190 <= watcher.steps[-1].seconds <= 210
+    assert not caplog.messages
+    assert run_training(longer.settings, tmp_path / "run", resume=True).steps == []
+    assert "nothing is left to train" in caplog.text
+
+
+def test_the_log_of_a_resumed_run_is_that_of_one_run(
+    data: Path, small_data_set: Path, tmp_path: Path
+) -> None:
+    settings = tiny_settings(data, val=[str(small_data_set)], validate_every="3", save_every="4")
+    with pytest.raises(KeyboardInterrupt):
+        run_training(settings, tmp_path / "run", Watcher(stop_after=7))
+    run_training(settings, tmp_path / "run", resume=True)
+    records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [r["steps"] for r in records if r["event"] == "validation"] == [0, 3, 6, 10, 12]
+    steps = [r["steps"] for r in records]
+    assert steps == sorted(steps)
+    with Image.open(tmp_path / "run" / "curves.png") as curves:
+        assert curves.size == (900, 700)
+    assert any((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_a_tiny_network_overfits_one_picture_past_40_db(tmp_path: Path) -> None:
+    picture = photograph(64, 64, seed=5)
+    for folder in ("data", "val/HR"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.fromarray(picture).save(tmp_path / folder / "one.png")
+    settings = tiny_settings(
+        tmp_path / "data",
+        channels=16,
+        batch=4,
+        steps=200,
+        learning_rate=1e-2,
+        fft=0,
+        loss="l1",
+        warmup=10,
+        ema=0.9,
+    )
+    run_training(settings, tmp_path / "run")
+    upscaler = Upscaler.load(
+        tmp_path / "run" / "ema.safetensors", device="cpu", engine="torch", precision="fp32"
+    )
+    assert score(upscaler.upscale(imresize(picture, 0.25)), picture, scale=4).psnr > 40

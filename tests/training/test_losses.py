@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+import torch
+
+from ripfdn_cli.training.losses import CHARBONNIER_EPSILON, pixel_loss, spectrum_loss, total_loss
+
+A = torch.tensor([[[[0.0, 1.0], [0.5, 0.25]]]])
+B = torch.tensor([[[[0.5, 1.0], [0.0, 0.25]]]])
+
+
+def test_pixel_losses() -> None:
+    assert pixel_loss("l1", A, B).item() == pytest.approx(0.25)
+    assert pixel_loss("mse", A, B).item() == pytest.approx(0.125)
+    charbonnier = np.mean([np.hypot(d, CHARBONNIER_EPSILON) for d in (0.5, 0, 0.5, 0)])
+    assert pixel_loss("charbonnier", A, B).item() == pytest.approx(charbonnier)
+
+
+def test_the_spectrum_loss_is_that_of_numpys_transform() -> None:
+    a, b = torch.rand(2, 3, 8, 10, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 3, 8, 10)
+    spectrum = np.fft.rfft2(a.numpy())
+    expected = np.mean([np.abs(spectrum.real), np.abs(spectrum.imag)])
+    assert spectrum_loss(a, b).item() == pytest.approx(expected, rel=1e-5)
+    assert total_loss("l1", 0.05, a, b).item() == pytest.approx(a.mean().item() + 0.05 * expected, rel=1e-5)
+    assert total_loss("l1", 0.0, a, b).item() == pytest.approx(a.mean().item())

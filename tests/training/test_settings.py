@@ -1,0 +1,95 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.training.presets import PRESETS, resolve_settings
+from ripfdn_cli.training.settings import FIELDS, TrainingSettings
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_printed_settings_give_the_same_settings(preset: str, tmp_path: Path) -> None:
+    settings = resolve_settings(preset, None, {"data": ['it\'s "here"', "ü\\n"], "fft": "0.1", "clip": 0.5})
+    path = tmp_path / "settings.toml"
+    path.write_text(settings.to_toml(), encoding="utf-8")
+    assert resolve_settings(None, path, {}) == settings
+
+
+def test_the_factsheets_two_stages() -> None:
+    """DIV2K + Flickr2K recipe of AVC2_CMHI_SR in the NTIRE 2023 report."""
+    settings = resolve_settings("factsheet", None, {})
+    assert settings.steps == 1_700_000
+    first, second = settings.stages
+    assert (first.batch, second.batch) == (64, 256)
+    assert first.end * settings.steps == pytest.approx(1_200_000)
+    for stage in (first, second):
+        assert (stage.patch, stage.loss, stage.fft, stage.learning_rate) == (64, "l1", 0.0, 5e-4)
+    assert (settings.optimizer, settings.scale, settings.channels, settings.blocks) == ("adam", 4, 52, 4)
+
+
+def test_quick_ends_on_larger_patches_with_mse() -> None:
+    first, second = resolve_settings("quick", None, {}).stages
+    assert (first.loss, first.fft, second.loss) == ("l1", 0.05, "mse")
+    assert second.patch > first.patch
+    assert second.start == pytest.approx(0.75)
+
+
+def test_flags_come_after_the_file_and_the_file_after_the_preset(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('preset = "factsheet"\nbatch = 8\nema = 0.9\n')
+    settings = resolve_settings(None, path, {"ema": "0.5"})
+    assert (settings.batch, settings.ema, settings.steps) == ((8,), 0.5, 1_700_000)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rat": 1}, "unknown setting 'learning_rat'; did you mean 'learning_rate'?"),
+        ({"loss": "l3"}, "loss 'l3' is not one of l1, mse, charbonnier"),
+        ({"batch": "many"}, "batch 'many' is not a whole number"),
+        ({"batch": 0}, "batch 0 is out of range"),
+        ({"patch": "16.5"}, "patch '16.5' is not a whole number"),
+        ({"patch": 12}, "patch 12 is out of range"),
+        ({"patch": "48,64,80"}, "patch has 3 values for 2 stages"),
+        ({"max_time": "soon"}, "max-time 'soon' is no time"),
+        ({"validate_every": "0s"}, "validate-every '0s' is no interval"),
+        ({"scale": 5}, "scale 5 is not one of"),
+        ({"deterministic": "yes"}, "deterministic 'yes' is not true or false"),
+        ({"batch": True}, "batch True is not a whole number"),
+        ({"max_time": 0}, "neither steps nor max-time"),
+        ({"betas": "0.9"}, "betas takes two values"),
+        ({"start": "random", "init_from": "x4"}, "contradict"),
+        ({"learning_rate": "nan"}, "learning-rate nan is out of range"),
+    ],
+)
+def test_what_is_wrong_is_named(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+        resolve_settings("quick", None, values)
+
+
+def test_every_setting_has_a_line_of_help() -> None:
+    assert all(item.metadata["help"].endswith(".") for item in FIELDS.values())
+
+
+def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("batch = = 3")
+    with pytest.raises(UsageError, match="are not TOML"):
+        resolve_settings(None, path, {})
+    with pytest.raises(UsageError, match="can't read settings"):
+        resolve_settings(None, tmp_path / "none.toml", {})
+
+
+def test_toml_is_toml() -> None:
+    text = resolve_settings("quick", None, {"learning_rate": "1e-05"}).to_toml()
+    assert tomllib.loads(text)["learning_rate"] == [1e-5]
+
+
+def test_one_value_stands_for_all_stages() -> None:
+    settings = TrainingSettings(steps=10, share=(1, 1, 2), patch=(16, 24, 32), batch=(4,))
+    assert [(stage.patch, stage.batch, stage.start, stage.end) for stage in settings.stages] == [
+        (16, 4, 0.0, 0.25),
+        (24, 4, 0.25, 0.5),
+        (32, 4, 0.5, 1.0),
+    ]
