@@ -259,7 +259,8 @@ def _from_unit_range(unit: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray
     if dtype not in LEVELS:
         return unit
     levels = np.clip(unit, 0, 1, out=unit) * np.float32(LEVELS[dtype])
-    return np.rint(levels, out=levels).astype(dtype)
+    rounded: NDArray[Any] = np.rint(levels, out=levels).astype(dtype)
+    return rounded
 
 
 def _turned(pixels: NDArray[Any], turn: int) -> NDArray[Any]:

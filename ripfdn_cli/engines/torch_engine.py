@@ -127,7 +127,7 @@ class TorchEngine:
     @property
     def _copy_streams(self) -> "tuple[torch.cuda.Stream, torch.cuda.Stream]":
         if not hasattr(self, "_streams"):
-            self._streams = (torch.cuda.Stream(self._where), torch.cuda.Stream(self._where))
+            self._streams = (_stream(self._where), _stream(self._where))
         return self._streams
 
     def _land(self, flight: _Flight) -> NDArray[Any]:
@@ -237,7 +237,7 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 def native_bf16() -> bool:
     """Whether torch finds bf16 arithmetic in this processor; false for a torch that can't tell."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name) for name in _NATIVE_BF16)
 
 
@@ -254,6 +254,10 @@ def _on_device(network: RIPFDN, device: torch.device, dtype: torch.dtype) -> RIP
 def _device_memory(device: torch.device) -> int:
     """Bytes that tiles may take by default: half of what a CUDA device has free, as for the CPU elsewhere."""
     return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else default_memory()
+
+
+def _stream(device: torch.device) -> "torch.cuda.Stream":
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def _to_pinned(tensor: Tensor) -> Tensor:

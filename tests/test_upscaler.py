@@ -1,0 +1,203 @@
+"""Arrays in, larger arrays out: what the upscaler adds to an engine and a grid."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from golden_pairs import GOLDEN, golden_checkpoint, golden_pairs
+from numpy.typing import NDArray
+
+from ripfdn_cli import Upscaler, upscaler
+from ripfdn_cli.engines.choose import load_engine
+from ripfdn_cli.engines.contract import Engine, TileJob
+from ripfdn_cli.errors import InputError, NonFiniteResultError, OutOfMemoryError, UsageError
+
+WEIGHTS = GOLDEN / "small_x4.safetensors"
+
+
+def load(**options: Any) -> Upscaler:
+    return Upscaler.load(WEIGHTS, engine="torch", device="cpu", **options)
+
+
+def noise(height: int, width: int, dtype: type = np.uint8) -> NDArray[Any]:
+    levels = np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else 1
+    return (np.random.default_rng(height * width).random((height, width, 3)) * levels).astype(dtype)
+
+
+class Faulty:
+    """A real engine that runs out of memory above `largest` pixels a tile, or gives a NaN."""
+
+    def __init__(self, engine: Engine, *, largest: int = 2**31, nan_in: str = "") -> None:
+        self.engine, self.largest, self.nan_in = engine, largest, nan_in
+        self.tried: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    @property
+    def precision(self) -> str:
+        return self.nan_in or self.engine.precision
+
+    def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        for job in jobs:
+            area = job.pixels.shape[1] * job.pixels.shape[2]
+            self.tried.append(area)
+            if area > self.largest:
+                raise OutOfMemoryError("the injected limit")
+            if self.nan_in:
+                raise NonFiniteResultError("the injected NaN")
+            yield from self.engine.run([job])
+
+
+def test_golden_pair() -> None:
+    pixels, expected = golden_pairs()[-1]
+    result = load().upscale(pixels.astype(np.float64) / 255)
+    assert result.dtype == np.float64
+    np.testing.assert_allclose(result, expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
+def test_type_and_size(dtype: type) -> None:
+    result = load().upscale(noise(17, 23, dtype))
+    assert (result.shape, result.dtype) == ((68, 92, 3), dtype)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (40, 3), (14, 14)])
+def test_small_pictures_are_padded_by_their_edges(size: tuple[int, int]) -> None:
+    pixels = noise(*size)
+    padded = np.pad(pixels, ((0, max(0, 15 - size[0])), (0, max(0, 15 - size[1])), (0, 0)), mode="edge")
+    expected = load().upscale(padded)[: 4 * size[0], : 4 * size[1]]
+    np.testing.assert_array_equal(load().upscale(pixels), expected)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((9, 9), np.uint8), "no RGB picture"),
+        (np.zeros((9, 9, 4), np.uint8), "no RGB picture"),
+        (np.zeros((9, 9, 3), np.int32), "int32"),
+        (np.zeros((0, 9, 3), np.uint8), "no pixels"),
+        (np.full((9, 9, 3), np.nan, np.float32), "NaN"),
+    ],
+)
+def test_other_arrays_are_refused(pixels: NDArray[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load().upscale(pixels)
+
+
+@pytest.mark.parametrize(
+    "options", [{"tile": 3}, {"tile": "big"}, {"halo": -1}, {"threads": 0}, {"engine": "abacus"}]
+)
+def test_wrong_options_are_usage_errors(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Upscaler.load(WEIGHTS, **options)
+
+
+def test_a_budget_is_kept() -> None:
+    small = load(memory=300 * 200 * load()._engine.bytes_per_pixel)
+    grid = small.grid(400, 500)
+    assert len(grid) > 1
+    assert grid.tile_height * grid.tile_width <= 300 * 200
+    assert len(load(memory=2**40).grid(4000, 5000)) == 1
+
+
+def test_progress_is_told_tile_by_tile() -> None:
+    told: list[tuple[int, int]] = []
+    load(tile=24, halo=0).upscale(noise(40, 70), progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, len(told)) for done in range(1, len(told) + 1)]
+    assert len(told) > 3
+
+
+def test_out_of_memory_halves_the_tiles_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    pixels = noise(240, 270)
+    faulty = load()
+    engine = faulty._engine = Faulty(faulty._engine, largest=240 * 270 // 2)
+    with caplog.at_level(logging.WARNING):
+        result = faulty.upscale(pixels)
+    assert "going on with tiles of" in caplog.text
+    assert engine.tried[0] == 240 * 270
+    assert all(area <= 240 * 270 // 2 for area in engine.tried[1:])
+    planned = load(memory=(240 * 270 // 2) * engine.bytes_per_pixel)
+    np.testing.assert_array_equal(result, planned.upscale(pixels))
+
+
+def test_the_next_picture_starts_with_tiles_that_fitted() -> None:
+    faulty = load()
+    engine = faulty._engine = Faulty(faulty._engine, largest=240 * 270 // 2)
+    faulty.upscale(noise(240, 270))
+    engine.tried.clear()
+    faulty.upscale(noise(240, 270))
+    assert max(engine.tried) <= engine.largest
+
+
+def test_halving_ends() -> None:
+    faulty = load(tile=None)
+    faulty._engine = Faulty(faulty._engine, largest=1)
+    with pytest.raises(OutOfMemoryError, match="the smallest; close other programs"):
+        faulty.upscale(noise(300, 300))
+
+
+def test_a_nan_in_half_precision_is_computed_again_in_fp32(caplog: pytest.LogCaptureFixture) -> None:
+    pixels = noise(20, 20)
+    faulty = load()
+    faulty._engine = Faulty(faulty._engine, nan_in="fp16")
+    with caplog.at_level(logging.WARNING):
+        result = faulty.upscale(pixels)
+    assert "fp16 gave values that are not finite; computing again in fp32" in caplog.text
+    assert faulty.precision == "fp32"
+    np.testing.assert_array_equal(result, load().upscale(pixels))
+
+
+def test_a_nan_in_fp32_is_an_error() -> None:
+    faulty = load()
+    faulty._engine = Faulty(faulty._engine, nan_in="fp32")
+    with pytest.raises(NonFiniteResultError):
+        faulty.upscale(noise(20, 20))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_ensemble_is_the_mean_over_eight_turns(dtype: type) -> None:
+    pixels = noise(18, 25, dtype)
+    levels = np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else 1
+    single = load()
+    unit = pixels.astype(np.float32) / np.float32(levels)
+    results = []
+    for mirrored in (False, True):
+        for quarter in range(4):
+            turned = np.rot90(np.fliplr(unit) if mirrored else unit, quarter)
+            back = np.rot90(single.upscale(turned), -quarter)
+            results.append(np.fliplr(back) if mirrored else back)
+    mean = np.mean(results, axis=0)
+    assert np.std(results, axis=0).max() > 0.01, "the turns give different results"
+    result = load(ensemble=True).upscale(pixels)
+    if levels > 1:
+        np.testing.assert_allclose(result, np.rint(np.clip(mean, 0, 1) * levels), rtol=0, atol=1)
+    else:
+        np.testing.assert_allclose(result, mean, rtol=0, atol=1e-5)
+
+
+def test_ensemble_turns_with_its_picture() -> None:
+    """What makes it worth it: the result for a turned picture is the turned result."""
+    pixels = noise(18, 25)
+    ensemble = load(ensemble=True)
+    expected = np.rot90(ensemble.upscale(pixels))
+    difference = np.abs(ensemble.upscale(np.rot90(pixels)).astype(int) - expected)
+    assert difference.max() <= 1
+    assert np.abs(load().upscale(np.rot90(pixels)).astype(int) - np.rot90(load().upscale(pixels))).max() > 1
+
+
+def test_ensemble_tells_the_progress_of_all_turns() -> None:
+    told: list[tuple[int, int]] = []
+    load(ensemble=True).upscale(noise(15, 15), progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, 8) for done in range(1, 9)]
+
+
+def test_properties() -> None:
+    loaded = load()
+    engine = load_engine(golden_checkpoint(), engine="torch", device="cpu")
+    assert (loaded.engine_name, loaded.precision, loaded.device) == (engine.name, engine.precision, "cpu")
+    assert loaded.scale == 4
+    assert loaded.checkpoint_sha256 == golden_checkpoint().sha256
+    assert upscaler.DEFAULT_MEMORY is None
