@@ -18,7 +18,9 @@ from ripfdn_cli.cli.console import Console
 from ripfdn_cli.errors import RipfdnError
 
 COMMANDS = {
+    "bench": ("ripfdn_cli.cli.bench", "Measure the engines of this machine."),
     "eval": ("ripfdn_cli.cli.eval", "Score and time weights on data sets."),
+    "export": ("ripfdn_cli.cli.export", "Write the network as ONNX, OpenVINO or TorchScript."),
     "train": ("ripfdn_cli.cli.train", "Train the network on folders of pictures."),
     "upscale": ("ripfdn_cli.cli.upscale", "Upscale pictures."),
     "weights": ("ripfdn_cli.cli.weights", "List, inspect, fetch, import and export weights."),
@@ -88,7 +90,7 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
     except RipfdnError as error:
         return _failed(console, str(error), error.exit_code)
     except click.ClickException as error:
-        return _failed(console, error.format_message(), 2)
+        return _failed(console, " ".join(error.format_message().split()), 2)
     except BrokenPipeError:
         # Whoever read stdout has gone. The interpreter's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -75,7 +75,15 @@ def test_a_message_of_several_lines_is_told_in_one(capsys: pytest.CaptureFixture
         raise InputError("bad name: 'a\nb'")
 
     run_to_exit_code(command, Console())
-    assert capsys.readouterr().err == "ripfdn: error: bad name: 'a b'\n"
+    assert capsys.readouterr().err == "ripfdn: error: bad name: 'a\\nb'\n"
+
+
+def test_what_click_says_in_several_lines_is_told_in_one(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        raise click.UsageError("Missing argument. Choose from:\n\treleased")
+
+    run_to_exit_code(command, Console())
+    assert capsys.readouterr().err == "ripfdn: error: Missing argument. Choose from: released\n"
 
 
 def test_every_listed_command_exists_with_help() -> None:
