@@ -53,6 +53,9 @@ def encode_frames(picture: Picture, entry: Format, options: dict[str, Any]) -> b
     if entry.name != "png":
         durations = [round(duration) for duration in animation.durations]
         options = options | {"duration": durations, "loop": animation.plays}
+    if entry.name == "webp" and any(has_alpha(frame) for frame in frames):
+        # Whole frames only: from parts of them libwebp concludes that there is no transparency.
+        options |= {"kmin": 1, "kmax": 1}
     stream = io.BytesIO()
     first, *others = (image_of(frame) for frame in frames)
     first.save(stream, entry.encoder, save_all=True, append_images=others, **options)

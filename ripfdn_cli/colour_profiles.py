@@ -2,17 +2,21 @@
 
 import io
 import logging
+import struct
 from functools import lru_cache
 
 from PIL import Image, ImageCms
 
+_FIXED_DATE = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+"""In place of the moment at which LittleCMS made the profile (ICC.1:2010, bytes 24 to 35 of the header)."""
 log = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=1)
 def srgb_profile() -> bytes:
-    """An ICC profile of sRGB."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    """An ICC profile of sRGB, always the same bytes."""
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return made[:24] + _FIXED_DATE + made[36:]
 
 
 def to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image, bytes | None]:

@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +38,8 @@ from ripfdn_cli.picture import (
     as_samples,
     check_size,
     is_opaque,
+    too_many_pixels,
+    upright,
     without_alpha,
 )
 from ripfdn_cli.pillow_pixels import image_of, pixels_of
@@ -45,11 +47,12 @@ from ripfdn_cli.pillow_pixels import image_of, pixels_of
 log = logging.getLogger(__name__)
 
 _BYTES_PER_PIXEL = 16  # the most that a pixel takes uncompressed: RGBA in float32
+_PNG_LEVEL = 4
+"""Of 1 to 9. 2.5 times as fast as the usual 6, for 3 % more bytes (`benchmarks/pictures.py`)."""
+_FULL_COLOUR_FROM = 90
+"""Quality from which colour is kept at full resolution, where the format has the choice."""
 _FILE_OVERHEAD = 64 * 2**20  # profiles, previews and such beside the pixels
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-# check_size, with the caller's limit, stands in for Pillow's own check.
-Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
 
     Grey becomes three equal channels, transparency is dropped, 16 bits are rounded to 8. Raises InputError.
     """
-    picture = decode(read_file(path), str(path), upright=False)
+    picture = decode(read_file(path), str(path), turn=False)
     return np.ascontiguousarray(as_rgb(as_samples(picture.frames[0], np.uint8))[..., :3])
 
 
@@ -143,21 +146,21 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
             )
 
 
-def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, upright: bool = True) -> Picture:
+def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, turn: bool = True) -> Picture:
     """The picture in `data`, the content of a file called `name` in messages.
 
     Raises InputError for anything but a whole picture in an allowed format of at most `max_pixels` pixels,
-    UnavailableError where its format needs an extra, OutOfMemoryError. `upright=False` leaves the pixels as
+    UnavailableError where its format needs an extra, OutOfMemoryError. `turn=False` leaves the pixels as
     they are stored, whatever orientation the file gives.
     """
     with _decoding(name):
         if data.startswith(_TIFF_SIGNATURES):
             from ripfdn_cli.tiff_files import decode_tiff
 
-            picture, turn = decode_tiff(data, max_pixels)
+            picture, turns = decode_tiff(data, max_pixels)
         else:
-            picture, turn = _decode_with_pillow(data, max_pixels)
-        return _turned(picture, turn) if upright else picture
+            picture, turns = _decode_with_pillow(data, max_pixels)
+        return _turned(picture, turns) if turn else picture
 
 
 def encode(picture: Picture, encoding: Encoding, name: str) -> bytes:
@@ -196,11 +199,14 @@ def save_options(picture: Picture, encoding: Encoding) -> dict[str, Any]:
     if entry.name == "png":
         options.pop("xmp", None)
         options["pnginfo"] = png_info(metadata)
+        options["compress_level"] = _PNG_LEVEL
     if entry.quality is not None:
         quality = entry.quality if encoding.quality is None else encoding.quality
         options |= {"lossless": True} if encoding.lossless else {"quality": quality}
-        if entry.name in ("jpeg", "avif") and quality >= 90:
+        if entry.name in ("jpeg", "avif") and quality >= _FULL_COLOUR_FROM:
             options["subsampling"] = "4:4:4"
+        if entry.name == "heic" and quality >= _FULL_COLOUR_FROM:
+            options["chroma"] = 444
     if entry.name == "jpeg" and metadata.iptc:
         options["extra"] = b"".join(_jpeg_segment(0xED, data) for data in metadata.iptc)
     return options
@@ -225,6 +231,8 @@ def _decoding(name: str) -> Iterator[None]:
 @contextmanager
 def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """Pillow's image of `data`, not decoded yet, its size within bounds and credible."""
+    # Pillow's own check, of twice as many, is for what files ask for later: a GIF's frames, for example.
+    Image.MAX_IMAGE_PIXELS = max_pixels
     extra = sniff_extra(data[:16])
     allowed = [extra] if extra else [entry for entry in FORMATS if entry.extra is None]
     for entry in allowed:
@@ -233,6 +241,8 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     decoders = [decoder for entry in allowed for decoder in entry.decoders if decoder != "MPO"]
     try:
         image = Image.open(io.BytesIO(data), formats=decoders)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise too_many_pixels("it says it has more", max_pixels) from error
     except UnidentifiedImageError as error:
         known = ", ".join(entry.title for entry in FORMATS)
         raise InputError(f"it is no picture, or damaged, or in another format than {known}") from error
@@ -249,14 +259,15 @@ def _frame_count(image: Image.Image) -> int:
     return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
-def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, int]:
-    """The picture as it is stored, and the orientation that its EXIF gives."""
+def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int]]:
+    """The picture as it is stored, and the orientation that its EXIF gives to each frame."""
     with _open(data, max_pixels) as image:
         entry = format_decoded_by(str(image.format))
         if _frame_count(image) > 1:
             from ripfdn_cli.animated_files import decode_frames
 
-            return decode_frames(image, entry), orientation(image.getexif())
+            picture = decode_frames(image, entry)
+            return picture, [orientation(image.getexif())] * len(picture.frames)
         pixels = _pixels_beyond_pillow(image, data)
         if entry.name != "ppm" or pixels is None:
             image.load()  # PNG's metadata may follow the pixels, and their checksums want checking
@@ -266,7 +277,7 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, int]:
             metadata = replace(metadata, icc_profile=icc_profile)
         if entry.name == "png":
             metadata = replace(metadata, png_colour=png_colour_chunks(data))
-        return Picture((pixels,), entry, metadata), orientation(image.getexif())
+        return Picture((pixels,), entry, metadata), [orientation(image.getexif())]
 
 
 def _pixels_beyond_pillow(image: ImageFile.ImageFile, data: bytes) -> Frame | None:
@@ -315,26 +326,15 @@ def _read_ppm(data: bytes, maximum: int) -> Frame:
     return ((samples.astype(np.uint64) * top + maximum // 2) // maximum).astype(dtype)
 
 
-def _turned(picture: Picture, turn: int) -> Picture:
-    """`picture` with EXIF's orientation `turn` applied to its pixels."""
-    if turn == 1:
+def _turned(picture: Picture, turns: Sequence[int]) -> Picture:
+    """`picture` with EXIF's orientations `turns` applied to its frames."""
+    if set(turns) == {1}:
         return picture
-    frames = tuple(np.ascontiguousarray(_upright(frame, turn)) for frame in picture.frames)
+    frames = tuple(upright(frame, turn) for frame, turn in zip(picture.frames, turns, strict=True))
     dpi = picture.metadata.dpi
-    if turn >= 5 and dpi is not None:
+    if turns[0] >= 5 and dpi is not None:
         dpi = (dpi[1], dpi[0])
     return replace(picture, frames=frames, metadata=replace(picture.metadata, dpi=dpi))
-
-
-def _upright(frame: Frame, turn: int) -> Frame:
-    """EXIF 2.3, table of tag 274: where the stored first row and column belong."""
-    if turn >= 5:
-        frame = frame.swapaxes(0, 1)
-    if turn in (3, 4, 7, 8):
-        frame = frame[::-1]
-    if turn in (2, 3, 6, 7):
-        frame = frame[:, ::-1]
-    return frame
 
 
 def check_frames(picture: Picture, entry: Format, name: str) -> None:
@@ -418,7 +418,7 @@ def _encode_sixteen_bit(picture: Picture, encoding: Encoding) -> bytes:
         return stream.getvalue()
     import imagecodecs
 
-    content = imagecodecs.png_encode(frame[..., 0] if frame.shape[2] == 1 else frame)
+    content = imagecodecs.png_encode(frame[..., 0] if frame.shape[2] == 1 else frame, _PNG_LEVEL)
     return _with_png_metadata(bytes(content), picture, encoding)
 
 

@@ -140,7 +140,7 @@ FORMATS = (
         ("JXL",),
         "pillow_jxl",
         quality=90,
-        metadata=_PHOTO,
+        metadata=frozenset({"exif", "xmp"}),  # its plugin takes no profile
         extra="jxl",
     ),
     Format(

@@ -104,10 +104,10 @@ def corrected_exif(exif: bytes, width: int, height: int) -> bytes:
         **dict.fromkeys(_HEIGHT_TAGS, height),
     }
     parsed.update({tag: value for tag, value in corrections.items() if tag in parsed})
-    details = parsed.get_ifd(ExifTags.IFD.Exif)
-    details.update(
-        {tag: value for tag, value in ((_EXIF_WIDTH, width), (_EXIF_HEIGHT, height)) if tag in details}
-    )
+    if ExifTags.IFD.Exif in parsed:  # asked for where it isn't, it would be made
+        details = parsed.get_ifd(ExifTags.IFD.Exif)
+        sizes = {_EXIF_WIDTH: width, _EXIF_HEIGHT: height}
+        details.update({tag: value for tag, value in sizes.items() if tag in details})
     return parsed.tobytes()
 
 
@@ -163,7 +163,10 @@ def png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
 def _exif_bytes(image: Image.Image) -> bytes | None:
     try:
-        return _serialised(image.getexif())
+        exif = image.getexif()
+        if image.info.get("exif") and not len(exif):
+            raise ValueError("nothing in it can be read")
+        return _serialised(exif)
     except Exception as error:  # noqa: BLE001 - Pillow raises nearly anything for damaged EXIF
         log.warning("the EXIF block is damaged (%s) and is left out", error)
         return None

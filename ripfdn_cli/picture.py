@@ -71,10 +71,11 @@ def check_size(width: int, height: int, frames: int, max_pixels: int) -> None:
         raise InputError(f"it says it is {width}×{height} px")
     if width * height * frames > max_pixels:
         count = f"{frames} frames of " if frames > 1 else ""
-        raise InputError(
-            f"it says it has {count}{width}×{height} px, over the limit of {max_pixels} pixels; "
-            "raise --max-pixels if that is meant"
-        )
+        raise too_many_pixels(f"it says it has {count}{width}×{height} px", max_pixels)
+
+
+def too_many_pixels(says: str, max_pixels: int) -> InputError:
+    return InputError(f"{says}, over the limit of {max_pixels} pixels; raise --max-pixels if that is meant")
 
 
 def highest(dtype: np.dtype[Any]) -> int:
@@ -128,3 +129,21 @@ def as_rgb(frame: Frame) -> Frame:
     if frame.shape[2] >= 3:
         return frame
     return np.concatenate([np.repeat(frame[..., :1], 3, axis=2), frame[..., 1:]], axis=2)
+
+
+def upright(frame: Frame, turn: int) -> Frame:
+    """`frame` with EXIF's orientation `turn` applied: where the stored first row and column belong (EXIF 2.3,
+    tag 274).
+    """
+    if turn >= 5:
+        frame = frame.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        frame = frame[::-1]
+    if turn in (2, 3, 6, 7):
+        frame = frame[:, ::-1]
+    return np.ascontiguousarray(frame)
+
+
+def turned_back(frame: Frame, turn: int) -> Frame:
+    """The frame of which `upright` with this `turn` makes `frame`."""
+    return upright(frame, {6: 8, 8: 6}.get(turn, turn))

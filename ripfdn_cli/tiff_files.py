@@ -1,8 +1,7 @@
-"""TIFF: any depth, floats, several pages. Pillow reads pages of 8 bits and less, tifffile reads all others
-and writes them all.
-"""
+"""TIFF: any depth, floats, several pages, read and written by tifffile; Pillow reads the rarest colours."""
 
 import io
+import logging
 import struct
 from dataclasses import replace
 from typing import Any
@@ -15,15 +14,30 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_formats import format_named
 from ripfdn_cli.image_metadata import NO_METADATA, Metadata, metadata_of_tiff_tags, orientation
-from ripfdn_cli.picture import Frame, Header, Picture, as_samples, check_size
+from ripfdn_cli.picture import (
+    Frame,
+    Header,
+    Picture,
+    as_samples,
+    check_size,
+    highest,
+    too_many_pixels,
+    turned_back,
+)
 from ripfdn_cli.pillow_pixels import pixels_of
+
+log = logging.getLogger(__name__)
 
 _MOST_PAGES = 10_000
 _CLASSIC_LIMIT = 2**32 - 2**25
 """Bytes past which a TIFF needs 64-bit offsets."""
+_CHANNELS = {0: 1, 1: 1, 2: 3, 6: 3}
+"""Photometric interpretation (white or black is zero, RGB, YCbCr that JPEG has decoded) → channels."""
+_PILLOWS_COLOURS = (6, 8)
+"""YCbCr and CIELAB: converted by Pillow, at 8 bits."""
 _POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 """EXIF's further directories, and tifffile's names of the tags that point to them."""
-_XMP = 700
+_XMP, _ORIENTATION = 700, 274
 _BYTE, _ASCII, _LONG, _RATIONAL, _SIGNED_RATIONAL = 1, 2, 4, 5, 10  # types of tags
 _Tag = tuple[int | str, int, int, Any, bool]
 """Code or name, type, count, value, first page only: as tifffile takes further tags."""
@@ -40,19 +54,20 @@ def read_tiff_header(data: bytes, max_pixels: int) -> Header:
     return Header(width, height, channels, -(-depth // 8), count, format_named("tiff"))
 
 
-def decode_tiff(data: bytes, max_pixels: int) -> tuple[Picture, int]:
-    """All full-size pages of the TIFF `data` as they are stored, and the orientation of the first.
+def decode_tiff(data: bytes, max_pixels: int) -> tuple[Picture, list[int]]:
+    """All full-size pages of the TIFF `data` as they are stored, and the orientation of each.
 
     Raises InputError, and whatever Pillow and tifffile raise for damage.
     """
     tags = _tags(data)
-    turn = orientation(tags)
     metadata = metadata_of_tiff_tags(tags)
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        decoded = [_decode_page(data, page, metadata) for page in _pages(file, max_pixels)]
+        pages = _pages(file, max_pixels)
+        decoded = [_decode_page(data, page, metadata) for page in pages]
+        turns = [_orientation(page) for page in pages]
     frames = tuple(frame for frame, _ in decoded)
     metadata = replace(metadata, icc_profile=decoded[0][1])
-    return Picture(frames, format_named("tiff"), metadata), turn
+    return Picture(frames, format_named("tiff"), metadata), turns
 
 
 def encode_tiff(picture: Picture) -> bytes:
@@ -80,9 +95,7 @@ def _pages(file: tifffile.TiffFile, max_pixels: int) -> list[tifffile.TiffPage]:
         pages.append(page)
         pixels += page.imagewidth * page.imagelength
         if pixels > max_pixels or len(pages) > _MOST_PAGES:
-            raise InputError(
-                f"its pages have more than {max_pixels} pixels; raise --max-pixels if that is meant"
-            )
+            raise too_many_pixels("its pages together have more", max_pixels)
     if not pages:
         raise InputError("it has no page with a picture")
     return pages
@@ -91,24 +104,55 @@ def _pages(file: tifffile.TiffFile, max_pixels: int) -> list[tifffile.TiffPage]:
 def _tags(data: bytes) -> Image.Exif:
     """The first directory of the TIFF `data`, as EXIF names its tags."""
     tags = Image.Exif()
-    tags.load_from_fp(io.BytesIO(data))
+    if 42 in data[2:4]:  # 43 in a BigTIFF
+        tags.load_from_fp(io.BytesIO(data))
+        return tags
+    directory = _first_directory(data, 16)
+    if _POINTERS.keys() & set(directory):
+        log.warning("EXIF's further directories in a BigTIFF can't be read and are left out")
+    tags.update({tag: value for tag, value in directory.items() if tag not in _POINTERS})
     return tags
+
+
+def _first_directory(data: bytes, head: int) -> TiffImagePlugin.ImageFileDirectory_v2:
+    directory = TiffImagePlugin.ImageFileDirectory_v2(data[:head])
+    stream = io.BytesIO(data)
+    stream.seek(directory.next)
+    directory.load(stream)
+    return directory
 
 
 def _decode_page(data: bytes, page: tifffile.TiffPage, metadata: Metadata) -> tuple[Frame, bytes | None]:
     """One page's samples, and the profile that they are in."""
-    if page.bitspersample <= 8:
-        with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
-            image.seek(page.index)
-            if image.size != (page.imagewidth, page.imagelength):
-                raise InputError("its header contradicts its content")
-            image.load()
-            return pixels_of(image)
+    if (
+        page.photometric in _PILLOWS_COLOURS
+        and page.bitspersample <= 8
+        and page.compression != tifffile.COMPRESSION.JPEG
+    ):
+        return _decode_page_with_pillow(data, page)
     _check_whole(data, page)
     samples = _samples_last(page)
     if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
         return _cmyk_to_srgb(samples, metadata.icc_profile)
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        return pixels_of(_palette_image(page, samples))[0], metadata.icc_profile
     return _channels(page, _standard_range(page, samples)), metadata.icc_profile
+
+
+def _decode_page_with_pillow(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, bytes | None]:
+    with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+        image.seek(page.index)
+        image.load()  # which turns TIFFs, and only them, upright
+        frame, icc_profile = pixels_of(image)
+    frame = turned_back(frame, _orientation(page))
+    if frame.shape[:2] != (page.imagelength, page.imagewidth):
+        raise InputError("its header contradicts its content")
+    return frame, icc_profile
+
+
+def _orientation(page: tifffile.TiffPage) -> int:
+    tag = page.tags.get(_ORIENTATION)
+    return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
 
 
 def _check_whole(data: bytes, page: tifffile.TiffPage) -> None:
@@ -130,32 +174,42 @@ def _samples_last(page: tifffile.TiffPage) -> NDArray[Any]:
 
 
 def _standard_range(page: tifffile.TiffPage, samples: NDArray[Any]) -> NDArray[Any]:
-    """uint16 over its whole range, or float32."""
+    """uint8 or uint16 over their whole range, or float32."""
     if samples.dtype.kind == "f":
         return samples.astype(np.float32)
-    if samples.dtype != np.uint16:
+    if samples.dtype not in (np.bool_, np.uint8, np.uint16):
         raise InputError(
             f"its samples are of a type that is not supported ({samples.dtype}); "
             "convert them to unsigned 16 bit or float"
         )
-    if page.bitspersample == 16:
+    dtype = np.uint16 if page.bitspersample > 8 else np.uint8
+    full, top = int(np.iinfo(dtype).max), 2**page.bitspersample - 1
+    if full == top:
         return samples
-    top = 2**page.bitspersample - 1
-    stretched: NDArray[Any] = ((samples.astype(np.uint32) * 65535 + top // 2) // top).astype(np.uint16)
+    stretched: NDArray[Any] = ((samples.astype(np.uint32) * full + top // 2) // top).astype(dtype)
     return stretched
+
+
+def _palette_image(page: tifffile.TiffPage, samples: NDArray[Any]) -> Image.Image:
+    if samples.dtype not in (np.bool_, np.uint8) or page.colormap is None:
+        raise InputError("its palette is missing, or of more than 256 colours")
+    image = Image.fromarray(samples[..., 0].astype(np.uint8)).convert("P")
+    image.putpalette((page.colormap >> 8).T.astype(np.uint8).tobytes())
+    return image
 
 
 def _channels(page: tifffile.TiffPage, samples: NDArray[Any]) -> Frame:
     """Grey or RGB with alpha where the page has it; other extra samples are left out."""
     kind = page.photometric
-    if kind not in (0, 1, 2):
-        name = getattr(kind, "name", kind)
-        raise InputError(f"its colours are of a kind that is not supported at this depth ({name})")
-    colours = 3 if kind == tifffile.PHOTOMETRIC.RGB else 1
+    if kind not in _CHANNELS:
+        raise InputError(f"its colours are of a kind that is not supported ({getattr(kind, 'name', kind)})")
+    colours = _CHANNELS[kind]
+    if samples.shape[2] < colours:
+        raise InputError("its header contradicts its content")
     if kind == tifffile.PHOTOMETRIC.MINISWHITE:
-        samples[..., 0] = (65535 if samples.dtype == np.uint16 else 1) - samples[..., 0]
+        samples[..., 0] = highest(samples.dtype) - samples[..., 0]
     extra = page.extrasamples[0] if page.extrasamples else 0
-    if not extra:
+    if not extra or samples.shape[2] == colours:
         return np.ascontiguousarray(samples[..., :colours])
     frame = np.ascontiguousarray(samples[..., : colours + 1])
     return _straight_alpha(frame) if extra == tifffile.EXTRASAMPLE.ASSOCALPHA else frame
@@ -163,16 +217,18 @@ def _channels(page: tifffile.TiffPage, samples: NDArray[Any]) -> Frame:
 
 def _straight_alpha(frame: Frame) -> Frame:
     """`frame` with colours that were multiplied by alpha divided by it again."""
-    top = np.float32(65535 if frame.dtype == np.uint16 else 1)
+    top = np.float32(highest(frame.dtype))
     alpha = frame[..., -1:].astype(np.float32)
     colours = frame[..., :-1] * np.divide(top, alpha, out=np.zeros_like(alpha), where=alpha > 0)
-    if frame.dtype == np.uint16:
+    if frame.dtype.kind == "u":
         colours = np.rint(np.minimum(colours, top))
     return np.concatenate([colours.astype(frame.dtype), frame[..., -1:]], axis=2)
 
 
 def _cmyk_to_srgb(samples: NDArray[Any], icc_profile: bytes | None) -> tuple[Frame, bytes | None]:
     """Profiles are applied at 8 bits, which is what LittleCMS takes through Pillow."""
+    if samples.dtype not in (np.uint8, np.uint16) or samples.shape[2] < 4:
+        raise InputError("its header contradicts its content")
     eight = as_samples(np.ascontiguousarray(samples[..., :4]), np.uint8)
     image = Image.frombytes("CMYK", (eight.shape[1], eight.shape[0]), eight.tobytes())
     if icc_profile:
@@ -206,15 +262,12 @@ def _extra_tags(metadata: Metadata) -> list[_Tag]:
         tags.append((_XMP, _BYTE, len(metadata.xmp), metadata.xmp, True))
     if metadata.exif is None:
         return tags
-    head = TiffImagePlugin.ImageFileDirectory_v2(metadata.exif[6:14])
-    stream = io.BytesIO(metadata.exif[6:])
-    stream.seek(head.next)
-    head.load(stream)
-    for tag, value in head.items():
+    directory = _first_directory(metadata.exif[6:], 8)
+    for tag, value in directory.items():
         if tag in _POINTERS:
             tags.append((_POINTERS[tag], _LONG, 1, 0, True))
         else:
-            tags.append(_extra_tag(tag, head.tagtype[tag], value))
+            tags.append(_extra_tag(tag, directory.tagtype[tag], value))
     return tags
 
 

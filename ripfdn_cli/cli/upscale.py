@@ -1,4 +1,4 @@
-"""`ripfdn upscale`: pictures in, larger pictures out."""
+"""`ripfdn upscale`: pictures and videos in, larger ones out."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import click
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.network_options import network_options
 from ripfdn_cli.cli.picture_options import picture_options, size_options
+from ripfdn_cli.cli.upscale_video import is_video_command, upscale_videos
+from ripfdn_cli.cli.video_options import VideoOptions, video_options
 from ripfdn_cli.errors import SomeItemsFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ STATUSES = ("done", "skipped", "failed")
 @size_options
 @network_options
 @picture_options
+@video_options
 @console_options
 def upscale(
     console: Console,
@@ -68,11 +71,31 @@ def upscale(
     network: NetworkSettings,
     picture: PictureSettings,
     file_format: Format | None,
+    video: VideoOptions,
 ) -> None:
-    """Upscale pictures: INPUTS are files, folders (at any depth), or - for stdin."""
+    """Upscale pictures and videos: INPUTS are files, folders (at any depth), or - for stdin.
+
+    A folder or a glob of numbered frames with --fps becomes a video, and a video becomes numbered frames, by
+    an output such as clip.mkv or 'out/%06d.png'.
+    """
     from ripfdn_cli.jobs.batch import BatchRequest, plan_batch
 
     silence_decoders()
+    if is_video_command(inputs, output):
+        upscale_videos(
+            console,
+            inputs,
+            output,
+            options=video,
+            size=picture.size,
+            network=network,
+            max_pixels=picture.max_pixels,
+            overwrite=overwrite,
+            dry_run=dry_run,
+        )
+        return
+    if video.given:
+        raise UsageError(f"{video.given[0]} is for video and says nothing to pictures; leave it")
     if PIPE in inputs or output == PIPE:
         _upscale_pipe(console, inputs, output, overwrite, network, picture, file_format)
         return
