@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ripfdn_cli.architecture import NetworkConfig
 from ripfdn_cli.checkpoint import SUFFIX, Checkpoint, parse_safetensors, read_bounded
 from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.network import RIPFDN, build_network
+
+StateDict = dict[str, NDArray[np.float32]]
+"""Tensors by name, as a network's `state_dict()` has them."""
 
 _IN_NETWORK = {"shallow": "fea_conv", "fuse": "c.0", "deep": "LR_conv", "upsample": "upsampler.0"}
 _IN_BLOCK = {
@@ -58,13 +62,20 @@ def import_released(path: Path, provenance: dict[str, Any]) -> Checkpoint:
 
     Code in a pickle never runs. Scale, channels and blocks come from the shapes. Raises CheckpointError.
     """
-    tensors = _read(path)
-    config = _config_of(tensors, path)
+    return from_state_dict(_read(path), provenance, source=str(path))
+
+
+def from_state_dict(tensors: StateDict, provenance: dict[str, Any], *, source: str) -> Checkpoint:
+    """Weights under the authors' names or ours, without a config; `source` is for messages.
+
+    Raises CheckpointError for a tensor that is missing, unexpected or misshapen.
+    """
+    config = _config_of(tensors, source)
     with torch.device("meta"):
         ours = RIPFDN(config).state_dict()
     renamed = {released_name(name): name for name in ours}
     found = {renamed.get(name, name): array for name, array in tensors.items()}
-    checkpoint = Checkpoint(config, found, provenance, source=str(path))
+    checkpoint = Checkpoint(config, found, provenance, source=source)
     checkpoint.require_shapes({name: tuple(tensor.shape) for name, tensor in ours.items()})
     return checkpoint
 
@@ -75,7 +86,7 @@ def export_released(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     return {released_name(name): tensor.contiguous() for name, tensor in tensors.items()}
 
 
-def _read(path: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
+def _read(path: Path) -> StateDict:
     content = read_bounded(path)
     if path.suffix == SUFFIX:
         return parse_safetensors(content, path)[1]
@@ -104,17 +115,22 @@ def _read(path: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
     return {str(name): tensor.detach().float().numpy() for name, tensor in loaded.items()}
 
 
-def _config_of(tensors: dict[str, Any], path: Path) -> NetworkConfig:
+def _config_of(tensors: StateDict, source: str) -> NetworkConfig:
     try:
-        channels = tensors["fea_conv.weight"].shape[0]
-        scale = round((tensors["upsampler.0.weight"].shape[0] / 3) ** 0.5)
-        blocks = tensors["c.0.weight"].shape[1] // channels
-        partial = tensors["B1.c1_dw.weight"].shape[0]
+        channels = _shape(tensors, "shallow.weight")[0]
+        scale = round((_shape(tensors, "upsample.weight")[0] / 3) ** 0.5)
+        blocks = _shape(tensors, "fuse.weight")[1] // channels
+        partial = _shape(tensors, "blocks.0.refine1.spatial.weight")[0]
     except (KeyError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
-            f"{path} has no tensor {error}; it is no RIPFDN checkpoint under the authors' names"
+            f"{source} has no tensor {error}; it is no RIPFDN checkpoint under the authors' names"
         ) from error
     try:
         return NetworkConfig(scale=scale, channels=channels, blocks=blocks, partial_ratio=partial / channels)
     except UsageError as error:
-        raise CheckpointError(f"{path}: {error}; it is no RIPFDN checkpoint") from error
+        raise CheckpointError(f"{source}: {error}; it is no RIPFDN checkpoint") from error
+
+
+def _shape(tensors: StateDict, name: str) -> tuple[int, ...]:
+    """Of our tensor `name`, under either name."""
+    return tensors[name if name in tensors else released_name(name)].shape
