@@ -1,0 +1,42 @@
+"""TorchScript: for programs that embed libtorch, and those that load nothing else."""
+
+import io
+import json
+import warnings
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.exporting.contract import METADATA_NAME, Files, Form, Metadata, Runner, Target
+from ripfdn_cli.exporting.whole_image import WholeImage, traced
+
+_SUFFIX = ".pt"
+EXTRA_FILE = f"{METADATA_NAME}.json"
+"""The entry of the archive with the metadata; `torch.jit.load(path, _extra_files={"ripfdn.json": ""})`."""
+
+
+def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
+    module = traced(WholeImage.of(checkpoint, form, half=form.half))
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(module, stream, _extra_files={EXTRA_FILE: json.dumps(metadata, sort_keys=True)})
+    return {_SUFFIX: stream.getvalue()}
+
+
+def load(files: Files) -> Runner:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = torch.jit.load(io.BytesIO(files[_SUFFIX]), "cpu")  # type: ignore[no-untyped-call]
+
+    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            result: NDArray[np.float32] = module(torch.from_numpy(x)).numpy()
+        return result
+
+    return run
+
+
+TORCHSCRIPT = Target((_SUFFIX,), build, load)
