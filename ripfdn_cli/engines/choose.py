@@ -32,7 +32,7 @@ def load_engine(
     UnavailableError for what is not on this machine.
     """
     _check_names(engine, precision, threads)
-    where = device if device != AUTO else _auto_device(engine)
+    where = device if device != AUTO else auto_device(engine)
     name = engine if engine != AUTO else _auto_engine(where)
     make = _openvino if name == "openvino" else _torch
     chosen = make(checkpoint, where, precision, threads)
@@ -49,7 +49,8 @@ def _check_names(engine: str, precision: str, threads: int | None) -> None:
         raise UsageError(f"--threads {threads} is less than 1")
 
 
-def _auto_device(engine: str) -> str:
+def auto_device(engine: str = AUTO) -> str:
+    """The device that `auto` stands for, with `engine`."""
     if engine == "openvino" or not may_have_accelerator():
         return "cpu"
     from ripfdn_cli.engines.torch_engine import best_device

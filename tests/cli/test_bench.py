@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from ripfdn_cli.cli.bench import table
+from ripfdn_cli.cli.console import Console
+from ripfdn_cli.cli.main import cli
+from ripfdn_cli.errors import CheckpointError, UnavailableError, UsageError
+from ripfdn_cli.evaluation.speed import SizeSpeed, Speed, textured_picture
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["bench", *map(str, arguments)], obj=Console())
+
+
+def test_records_of_each_engine_that_is_there(small_weights: Path) -> None:
+    result = invoke(
+        *("--weights", small_weights, "--device", "cpu", "--threads", "1", "--precision", "fp32"),
+        *("--size", "20x16", "--size", "32x32", "--json"),
+    )
+    assert result.exit_code == 0, result.exception
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["engine"] for record in records] == ["openvino", "torch"]
+    for record in records:
+        assert record["psnr"] == "inf" or record["psnr"] > 120
+        assert [(size["width"], size["height"]) for size in record["sizes"]] == [(20, 16), (32, 32)]
+        for size in record["sizes"]:
+            assert 0 < size["matrix_share"] < 1.5
+            pixels = size["width"] * size["height"]
+            assert size["megapixels_per_second"] == pytest.approx(pixels / size["seconds"] / 1e6)
+        assert 0 < record["start"] < 300
+        assert record["matrix_rate"] > 1e8
+
+
+def test_table_has_a_row_for_each_size() -> None:
+    sizes = (SizeSpeed(256, 128, 0.5, 0.25), SizeSpeed(1920, 1080, 12.0, 0.5))
+    lines = table([Speed("openvino", "fp32", "cpu", 0.75, 3 * 2**20, 130.04, 1e11, sizes)])
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert len({len(line) for line in lines}) == 1
+    assert cells[2] == ["openvino cpu", "fp32", "0.75", "3", "130.0", "256×128", "500.0", "0.066", "25%"]
+    assert cells[3][5:] == ["1920×1080", "12000.0", "0.173", "50%"]
+
+
+def test_nothing_available_is_an_error(small_weights: Path) -> None:
+    result = invoke("--weights", small_weights, "--device", "cpu", "--precision", "fp16")
+    assert isinstance(result.exception, UnavailableError)
+    assert "-v" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("--engine", "abacus"), UsageError, "--engine abacus is not one of all, openvino, torch"),
+        (("--precision", "int8"), UsageError, "--precision int8 is not one of all"),
+        (("--weights", "nowhere.safetensors"), CheckpointError, "does not exist"),
+    ],
+)
+def test_wrong_arguments(arguments: tuple[str, ...], error: type[Exception], message: str) -> None:
+    result = invoke("--device", "cpu", *arguments)
+    assert isinstance(result.exception, error)
+    assert message in str(result.exception)
+
+
+def test_a_size_that_is_none_is_refused() -> None:
+    assert invoke("--size", "0x16").exit_code == 2
+
+
+def test_textured_picture_uses_the_range_and_repeats() -> None:
+    picture = textured_picture(40, 60)
+    assert picture.shape == (40, 60, 3)
+    assert picture.dtype == np.float32
+    assert picture.min() < 0.1
+    assert picture.max() > 0.9
+    assert picture.max() <= 1
+    np.testing.assert_array_equal(picture, textured_picture(40, 60))
