@@ -9,7 +9,7 @@ import torch
 from conftest import photograph
 from PIL import Image
 
-from ripfdn_cli.training.loop import Training, open_folder
+from ripfdn_cli.training.loop import Training, make_folder, open_state
 from ripfdn_cli.training.presets import resolve_settings
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.reports import StepReport, ValidationReport
@@ -73,7 +73,8 @@ def run_training(
     settings: TrainingSettings, folder: Path, watcher: Watcher | None = None, *, resume: bool = False
 ) -> Watcher:
     watcher = watcher or Watcher()
-    state = open_folder(folder, resume=resume)
+    make_folder(folder)
+    state = open_state(folder, resume=resume)
     Training(settings, folder, Ranks(), watcher, state).run()
     return watcher
 

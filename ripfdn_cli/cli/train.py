@@ -3,6 +3,7 @@ reports.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,19 +110,19 @@ def _train(
 ) -> None:
     from ripfdn_cli.training import loop
     from ripfdn_cli.training.ranks import join_ranks
+    from ripfdn_cli.training.state import has_state
 
-    state = loop.open_folder(folder, resume=resume)
-    settings = settings_for(state.settings if state else None)
-    if state:
-        state = loop.continued(state, settings)
-    ranks = join_ranks(settings.device)
-    try:
+    if not has_state(folder):
+        settings_for(None)  # what is wrong with them shall not cost a folder
+    loop.make_folder(folder)
+    with join_ranks() as ranks, loop.only_run_in(folder) if ranks.first else nullcontext():
+        ranks.wait()  # until the first has the folder for itself, and nobody writes the state that all read
+        state = loop.open_state(folder, resume=resume)
+        settings = settings_for(state.settings if state else None)
+        if state:
+            state = loop.continued(state, settings)
         with _Watcher(console, settings, quiet=not ranks.first) as watcher:
-            if ranks.first:
-                loop.write_settings(folder, settings)
             loop.Training(settings, folder, ranks, watcher, state).run()
-    finally:
-        ranks.close()
 
 
 class _Watcher:

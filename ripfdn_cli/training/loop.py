@@ -6,16 +6,18 @@ import math
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ripfdn_cli import __version__
-from ripfdn_cli.atomic_file import write_bytes
+from ripfdn_cli.atomic_file import output_error, write_bytes
 from ripfdn_cli.engines.torch_engine import available_device, best_device
 from ripfdn_cli.errors import OutputError, TrainingDivergedError, UsageError
 from ripfdn_cli.metrics import Score
@@ -44,6 +46,9 @@ from ripfdn_cli.training.validation import load_validation_sets, protocol_text, 
 
 log = logging.getLogger(__name__)
 
+LOCK, SETTINGS = ".lock", "settings.toml"
+_LOCK_SECONDS = 10.0
+"""What the killed processes of a run that is restarted may take to go."""
 BEST, LAST, AVERAGE = "best.safetensors", "last.safetensors", "ema.safetensors"
 _SMOOTHING = 0.95
 """Of the speed that is shown."""
@@ -108,6 +113,8 @@ class Training:
         self.validation = load_validation_sets(settings.val, settings.scale)
         opened = open_source(settings, self.validation, self.device, listener)
         self.source, self.pictures = opened.source, opened.pictures
+        if ranks.first:
+            write_bytes(folder / SETTINGS, settings.to_toml().encode())
         self.history = History(folder, resumed_at=self.saved_steps) if ranks.first else None
         self.captured: CapturedStep | None = None
         self.losses: list[Tensor] = []
@@ -402,25 +409,44 @@ def device_name(device: torch.device) -> str:
     return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
-def write_settings(folder: Path, settings: TrainingSettings) -> None:
-    write_bytes(folder / "settings.toml", settings.to_toml().encode())
-
-
-def open_folder(folder: Path, *, resume: bool) -> RunState | None:
-    """The state to go on from, None for a new run. Raises UsageError where a run would be overwritten,
-    OutputError.
-    """
-    if has_state(folder):
-        if not resume:
-            raise UsageError(
-                f"{folder} holds a run already; go on with it with --resume, or choose another folder"
-            )
-        return load_state(folder)
+def make_folder(folder: Path) -> None:
+    """Raises OutputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"can't make the folder {folder}: {error.strerror or error}") from error
-    return None
+
+
+def open_state(folder: Path, *, resume: bool) -> RunState | None:
+    """The state to go on from, None for a new run. Raises UsageError where a run would be overwritten."""
+    if not has_state(folder):
+        return None
+    if not resume:
+        raise UsageError(
+            f"{folder} holds a run already; go on with it with --resume, or choose another folder"
+        )
+    return load_state(folder)
+
+
+@contextmanager
+def only_run_in(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process: two runs in it, such as one resumed while its ranks live on, would mix.
+
+    Raises UsageError where another process holds it and doesn't let go within some seconds.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout as error:
+        raise UsageError(
+            f"another process is training in {folder}; wait for it, stop it, or choose another folder"
+        ) from error
+    except OSError as error:
+        raise output_error(folder / LOCK, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _due(interval: str, before: tuple[int, float], now: tuple[int, float]) -> bool:

@@ -1,15 +1,17 @@
 """The processes of one run, as torchrun starts them; a run started plainly is one rank."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import torch
 from torch import distributed
 
 from ripfdn_cli.errors import UsageError
 
+_ENVIRONMENT = ("WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _TIMEOUT = timedelta(minutes=30)
 """How long ranks wait for each other: the first validates and compiles while the others wait."""
 
@@ -21,8 +23,6 @@ class Ranks:
     rank: int = 0
     count: int = 1
     local_rank: int = 0
-    control: Any = None
-    """A gloo group beside NCCL, so that agreeing never waits for the device; None for a run of one rank."""
 
     @property
     def first(self) -> bool:
@@ -49,7 +49,7 @@ class Ranks:
         if self.count == 1:
             return values
         shared = torch.tensor(values, dtype=torch.float64)
-        distributed.all_reduce(shared, op=distributed.ReduceOp.MAX, group=self.control)
+        distributed.all_reduce(shared, op=distributed.ReduceOp.MAX)
         return tuple(shared.tolist())
 
     def sum(self, value: float) -> float:
@@ -57,27 +57,33 @@ class Ranks:
         if self.count == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64)
-        distributed.all_reduce(shared, group=self.control)
+        distributed.all_reduce(shared)
         return float(shared.item())
 
-    def close(self) -> None:
-        if self.count > 1:
-            distributed.destroy_process_group()
+    def wait(self) -> None:
+        """Until all ranks are here."""
+        self.largest(0.0)
 
 
-def join_ranks(device: str) -> Ranks:
-    """Meet the other ranks that torchrun's environment names. Raises UsageError for half an environment."""
+@contextmanager
+def join_ranks() -> Iterator[Ranks]:
+    """Meet the other ranks that torchrun's environment names, for the time of the block.
+
+    Raises UsageError for half an environment.
+    """
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return Ranks()
-    missing = [
-        name for name in ("WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ
-    ]
+        yield Ranks()
+        return
+    missing = [name for name in _ENVIRONMENT if name not in os.environ]
     if missing:
         raise UsageError(f"RANK is set but {', '.join(missing)} is not; start distributed runs with torchrun")
-    backend = "nccl" if device.startswith("cuda") else "gloo"
     local_rank = int(os.environ["LOCAL_RANK"])
-    if backend == "nccl":
-        torch.cuda.set_device(local_rank)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local_rank % torch.cuda.device_count())
+    # What ranks agree on are numbers on the CPU, by gloo, so that agreeing never waits for a device.
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, timeout=_TIMEOUT)
-    control = distributed.new_group(backend="gloo", timeout=_TIMEOUT)
-    return Ranks(distributed.get_rank(), distributed.get_world_size(), local_rank, control)
+    try:
+        yield Ranks(distributed.get_rank(), distributed.get_world_size(), local_rank)
+    finally:
+        distributed.destroy_process_group()

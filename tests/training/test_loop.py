@@ -28,7 +28,7 @@ from ripfdn_cli.matlab_bicubic import imresize
 from ripfdn_cli.metrics import score
 from ripfdn_cli.training import loop
 from ripfdn_cli.training.learner import Learner
-from ripfdn_cli.training.loop import continued, open_folder
+from ripfdn_cli.training.loop import continued, only_run_in, open_state
 from ripfdn_cli.training.state import PREVIOUS, STATE, load_state
 from ripfdn_cli.upscaler import Upscaler
 
@@ -173,11 +173,12 @@ def test_a_full_disk_keeps_the_run_and_the_old_state(
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(atomic_file.os, "fsync", full)
     again = replace(old, settings=settings, position=replace(old.position, progress=0.25))
     watcher = Watcher()
+    training = loop.Training(settings, tmp_path / "run", loop.Ranks(), watcher, again)
+    monkeypatch.setattr(atomic_file.os, "fsync", full)
     with caplog.at_level(logging.WARNING, logger="ripfdn_cli"):
-        loop.Training(settings, tmp_path / "run", loop.Ranks(), watcher, again).run()
+        training.run()
     assert watcher.steps[-1].steps == 12
     assert any("No space left" in message and "The run goes on" in message for message in caplog.messages)
     monkeypatch.undo()
@@ -199,7 +200,15 @@ def test_changed_settings_are_noticed(data: Path, tmp_path: Path) -> None:
 def test_a_run_is_never_overwritten(data: Path, tmp_path: Path) -> None:
     run_training(tiny_settings(data, steps=2), tmp_path / "run")
     with pytest.raises(UsageError, match="holds a run already"):
-        open_folder(tmp_path / "run", resume=False)
+        open_state(tmp_path / "run", resume=False)
+
+
+def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_LOCK_SECONDS", 0.2)
+    with only_run_in(tmp_path), pytest.raises(UsageError, match="another process"), only_run_in(tmp_path):
+        pass
+    with only_run_in(tmp_path):
+        pass
 
 
 def test_a_damaged_state_falls_back_to_the_one_before(
@@ -215,7 +224,7 @@ def test_a_damaged_state_falls_back_to_the_one_before(
     path.write_bytes(b"")
     (tmp_path / "run" / PREVIOUS).write_bytes(b"")
     with pytest.raises(CheckpointError):
-        open_folder(tmp_path / "run", resume=True)
+        open_state(tmp_path / "run", resume=True)
 
 
 class Clock:

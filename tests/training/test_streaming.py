@@ -120,7 +120,7 @@ def test_a_picture_that_vanishes_is_named(tmp_path: Path) -> None:
     source = streamed(tmp_path)
     for path in tmp_path.glob("*.png"):
         path.unlink()
-    with pytest.raises(InputError, match=r"p\d.png was readable when the run began"):
+    with pytest.raises(InputError, match=r"p\d.png changed since the run began"):
         source.patches(Request(0, 16, 4, 0, 4))
 
 

@@ -1,0 +1,132 @@
+"""The real command, killed at random, on one rank and on two: the same command again ends where no kill
+would have.
+
+The long test of this is slow; the short one kills each way once.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from training_runs import assert_same_state, make_pictures
+
+from ripfdn_cli.training.state import load_state
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds processes in /proc")
+
+STEPS = 30
+TINY = [
+    *("--channels", "8", "--blocks", "1", "--patch", "16,18", "--batch", "4", "--micro-batch", "2"),
+    *("--steps", str(STEPS), "--max-time", "0", "--threads", "1", "--save-every", "1", "--json"),
+]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def command(data: Path, folder: Path, *, ranks: int, workers: int) -> list[str]:
+    start = [sys.executable] if ranks == 1 else TORCHRUN
+    # Streaming and degrading are what workers are for.
+    options = ["--workers", str(workers), "--degrade", "--memory", "5e-5", "--resume"]
+    return [*start, "-m", "ripfdn_cli", "train", str(data), "-o", str(folder), *TINY, *options]
+
+
+def finish(arguments: list[str]) -> None:
+    subprocess.run(arguments, env=ALONE, check=True, capture_output=True, timeout=240)
+
+
+def kill_midway(arguments: list[str], number: signal.Signals, after_steps: int, wait: float) -> int | None:
+    """Start a run, kill it some time after it has done `after_steps` steps more; its exit code, None if it
+    had ended.
+    """
+    process = subprocess.Popen(
+        arguments, env=ALONE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    seen = 0
+    for line in process.stdout:
+        seen += line.startswith("{") and json.loads(line)["event"] == "step"
+        if seen >= after_steps:
+            break
+    time.sleep(wait)
+    ended = process.poll()
+    if ended is None and number == signal.SIGKILL:
+        for pid in [*_children(process.pid), process.pid]:  # torchrun has no chance to end its ranks
+            os.kill(pid, number)
+    elif ended is None:
+        process.send_signal(number)
+    with process.stdout:
+        process.stdout.read()
+    code = process.wait(timeout=60)
+    return code if ended is None else None
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_two_ranks_equal_one(data: Path, tmp_path: Path, whole: dict[int, Path]) -> None:
+    one, two = load_state(whole[1]), load_state(whole[2])
+    assert one.position.steps == two.position.steps == STEPS
+    for name, tensor in one.tensors.items():
+        if name.startswith(("network.", "average.")):
+            torch.testing.assert_close(two.tensors[name], tensor, rtol=1e-3, atol=2e-5, msg=name)
+    log_one, log_two = (losses(whole[ranks]) for ranks in (1, 2))
+    assert log_two == pytest.approx(log_one, rel=1e-4)
+
+
+def losses(folder: Path) -> list[float]:
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [record["loss"] for record in records if record["event"] == "steps"]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "workers", "number"), [(1, 2, signal.SIGTERM), (2, 0, signal.SIGKILL)], ids=str
+)
+def test_a_killed_run_ends_as_if_it_had_not_been(
+    data: Path, tmp_path: Path, whole: dict[int, Path], ranks: int, workers: int, number: signal.Signals
+) -> None:
+    arguments = command(data, tmp_path / "run", ranks=ranks, workers=workers)
+    code = kill_midway(arguments, number, 8, 0.02)
+    if ranks == 1:
+        expected = -number if number == signal.SIGKILL else 128 + number
+        assert code == expected
+    assert 7 <= load_state(tmp_path / "run").position.steps < STEPS
+    finish(arguments)
+    assert_same_state(tmp_path / "run", whole[ranks])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=str)
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_twenty_kills(
+    data: Path, tmp_path: Path, whole: dict[int, Path], ranks: int, workers: int, number: signal.Signals
+) -> None:
+    chance = random.Random(f"{ranks} {workers} {number}")
+    for run in range(20):
+        arguments = command(data, tmp_path / f"run{run}", ranks=ranks, workers=workers)
+        kill_midway(arguments, number, chance.randrange(0, STEPS), chance.random() * 0.2)
+        finish(arguments)
+        assert_same_state(tmp_path / f"run{run}", whole[ranks])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """By ranks: the folder of a run that nobody killed."""
+    folders = {ranks: tmp_path_factory.mktemp("whole") / "run" for ranks in (1, 2)}
+    for ranks, folder in folders.items():
+        finish(command(data, folder, ranks=ranks, workers=0))
+    return folders

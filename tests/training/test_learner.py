@@ -1,0 +1,186 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import small_network
+from training_runs import Watcher, make_pictures, tiny_settings
+
+from ripfdn_cli.errors import CheckpointError, UnavailableError
+from ripfdn_cli.network import to_checkpoint
+from ripfdn_cli.training.captured import captured_body, put_back
+from ripfdn_cli.training.learner import Learner, start_network
+from ripfdn_cli.training.losses import total_loss
+from ripfdn_cli.training.patches import PackedPictures, Request
+from ripfdn_cli.training.ranks import Ranks
+from ripfdn_cli.training.settings import Stage, TrainingSettings
+from ripfdn_cli.training.sources import open_source
+
+CPU = torch.device("cpu")
+SETTINGS = TrainingSettings(
+    steps=10, channels=8, blocks=1, patch=(16,), batch=(4,), fft=(0.05,), clip=0.1, ema=0.9
+)
+STAGE = SETTINGS.stages[0]
+
+
+def learner(settings: TrainingSettings = SETTINGS) -> Learner:
+    return Learner(start_network(settings)[0], settings, CPU, Ranks())
+
+
+def pixels(count: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    lr = torch.randint(0, 256, (count, 3, 16, 16), generator=random, dtype=torch.uint8)
+    return lr, torch.randint(0, 256, (count, 3, 64, 64), generator=random, dtype=torch.uint8)
+
+
+def step(subject: Learner, rate: float = 1e-2, decay: float = 0.75, stage: Stage = STAGE) -> float:
+    lr, hr = pixels()
+    loss = subject.gradients([(lr, hr, 1.0, True)], stage)
+    subject.set_rates(rate, decay)
+    subject.update()
+    return float(loss)
+
+
+def test_a_step_is_that_of_a_plain_loop() -> None:
+    """Against PyTorch's own Adam and an average written out, in the plainest form."""
+    ours = learner()
+    network = start_network(SETTINGS)[0]
+    averaged = [p.detach().clone() for p in network.parameters()]
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2, betas=SETTINGS.betas)  # type: ignore[arg-type]
+    lr, hr = pixels()
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = total_loss("l1", 0.05, network(lr / 255), hr / 255)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 0.1)
+        optimizer.step()
+        averaged = [0.75 * a + 0.25 * p.detach() for a, p in zip(averaged, network.parameters(), strict=True)]
+        assert step(ours) == pytest.approx(loss.item(), rel=1e-5)
+    assert ours.average is not None
+    for theirs, mine in zip(network.parameters(), ours.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+    for expected, mine in zip(averaged, ours.average.parameters(), strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_micro_batches_add_up_to_the_batch() -> None:
+    whole, parts = learner(), learner()
+    lr, hr = pixels()
+    loss = whole.gradients([(lr, hr, 1.0, True)], STAGE)
+    split = [(lr[:1], hr[:1], 0.25, False), (lr[1:], hr[1:], 0.75, True)]
+    assert parts.gradients(split, STAGE).item() == pytest.approx(loss.item(), rel=1e-6)
+    for a, b in zip(whole.network.parameters(), parts.network.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_micro_batches_are_of_the_size_that_was_asked_for_or_that_suits_a_cpu() -> None:
+    assert learner(replace(SETTINGS, micro_batch=3)).micro_batch(STAGE, 16) == 3
+    assert learner(replace(SETTINGS, micro_batch=32)).micro_batch(STAGE, 16) == 16
+    assert learner().micro_batch(replace(STAGE, patch=64), 16) == 8
+    assert learner().micro_batch(replace(STAGE, patch=256), 16) == 1
+
+
+def test_no_average_is_kept_where_none_is_wanted() -> None:
+    subject = learner(replace(SETTINGS, ema=0.0))
+    step(subject)
+    assert subject.average is None
+    assert subject.best_guess is subject.network
+    assert not any(name.startswith("average.") for name in subject.state())
+
+
+def test_a_restored_learner_goes_on_to_the_bit() -> None:
+    first = learner()
+    step(first)
+    saved = {name: tensor.clone() for name, tensor in first.state().items()}
+    losses = [step(first), step(first)]
+    second = learner(replace(SETTINGS, seed=9))
+    second.restore(saved)
+    assert [step(second), step(second)] == losses
+    for name, tensor in first.state().items():
+        assert torch.equal(second.state()[name], tensor), name
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    other = learner(replace(SETTINGS, channels=16)).state()
+    with pytest.raises(CheckpointError, match="another network"):
+        learner().restore(other)
+
+
+def test_what_is_captured_is_a_step(tmp_path: Path) -> None:
+    """The body of the CUDA graph, run plainly, does what an ordinary step does."""
+    settings = tiny_settings(make_pictures(tmp_path), fft=0.05, ema=0.9)
+    stage = settings.stages[0]
+    source = open_source(settings, [], CPU, Watcher()).source
+    assert isinstance(source, PackedPictures)
+    plain, captured = learner(settings), learner(settings)
+    for index in range(3):
+        request = Request(index, stage.patch, stage.batch, 0, stage.batch)
+        loss = plain.gradients([(*source.patches(request), 1.0, True)], stage)
+        plain.set_rates(1e-3, 0.9)
+        plain.update()
+        captured.set_rates(1e-3, 0.9)
+        assert torch.equal(captured_body(captured, source, source.drawn(request), stage), loss)
+    for name, tensor in plain.state().items():
+        assert torch.equal(captured.state()[name], tensor), name
+
+
+def test_warming_up_for_a_capture_leaves_no_trace() -> None:
+    fresh, warmed = learner(), learner()
+    before = {name: tensor.clone() for name, tensor in warmed.state().items()}
+    step(warmed)
+    put_back(warmed, before)
+    assert [step(warmed), step(warmed)] == [step(fresh), step(fresh)]
+    before = {name: tensor.clone() for name, tensor in warmed.state().items()}
+    step(warmed)
+    put_back(warmed, before)
+    assert step(warmed) == step(fresh)
+
+
+def test_weights_of_the_same_scale_are_taken_whole(small_weights: Path) -> None:
+    settings = replace(SETTINGS, blocks=2, init_from=str(small_weights))
+    network, provenance = start_network(settings)
+    for name, tensor in small_network().state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor), name
+    assert provenance["init_from"] == small_weights.name
+    assert len(provenance["init_from_sha256"]) == 64
+
+
+def test_of_another_scale_the_trunk_is_taken_and_the_upsampler_starts_bilinear(small_weights: Path) -> None:
+    settings = replace(SETTINGS, blocks=2, scale=2, init_from=str(small_weights))
+    network, _ = start_network(settings)
+    fresh, _ = start_network(replace(settings, init_from=""))
+    for name, tensor in small_network().state_dict().items():
+        if not name.startswith("upsample."):
+            assert torch.equal(network.state_dict()[name], tensor), name
+    assert torch.equal(network.upsample.weight, fresh.upsample.weight)
+    assert network.upsample.weight.shape[0] == 12
+
+
+def test_weights_of_another_size_are_refused(small_weights: Path) -> None:
+    with pytest.raises(CheckpointError, match="8 channels and 2 blocks, the run is of 8 and 1"):
+        start_network(replace(SETTINGS, init_from=str(small_weights)))
+
+
+def test_the_bilinear_start_is_bilinear_and_the_seed_makes_the_rest() -> None:
+    x = torch.rand(1, 3, 20, 24, generator=torch.Generator().manual_seed(0))
+    network, _ = start_network(replace(SETTINGS, channels=52, blocks=4))
+    expected = torch.nn.functional.interpolate(x, scale_factor=4, mode="bilinear")
+    with torch.no_grad():
+        assert (network(x) - expected)[..., 8:-8, 8:-8].abs().mean() < 0.02
+    a, b, c = (to_checkpoint(start_network(replace(SETTINGS, seed=s))[0], {}).to_bytes() for s in (1, 1, 2))
+    assert a == b != c
+
+
+def test_bf16_only_where_it_is_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ripfdn_cli.training import learner as module
+
+    monkeypatch.setattr(module, "native_bf16", lambda: False)
+    assert not learner().bf16
+    with pytest.raises(UnavailableError, match="precision bf16 is not native"):
+        learner(replace(SETTINGS, precision="bf16"))
+    monkeypatch.setattr(module, "native_bf16", lambda: True)
+    subject = learner()
+    assert subject.bf16
+    step(subject)
+    assert all(p.dtype == torch.float32 for p in subject.network.parameters())
+    assert not learner(replace(SETTINGS, precision="fp32")).bf16
