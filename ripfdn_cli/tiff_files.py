@@ -33,6 +33,8 @@ _CLASSIC_LIMIT = 2**32 - 2**25
 """Bytes past which a TIFF needs 64-bit offsets."""
 _CHANNELS = {0: 1, 1: 1, 2: 3, 6: 3}
 """Photometric interpretation (white or black is zero, RGB, YCbCr that JPEG has decoded) → channels."""
+_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34925, 50000)
+"""None, CCITT, LZW, JPEG, deflate, PackBits, LZMA and Zstandard: those whose output is bound by the header."""
 _PILLOWS_COLOURS = (6, 8)
 """YCbCr and CIELAB: converted by Pillow, at 8 bits."""
 _POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
@@ -160,6 +162,24 @@ def _check_whole(data: bytes, page: tifffile.TiffPage) -> None:
     ends = (offset + size for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True))
     if 0 in page.databytecounts or max(ends, default=0) > len(data):
         raise InputError("a part of its pixels is missing; the file is cut off or damaged")
+    if page.compression not in _COMPRESSIONS:
+        name = getattr(page.compression, "name", page.compression)
+        raise InputError(f"its compression ({name}) is not supported; save it with LZW or deflate")
+    if page.compression == tifffile.COMPRESSION.JPEG:
+        _check_jpeg_segments(data, page)
+
+
+def _check_jpeg_segments(data: bytes, page: tifffile.TiffPage) -> None:
+    """Raises InputError where a strip or tile says it is larger than the page's strips or tiles: the decoder
+    would allocate what it says.
+    """
+    height, width = min(page.rowsperstrip, page.imagelength), page.imagewidth
+    if page.is_tiled:
+        height, width = page.tilelength, page.tilewidth
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        with Image.open(io.BytesIO(data[offset : offset + size]), formats=("JPEG",)) as segment:
+            if segment.width > width or segment.height > height:
+                raise InputError("its header contradicts its content")
 
 
 def _samples_last(page: tifffile.TiffPage) -> NDArray[Any]:

@@ -226,3 +226,19 @@ def test_few_bits_have_their_full_range(bits: int) -> None:
     )
     frame = decode(head + len(tags).to_bytes(2, "little") + entries + bytes(4), "a").frames[0]
     assert frame.ravel().tolist() == [round(level * 255 / (2**bits - 1)) for level in range(2**bits)]
+
+
+def test_a_jpeg_strip_larger_than_its_page_is_refused_before_it_is_decoded() -> None:
+    content = bytearray(saved(Image.fromarray(smooth(12, 16)), "TIFF", compression="jpeg"))
+    frame_header = content.index(b"\xff\xc0\x00\x11\x08") + 5  # height and width follow, two bytes each
+    assert content[frame_header : frame_header + 4] == bytes((0, 12, 0, 16))
+    content[frame_header : frame_header + 2] = (8192).to_bytes(2, "big")
+    with pytest.raises(InputError, match="contradicts"):
+        decode(bytes(content), "a", max_pixels=1000)
+
+
+def test_compressions_that_carry_a_size_of_their_own_are_refused() -> None:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, smooth(12, 16), compression="webp", photometric="rgb")
+    with pytest.raises(InputError, match="WEBP"):
+        decode(stream.getvalue(), "a", max_pixels=1000)
