@@ -1,10 +1,12 @@
 """Training runs small enough for tests: pictures made by code, a network of some thousand parameters."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from conftest import photograph
 from PIL import Image
@@ -43,6 +45,16 @@ def make_pictures(
 
 def tiny_settings(data: Path, **changes: Any) -> TrainingSettings:
     return resolve_settings("quick", None, {**TINY, "data": [str(data)], **changes})
+
+
+@pytest.fixture(autouse=True)
+def torch_as_before() -> Iterator[None]:
+    """A run sets PyTorch up for its process; other tests shall not notice."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+    torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
 
 
 class Watcher:

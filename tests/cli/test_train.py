@@ -1,0 +1,149 @@
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from training_runs import make_pictures, torch_as_before
+
+from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.cli.console import Console
+from ripfdn_cli.cli.main import cli, run_to_exit_code
+from ripfdn_cli.training.settings import FIELDS
+from ripfdn_cli.training.state import load_state
+
+__all__ = ["torch_as_before"]
+
+TINY = [
+    *("--channels", "8", "--blocks", "1", "--patch", "16", "--batch", "2", "--steps", "4"),
+    *("--max-time", "0", "--threads", "1"),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+def train(*arguments: str) -> int:
+    """The exit code of `ripfdn train` with `arguments`, in this process."""
+    console = Console()
+    command = ["train", *arguments]
+    return run_to_exit_code(
+        lambda: cli.main(command, prog_name="ripfdn", standalone_mode=False, obj=console), console
+    )
+
+
+def test_a_run_from_settings_to_weights(
+    data: Path, small_data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs" / "a"
+    assert train(str(data), "-o", str(folder), "--val", str(small_data_set), *TINY) == 0
+    out, err = capsys.readouterr()
+    assert [line.split(",")[0] for line in out.splitlines()] == ["step 0", "step 4"]
+    assert "Small" in out
+    assert "3 pictures of 0.0 megapixels" in err
+    assert Checkpoint.load(folder / "best.safetensors").config.channels == 8
+    settings = tomllib.loads((folder / "settings.toml").read_text(encoding="utf-8"))
+    assert settings["data"] == [str(data)]
+    assert settings["val"] == [str(small_data_set)]
+
+
+def test_json_lines_are_all_there_is_on_stdout(
+    data: Path, small_data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(data), "-o", str(tmp_path / "a"), "--val", str(small_data_set), "--json", *TINY]
+    assert train(*arguments) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["event"] for record in records] == ["validation", *["step"] * 4, "validation"]
+    assert [record["steps"] for record in records] == [0, 1, 2, 3, 4, 4]
+    assert records[1].keys() >= {"loss", "learning_rate", "steps_per_second", "waited", "progress", "seconds"}
+    assert records[0]["scores"]["Small"].keys() == {"psnr", "ssim"}
+
+
+def test_the_same_command_again_needs_resume_and_then_goes_on(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(data), "-o", str(tmp_path / "a"), "-q", *TINY]
+    assert train(*arguments, "--resume") == 0  # nothing there yet: it begins
+    assert train(*arguments) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert train(*arguments, "--resume") == 0
+    assert "nothing is left to train" in capsys.readouterr().err
+    assert train("-o", str(tmp_path / "a"), "--resume", "-q", "--seed", "5") == 2
+    assert "seed was 0, now 5" in capsys.readouterr().err
+    assert load_state(tmp_path / "a").position.steps == 4
+
+
+def test_what_is_wrong_costs_no_folder(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a"
+    for arguments, message in (
+        (["-o", str(folder)], "no folder of pictures is given"),
+        ([str(data), "-o", str(folder), "--patch", "x"], "patch 'x' is not a whole number"),
+        ([str(data)], "--output is missing"),
+        ([str(data), "-o", str(folder), "--learning-rat", "1"], "No such option"),
+        ([str(data), "-o", str(folder), "--preset", "quack"], "'quack'"),
+        (["-o", str(folder), "--resume"], "no folder of pictures is given"),
+    ):
+        assert train(*arguments) == 2
+        assert message in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_unreadable_data_and_weights(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(str(tmp_path / "none"), "-o", str(tmp_path / "a"), *TINY) == 4
+    assert "is no folder" in capsys.readouterr().err
+    assert (
+        train(str(data), "-o", str(tmp_path / "a"), "--init-from", str(tmp_path / "w.safetensors"), *TINY)
+        == 4
+    )
+    assert train(str(data), "-o", str(tmp_path / "a"), "--val", str(data), *TINY) == 4
+    assert "has no folder HR" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert train(str(data), "-o", str(tmp_path / "file" / "a"), *TINY) == 5
+    assert "can't make the folder" in capsys.readouterr().err
+
+
+def test_printed_settings_are_a_file_for_the_same_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("some/data", "--preset", "factsheet", "--batch", "8,16", "--print-config") == 0
+    printed = capsys.readouterr().out
+    path = tmp_path / "run.toml"
+    path.write_text(printed, encoding="utf-8")
+    assert train("--config", str(path), "--print-config") == 0
+    assert capsys.readouterr().out == printed
+    assert tomllib.loads(printed)["batch"] == [8, 16]
+    assert tomllib.loads(printed)["data"] == ["some/data"]
+
+
+def test_every_setting_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--help") == 0
+    text = capsys.readouterr().out
+    for name in FIELDS.keys() - {"data"}:
+        assert f"--{name.replace('_', '-')}" in text
+
+
+def test_help_imports_no_torch() -> None:
+    code = """
+import sys
+from ripfdn_cli.cli.main import main
+try:
+    main(["train", "--print-config"])
+except SystemExit:
+    print("torch" in sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "False"
+
+
+def test_a_rank_without_the_others_is_told(data: Path, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "ripfdn_cli", "train", str(data), "-o", str(tmp_path / "a"), *TINY]
+    environment = {**os.environ, "RANK": "0", "WORLD_SIZE": "2"}
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "start distributed runs with torchrun" in done.stderr

@@ -1,0 +1,3 @@
+from training_runs import torch_as_before
+
+__all__ = ["torch_as_before"]

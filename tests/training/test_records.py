@@ -1,0 +1,97 @@
+import errno
+import io
+import logging
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ripfdn_cli import atomic_file
+from ripfdn_cli.metrics import Score
+from ripfdn_cli.training.records import CURVES, LOG, TENSORBOARD, History, draw_curves, read_log
+from ripfdn_cli.training.reports import StepReport, ValidationReport
+
+
+def step(steps: int, loss: float = 0.5) -> StepReport:
+    return StepReport(steps, steps / 10, steps * 1.5, loss, 1e-3, 2.0, 0.01, 16, 4)
+
+
+def validation(steps: int, psnr: float) -> ValidationReport:
+    return ValidationReport(steps, steps * 1.5, {"Set5": Score(psnr, 0.8)}, average=True, best=True)
+
+
+def test_steps_between_validations_are_one_record_with_their_mean_loss(tmp_path: Path) -> None:
+    history = History(tmp_path, resumed_at=None)
+    for report in (step(1, 0.4), step(2, 0.2)):
+        history.stepped(report)
+    history.validated(validation(2, 30.0))
+    history.stepped(step(3, 0.1))
+    history.write()
+    history.close()
+    records = list(read_log(tmp_path / LOG))
+    assert [(r["event"], r["steps"]) for r in records] == [("steps", 2), ("validation", 2), ("steps", 3)]
+    assert records[0]["loss"] == pytest.approx(0.3)
+    assert records[1]["scores"] == {"Set5": {"psnr": 30.0, "ssim": 0.8}}
+
+
+def test_what_came_after_the_resumed_state_is_forgotten(tmp_path: Path) -> None:
+    history = History(tmp_path, resumed_at=None)
+    for steps in (1, 2, 3):
+        history.validated(validation(steps, 30.0 + steps))
+    history.write()
+    history.close()
+    resumed = History(tmp_path, resumed_at=2)
+    assert [record["steps"] for record in resumed.records] == [1, 2]
+    resumed.close()
+    anew = History(tmp_path, resumed_at=None)
+    assert anew.records == []
+    anew.close()
+
+
+def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    history = History(tmp_path, resumed_at=None)
+    for steps, psnr in ((1, 30.0), (2, 31.0)):
+        history.stepped(step(steps, 1 / steps))
+        history.validated(validation(steps, psnr))
+        history.write()
+    history.close()
+    events = EventAccumulator(str(tmp_path / TENSORBOARD)).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("psnr/Set5")] == [(1, 30.0), (2, 31.0)]
+    assert [e.value for e in events.Scalars("loss")] == [1.0, 0.5]
+
+
+def test_curves_are_drawn_from_records(tmp_path: Path) -> None:
+    history = History(tmp_path, resumed_at=None)
+    history.write(last=True)
+    assert not (tmp_path / CURVES).exists()
+    history.stepped(step(1))
+    history.validated(validation(1, 30.0))
+    history.write(last=True)
+    history.close()
+    with Image.open(tmp_path / CURVES) as one:
+        assert one.size == (900, 700)
+        before = one.tobytes()
+    more = draw_curves([*history.records, {"event": "steps", "steps": 5, "loss": 0.1}])
+    assert more is not None
+    assert Image.open(io.BytesIO(more)).tobytes() != before
+
+
+def test_a_full_disk_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    history = History(tmp_path, resumed_at=None)
+    history.stepped(step(1))
+    monkeypatch.setattr(atomic_file.os, "fsync", full)
+    with caplog.at_level(logging.WARNING, logger="ripfdn_cli"):
+        history.write()
+    assert "No space left" in caplog.text
+    monkeypatch.undo()
+    history.write()
+    history.close()
+    assert len(list(read_log(tmp_path / LOG))) == 1

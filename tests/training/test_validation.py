@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import photograph, small_network
+from PIL import Image
+
+from ripfdn_cli.errors import InputError
+from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.metrics import score
+from ripfdn_cli.network import to_checkpoint
+from ripfdn_cli.training.validation import load_validation_sets, validate
+from ripfdn_cli.upscaler import Upscaler
+
+
+def test_the_mean_over_the_set_of_what_the_upscaler_makes(small_data_set: Path) -> None:
+    sets = load_validation_sets([str(small_data_set)], 4)
+    network = small_network()
+    upscaler = Upscaler(to_checkpoint(network, {}), device="cpu", engine="torch", precision="fp32")
+    expected = []
+    for path in sorted((small_data_set / "HR").iterdir()):
+        lr = np.asarray(Image.open(small_data_set / "LRbicx4" / path.name))
+        expected.append(score(upscaler.upscale(lr), np.asarray(Image.open(path)), scale=4))
+    result = validate(network, sets, "cpu")["Small"]
+    assert result.psnr == pytest.approx(np.mean([s.psnr for s in expected]))
+    assert result.ssim == pytest.approx(np.mean([s.ssim for s in expected]))
+
+
+def test_a_set_without_lr_gets_matlabs(tmp_path: Path) -> None:
+    (tmp_path / "HR").mkdir()
+    pixels = photograph(50, 43)
+    Image.fromarray(pixels).save(tmp_path / "HR" / "a.png")
+    pair = load_validation_sets([str(tmp_path)], 2)[0].pairs[0]
+    assert pair.hr is not None
+    np.testing.assert_array_equal(pair.lr, imresize(pair.hr, 0.5))
+
+
+def test_a_set_without_hr_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "LRbicx2").mkdir()
+    Image.fromarray(photograph(20, 20)).save(tmp_path / "LRbicx2" / "a.png")
+    with pytest.raises(InputError, match="has no HR pictures"):
+        load_validation_sets([str(tmp_path)], 2)
