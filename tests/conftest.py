@@ -12,7 +12,7 @@ from PIL import Image
 from ripfdn_cli.architecture import NetworkConfig
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.matlab_bicubic import imresize
-from ripfdn_cli.network import RIPFDN, to_checkpoint
+from ripfdn_cli.network import RIPFDN, bilinear_start, to_checkpoint
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -44,6 +44,34 @@ def small_weights(small_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPat
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     small_checkpoint.save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def bilinear_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a network that is ×4 bilinear upscaling and nothing else, for tests of what is around it."""
+    network = RIPFDN(NetworkConfig(scale=4, channels=4, blocks=1)).eval()
+    bilinear_start(network)
+    with torch.no_grad():
+        network.deep.weight.zero_()
+        network.upsample.weight[:, 3:].zero_()
+    path = tmp_path_factory.mktemp("weights") / "bilinear.safetensors"
+    to_checkpoint(network, {"data": "none"}).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def enlarging_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Scale → a file with weights so small that they run in no time, whose results show what inputs show."""
+    files = {}
+    for scale in (2, 3, 4):
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(0)
+            network = RIPFDN(NetworkConfig(scale=scale, channels=8, blocks=1)).eval()
+            bilinear_start(network)
+            network.deep.weight.mul_(0.1)
+        files[scale] = tmp_path_factory.mktemp("weights") / f"x{scale}.safetensors"
+        to_checkpoint(network, {"data": "none"}).save(files[scale])
+    return files
 
 
 @pytest.fixture(scope="session")

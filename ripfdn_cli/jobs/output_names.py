@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,13 +102,15 @@ def _fields(template: str) -> list[str]:
 
 
 def _check_template(template: str) -> None:
-    """Raises UsageError for anything but the names in FIELDS, each with an optional format of numbers."""
+    """Raises UsageError for anything but the names in FIELDS, numbers of them with a number of digits."""
+    sample = {field: 1 if field in ("width", "height") else "a" for field in FIELDS}
     try:
-        unknown = [field for field in _fields(template) if field not in FIELDS]
-        if not unknown:
-            template.format_map(dict.fromkeys(FIELDS, 1))
-    except (ValueError, KeyError, IndexError) as error:
+        for _, field, digits, conversion in string.Formatter().parse(template):
+            if field is not None and field not in FIELDS:
+                known = ", ".join(f"{{{name}}}" for name in FIELDS)
+                raise UsageError(f"-o {template}: {{{field}}} is not one of {known}")
+            if conversion or not re.fullmatch(r"(0?\d\d?d)?", digits or ""):
+                raise UsageError(f"-o {template}: only a number of digits may follow a field, as {{width:05d}}")
+        template.format_map(sample)
+    except ValueError as error:
         raise UsageError(f"-o {template}: {error}; write a brace that is meant as {{{{ or }}}}") from error
-    if unknown:
-        known = ", ".join(f"{{{field}}}" for field in FIELDS)
-        raise UsageError(f"-o {template}: {{{unknown[0]}}} is not one of {known}")

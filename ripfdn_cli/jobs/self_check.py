@@ -23,7 +23,7 @@ _MEAN_LIMIT_OF_CONTRAST = 0.15
 """By how much a block's mean colour may differ: so much, and this part of the steps between its pixels."""
 _SHIFT_GAIN = 2.0
 """A shift by an input pixel that fits so many times better means a shifted result."""
-_FLOOR = (1.5 / 255) ** 2
+_FLOOR = (2 / 255) ** 2
 _MISFIT_LIMIT = 0.8
 """Squared difference from the input, as a part of that between neighbours; good results have 0.04."""
 _VISIBLE = 32 / 255
