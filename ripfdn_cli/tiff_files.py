@@ -34,7 +34,7 @@ _CLASSIC_LIMIT = 2**32 - 2**25
 _CHANNELS = {0: 1, 1: 1, 2: 3, 6: 3}
 """Photometric interpretation (white or black is zero, RGB, YCbCr that JPEG has decoded) → channels."""
 _COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34925, 50000)
-"""None, CCITT, LZW, JPEG, deflate, PackBits, LZMA and Zstandard: those whose output is bound by the header."""
+"""None, CCITT, LZW, JPEG, deflate, PackBits, LZMA, Zstandard: what the page's header bounds."""
 _PILLOWS_COLOURS = (6, 8)
 """YCbCr and CIELAB: converted by Pillow, at 8 bits."""
 _POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
