@@ -27,7 +27,7 @@ FLOORS = [
     {"__main__"},
 ]
 LEAF_FLOOR = 2
-"""Rooms for files and formats, which are named nowhere above: from the two lowest floors and each other only."""
+"""Rooms for files and formats, which stand on no list above: from the lowest floors and each other only."""
 FOLDERS = {"engines", "jobs", "training", "evaluation", "exporting", "cli"}
 
 
