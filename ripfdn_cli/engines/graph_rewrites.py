@@ -17,14 +17,12 @@ from ripfdn_cli.engines.openvino_runtime import openvino
 _CHANNELS = 1  # the axis of channels in (N, C, H, W)
 
 
-def rewrite(model: Any, precision: str) -> None:
-    """All passes, in the order in which they make room for each other; none where `precision` isn't fp32.
+def rewrite(model: Any) -> None:
+    """All passes, in the order in which they make room for each other.
 
-    In bf16 an identity added to weights of eight bits, or a sum kept in them, costs accuracy. (A scale per
-    channel is folded into the next weights by OpenVINO's own conversion, in either.)
+    For fp32: in bf16 an identity added to weights of eight bits, or a sum kept in them, costs accuracy. (A
+    scale per channel needs no pass: OpenVINO's own conversion folds it into the next weights.)
     """
-    if precision != "fp32":
-        return
     concats_to_sums(model)
     fold_residuals(model)
     splits_to_slices(model)

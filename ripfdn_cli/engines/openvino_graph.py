@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 _NHWC, _NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 
 
-def converted_graph(checkpoint: Checkpoint, *, precision: str) -> Any:
+def converted_graph(checkpoint: Checkpoint, *, rewritten: bool) -> Any:
     """The network before its pixel shuffle as a model of any tile size: x (N, 3, h, w), rows (h, n_h) and
-    columns (w, n_w), float32, to (N, 3·s², h, w).
+    columns (w, n_w), float32, to (N, 3·s², h, w). `rewritten` for speed, see graph_rewrites.py.
 
     Imports torch, and takes seconds. Raises CheckpointError where the weights don't fit their config.
     """
     from ripfdn_cli.network import build_network
 
     model = _convert(build_network(checkpoint))
-    rewrite(model, precision)
+    if rewritten:
+        rewrite(model)
     return model
 
 

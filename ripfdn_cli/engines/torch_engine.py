@@ -31,7 +31,9 @@ so that no run takes twice as long as it would have with the better choice.
 """
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _BYTES_PER_PIXEL = {"fp32": 3600, "bf16": 1800, "fp16": 1800}
-"""Peak bytes per input pixel, from `benchmarks/memory.py`, rounded up."""
+"""Peak bytes per input pixel: fp32's from `benchmarks/memory.py` on a CPU, rounded up; the others are half of
+it, for want of a device to measure them on.
+"""
 _NATIVE_BF16 = ("avx512_bf16", "amx_bf16", "bf16")
 """Names of torch.cpu.get_capabilities: x86 with AVX512-BF16 or AMX, and ARM."""
 

@@ -131,6 +131,15 @@ def test_bf16_is_refused_where_the_processor_has_none() -> None:
         OpenVinoEngine(golden_checkpoint(), precision="bf16")
 
 
+@pytest.mark.parametrize(("precision", "rewritten"), [("fp32", True), ("bf16", False)])
+def test_bf16_keeps_its_sums_wide(precision: str, rewritten: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bf16 a sum outside a convolution is rounded to eight bits: its graph stays as it was converted."""
+    monkeypatch.setattr(openvino_engine, "native_bf16", lambda: True)
+    engine = OpenVinoEngine(golden_checkpoint(), precision=precision)
+    concatenations = [node for node in engine._graph().get_ops() if node.get_type_name() == "Concat"]
+    assert (not concatenations) == rewritten
+
+
 def test_fp16_is_refused() -> None:
     with pytest.raises(UnavailableError, match="not for CPUs"):
         OpenVinoEngine(golden_checkpoint(), precision="fp16")

@@ -1,0 +1,236 @@
+"""Print the README's table of speeds: each engine against a plain eager fp32 network in the same process.
+
+    python benchmarks/engines.py                        # 256×256 and 1080p, two threads
+    python benchmarks/engines.py --scale                # seconds per megapixel and memory, 1 MP and 24 MP
+    python benchmarks/engines.py --accuracy FOLDER...   # what each precision costs, on data sets with HR/
+    python benchmarks/engines.py --device cuda          # the same on a GPU
+
+Runs of all methods take turns, and medians are compared, so that a busy machine slows all of them alike. The
+baseline is the network as its authors run it: torch, fp32, NCHW, float tensors in and out.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ripfdn_cli import Upscaler
+from ripfdn_cli.architecture import attention_geometry
+from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.engines.contract import Engine, TileJob
+from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
+from ripfdn_cli.engines.torch_engine import TorchEngine
+from ripfdn_cli.errors import UnavailableError
+from ripfdn_cli.evaluation.complexity import count_complexity
+from ripfdn_cli.evaluation.datasets import find_data_set, load_pair
+from ripfdn_cli.evaluation.peak_memory import peak_memory
+from ripfdn_cli.evaluation.speed import machine_name, matrix_rate, textured_picture
+from ripfdn_cli.metrics import PAPERS, score
+from ripfdn_cli.network import build_network
+from ripfdn_cli.weights_store import load_weights
+
+Run = Callable[[], object]
+BASELINE = "torch eager fp32, NCHW"
+GPU_PICTURES = 16
+"""Pictures that a GPU gets in a row, so that copies can hide behind computing."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--weights", default="x4")
+    parser.add_argument("--size", action="append", help="WIDTHxHEIGHT; may be repeated")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--scale", action="store_true", help="the cost per megapixel of large pictures")
+    parser.add_argument("--megapixels", type=float, action="append", help="with --scale; may be repeated")
+    parser.add_argument("--accuracy", nargs="+", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    checkpoint = load_weights(arguments.weights)
+    rate = matrix_rate(arguments.device, "fp32", arguments.threads) / 1e9
+    print(
+        f"{machine_name(arguments.device)}, {arguments.threads} threads, torch {torch.__version__}, ", end=""
+    )
+    print(f"fp32 matrix rate {rate:.0f} GFLOP/s")
+    if arguments.scale:
+        print_scale(arguments.weights, arguments.device, arguments.threads, arguments.megapixels or [1, 24])
+    elif arguments.accuracy:
+        print_accuracy(checkpoint, arguments.device, arguments.accuracy)
+    else:
+        for size in arguments.size or ("256x256", "1920x1080"):
+            width, height = map(int, size.split("x"))
+            print_speeds(checkpoint, arguments.device, arguments.threads, (height, width), arguments.rounds)
+
+
+def print_speeds(
+    checkpoint: Checkpoint, device: str, threads: int, size: tuple[int, int], rounds: int
+) -> None:
+    """One table: medians of `rounds` runs of every method in turn."""
+    height, width = size
+    operations = 2 * count_complexity(checkpoint.config, height=height, width=width).macs
+    seconds = take_turns(methods(checkpoint, device, threads, size), rounds)
+    print(f"\n| {width}×{height} | ms | × baseline | GFLOP/s | pictures/s |\n| --- | --- | --- | --- | --- |")
+    for name, value in seconds.items():
+        ratio = seconds[BASELINE] / value
+        print(
+            f"| {name} | {1e3 * value:.1f} | {ratio:.2f} | {operations / value / 1e9:.0f} | {1 / value:.1f} |"
+        )
+
+
+def take_turns(runs: dict[str, Run], rounds: int) -> dict[str, float]:
+    """Median seconds of each of `runs`, a first round not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for counted in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            pictures = run()
+            elapsed = time.perf_counter() - start
+            if counted:
+                seconds[name].append(elapsed / (pictures if isinstance(pictures, int) else 1))
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def methods(checkpoint: Checkpoint, device: str, threads: int, size: tuple[int, int]) -> dict[str, Run]:
+    """What is compared, by name; each call computes one picture, or as many as it returns."""
+    pixels = np.rint(textured_picture(*size) * 255).astype(np.uint8)[None]
+    runs: dict[str, Run] = {
+        BASELINE: plain_network(checkpoint, device, pixels, torch.contiguous_format),
+        "torch eager fp32, channels_last": plain_network(checkpoint, device, pixels, torch.channels_last),
+    }
+    for name, make in engines(checkpoint, device, threads).items():
+        try:
+            runs[name] = engine_run(make(), pixels, 1 if device == "cpu" else GPU_PICTURES)
+        except UnavailableError as error:
+            print(f"({name}: {error})")
+    return runs
+
+
+def engines(checkpoint: Checkpoint, device: str, threads: int) -> dict[str, Callable[[], Engine]]:
+    if device == "cpu":
+        return {
+            "OpenVINO fp32, as converted": lambda: OpenVinoEngine(
+                checkpoint, threads=threads, rewritten=False
+            ),
+            "OpenVINO fp32": lambda: OpenVinoEngine(checkpoint, threads=threads),
+            "OpenVINO bf16": lambda: OpenVinoEngine(checkpoint, precision="bf16", threads=threads),
+            "torch eager bf16": lambda: TorchEngine(checkpoint, precision="bf16", threads=threads),
+        }
+    precisions = ("fp32", "bf16", "fp16")
+    eager = {
+        f"engine torch {precision}, eager": lambda precision=precision: TorchEngine(
+            checkpoint, device=device, precision=precision, compile_after=1e9
+        )
+        for precision in precisions
+    }
+    compiled = {
+        f"engine torch {precision}, compiled": lambda precision=precision: TorchEngine(
+            checkpoint, device=device, precision=precision, compile_after=0
+        )
+        for precision in precisions
+    }
+    return eager | compiled
+
+
+def plain_network(checkpoint: Checkpoint, device: str, pixels: NDArray[np.uint8], memory_format: Any) -> Run:
+    network = build_network(checkpoint).to(device).to(memory_format=memory_format)
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255).to(device)
+    x = x.contiguous(memory_format=memory_format)
+
+    def run() -> None:
+        with torch.inference_mode():
+            network(x)
+        if x.is_cuda:
+            torch.cuda.synchronize(x.device)
+
+    return run
+
+
+def engine_run(engine: Engine, pixels: NDArray[np.uint8], pictures: int) -> Run:
+    height, width = pixels.shape[1:3]
+    job = TileJob(pixels, attention_geometry(height=height, width=width), (0, height, 0, width))
+    return lambda: sum(1 for _ in engine.run([job] * pictures))
+
+
+def print_scale(weights: str, device: str, threads: int, megapixels: list[float]) -> None:
+    """Seconds per megapixel with the default budget, and the memory over input and output."""
+    print("\n| input | tiles | computed | s/MP | × first | peak over pictures | budget |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    first = None
+    for amount in megapixels:
+        upscaler = Upscaler.load(weights, device=device, threads=threads)
+        height = round((amount * 1e6 * 2 / 3) ** 0.5)
+        width = round(amount * 1e6 / height)
+        pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        seconds, peak = upscaled(upscaler, pixels, round(4 / amount))
+        grid, cost = upscaler.grid(height, width), seconds / (width * height / 1e6)
+        first = first or cost
+        print(
+            f"| {width}×{height} | {len(grid)} of {grid.tile_width}×{grid.tile_height} "
+            f"| {grid.computed_pixels / (width * height):.3f} | {cost:.3f} | {cost / first:.3f} "
+            f"| {peak / 2**30:.2f} GiB | {upscaler._engine.default_memory / 2**30:.2f} GiB |",
+            flush=True,
+        )
+
+
+def upscaled(upscaler: Upscaler, pixels: NDArray[np.uint8], repeats: int) -> tuple[float, int]:
+    """Median seconds for `pixels`, and the peak bytes over them and their result."""
+    upscaler.upscale(pixels[:64, :64])
+    seconds: list[float] = []
+
+    def run() -> None:
+        start = time.perf_counter()
+        upscaler.upscale(pixels)
+        seconds.append(time.perf_counter() - start)
+
+    peak = (peak_memory(run, upscaler.device) or 0) - upscaler.scale**2 * pixels.nbytes
+    for _ in range(repeats):
+        run()
+    return median(seconds), peak
+
+
+def print_accuracy(checkpoint: Checkpoint, device: str, folders: list[Path]) -> None:
+    """Y-PSNR of each precision, emulated where the device lacks it: the same arithmetic at another speed."""
+    print("\n| data set | fp32 | bf16 | fp16 |\n| --- | --- | --- | --- |")
+    for folder in folders:
+        data_set = find_data_set(folder, checkpoint.config.scale)
+        cells = []
+        for dtype in (torch.float32, torch.bfloat16, torch.float16):
+            run = half_network(checkpoint, device, dtype)
+            pairs = [load_pair(pair, checkpoint.config.scale) for pair in data_set.pairs]
+            values = [
+                score(run(pair.lr), pair.hr, scale=checkpoint.config.scale, protocol=PAPERS).psnr
+                for pair in pairs
+                if pair.hr is not None
+            ]
+            cells.append(f"{sum(values) / len(values):.4f}")
+        print(f"| {data_set.name} | {' | '.join(cells)} |", flush=True)
+
+
+def half_network(
+    checkpoint: Checkpoint, device: str, dtype: torch.dtype
+) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """The torch engine's own step in `dtype`, which the engine refuses where it is slow."""
+    from ripfdn_cli.engines.torch_engine import pixels_to_pixels
+
+    step = pixels_to_pixels(build_network(checkpoint).to(device, dtype))
+
+    def run(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        geometry = attention_geometry(height=pixels.shape[0], width=pixels.shape[1])
+        rows, columns = (
+            torch.tensor(m, dtype=dtype, device=device) for m in (geometry.rows, geometry.columns)
+        )
+        with torch.inference_mode():
+            return step(torch.from_numpy(pixels)[None].to(device), rows, columns)[0][0].cpu().numpy()
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
