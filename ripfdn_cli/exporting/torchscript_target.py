@@ -3,6 +3,7 @@
 import io
 import json
 import warnings
+import zipfile
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from ripfdn_cli.exporting.contract import METADATA_NAME, Files, Form, Metadata, 
 from ripfdn_cli.exporting.whole_image import WholeImage, traced
 
 _SUFFIX = ".pt"
+_SOURCES = ".debug_pkl"
 EXTRA_FILE = f"{METADATA_NAME}.json"
 """The entry of the archive with the metadata; `torch.jit.load(path, _extra_files={"ripfdn.json": ""})`."""
 
@@ -23,7 +25,17 @@ def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.save(module, stream, _extra_files={EXTRA_FILE: json.dumps(metadata, sort_keys=True)})
-    return {_SUFFIX: stream.getvalue()}
+    return {_SUFFIX: _without_sources(stream)}
+
+
+def _without_sources(archive: io.BytesIO) -> bytes:
+    """`archive` without the entries that name, for each operator, the file of this machine it is from."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(result, "w", zipfile.ZIP_STORED) as target:
+        for entry in source.infolist():
+            if not entry.filename.endswith(_SOURCES):
+                target.writestr(entry, source.read(entry))
+    return result.getvalue()
 
 
 def load(files: Files) -> Runner:

@@ -1,8 +1,10 @@
 """The contract of every target, on files as they were written, read by the programs they are for."""
 
+import getpass
 import json
 import resource
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,6 +127,17 @@ def metadata_in(target: str, path: Path) -> dict[str, str]:
     load_torchscript(path, extra)
     found: dict[str, str] = json.loads(extra["ripfdn.json"])
     return found
+
+
+@pytest.mark.parametrize("target", TARGET_NAMES)
+def test_nothing_of_this_machine_is_in_the_files(exported: Any, target: str) -> None:
+    path = exported(target)
+    contents = [file.read_bytes() for file in files_of(target, path)]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            contents += [archive.read(name) for name in archive.namelist()]
+    for private in (sys.prefix, str(Path(__file__).parents[2]), f"/{getpass.getuser()}/", "site-packages"):
+        assert not any(private.encode() in content for content in contents)
 
 
 def test_a_wrong_conversion_is_never_written(
