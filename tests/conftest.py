@@ -1,5 +1,6 @@
 """What several test modules need: small networks made by code, and the folders that only developers have."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RIPFDN_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Commands set up the package's logger; each test finds it as it is in a library."""
+    logger = logging.getLogger("ripfdn_cli")
+    before = logger.handlers, logger.propagate, logger.level
+    yield
+    logger.handlers, logger.propagate = before[:2]
+    logger.setLevel(before[2])
+    logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ STATUSES = ("done", "skipped", "failed")
 @click.option(
     "--skip-existing",
     is_flag=True,
-    help="Leave out what an earlier run has done, by the journal in the output folder.",
+    help="Leave out what is done already, by a journal beside it; folders do so without --overwrite.",
 )
 @click.option("--include", multiple=True, metavar="GLOB", help="Of folders, only files that match.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Of folders, no files that match.")

@@ -93,8 +93,11 @@ class Batch:
         return ImageRun(self.picture, self.network, overwrite=overwrite, journal=journal, progress=progress)
 
     def _divided(self, run: ImageRun, journal: Journal | None) -> tuple[list[ImageTask], list[ImageTask]]:
-        """Done and to do. A run that was interrupted is taken up without being asked to."""
-        if journal is None or (journal.finished and not self.request.skip_existing):
+        """Done and to do. What the journal says is done is left out, unless it is to be done once more: by a
+        finished run's command with --overwrite.
+        """
+        once_more = self.request.overwrite and not self.request.skip_existing
+        if journal is None or (journal.finished and once_more):
             return [], list(self.tasks)
         done: list[ImageTask] = []
         to_do: list[ImageTask] = []

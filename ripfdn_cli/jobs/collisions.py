@@ -39,8 +39,8 @@ def check_existing(outputs: Iterable[Path], *, overwrite: bool) -> None:
             raise OutputError(f"{output} is a folder; choose another name, or put a / after it")
         if not overwrite and os.path.lexists(output):
             raise OutputError(
-                f"{output} exists already; choose another place with -o, or pass --overwrite "
-                "(--skip-existing goes on with what is missing)"
+                f"{output} exists already, and not from this command; choose another place with -o, "
+                "or pass --overwrite"
             )
 
 

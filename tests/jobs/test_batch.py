@@ -105,23 +105,33 @@ def test_existing_files_stop_the_run_before_it_starts(
     out = tmp_path / "out"
     (out / "sub").mkdir(parents=True)
     (out / "sub/a.png").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="sub/a.png exists already"):
+    with pytest.raises(OutputError, match=r"sub/a\.png exists already"):
         run(batch(network, tree, output=out))
     assert contents(out) == {"sub/a.png": b"mine"}
     assert statuses(run(batch(network, tree, output=out, overwrite=True))) == ["done"] * 5
     assert contents(out)["sub/a.png"] != b"mine"
 
 
-def test_a_finished_run_is_not_done_again_silently(
+def test_a_finished_run_is_done_again_only_when_asked(
     tree: Path, network: NetworkSettings, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     run(batch(network, tree, output=out))
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
-    with pytest.raises(OutputError, match="--skip-existing"):
-        run(batch(network, tree, output=out))
-    assert statuses(run(batch(network, tree, output=out, skip_existing=True))) == ["skipped"] * 5
+    for options in ({}, {"skip_existing": True}, {"skip_existing": True, "overwrite": True}):
+        assert statuses(run(batch(network, tree, output=out, **options))) == ["skipped"] * 5
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before
+    assert statuses(run(batch(network, tree, output=out, overwrite=True))) == ["done"] * 5
+
+
+def test_a_single_picture_is_skipped_only_when_asked(
+    tree: Path, network: NetworkSettings, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.png"
+    assert statuses(run(batch(network, tree / "a.png", output=out, skip_existing=True))) == ["done"]
+    assert statuses(run(batch(network, tree / "a.png", output=out, skip_existing=True))) == ["skipped"]
+    with pytest.raises(OutputError, match=r"x\.png exists already"):
+        run(batch(network, tree / "a.png", output=out))
 
 
 def test_skipping_goes_by_the_journal_and_not_by_names(
@@ -130,7 +140,7 @@ def test_skipping_goes_by_the_journal_and_not_by_names(
     out = tmp_path / "out"
     out.mkdir()
     (out / "a.png").write_bytes(b"someone else's")
-    with pytest.raises(OutputError, match="a.png exists already"):
+    with pytest.raises(OutputError, match=r"a\.png exists already"):
         run(batch(network, tree, output=out, skip_existing=True))
     outcomes = run(batch(network, tree, output=out, skip_existing=True, overwrite=True))
     assert statuses(outcomes) == ["done"] * 5
@@ -314,7 +324,7 @@ def test_strange_names_are_names(network: NetworkSettings, tmp_path: Path) -> No
     outcomes = run(batch(network, folder, output=tmp_path / "out" / "{stem}_x4{ext}"))
     assert statuses(outcomes) == ["done"] * len(names)
     expected = [Path(name).stem + "_x4" + Path(name).suffix for name in names]
-    assert sorted(os.listdir(tmp_path / "out")) == sorted([*expected, JOURNAL_NAME])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*expected, JOURNAL_NAME])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ SIZE = (4 * 40, 4 * 30)
 
 
 @pytest.fixture(scope="module")
-def networks(enlarging_weights: dict[int, Path]) -> Iterator[dict[int, Upscaler]]:
-    yield {
+def networks(enlarging_weights: dict[int, Path]) -> dict[int, Upscaler]:
+    return {
         scale: Upscaler.load(path, engine="torch", device="cpu") for scale, path in enlarging_weights.items()
     }
 

@@ -111,9 +111,12 @@ def test_a_run_is_finished_only_when_it_says_so(tmp_path: Path) -> None:
 
 
 def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
-    with open_journal(tmp_path), pytest.raises(UsageError, match="another run is writing to"):
-        with open_journal(tmp_path):
-            pass
+    with (
+        open_journal(tmp_path),
+        pytest.raises(UsageError, match="another run is writing to"),
+        open_journal(tmp_path),
+    ):
+        pass
     with open_journal(tmp_path):
         pass
 

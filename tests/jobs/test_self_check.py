@@ -62,7 +62,7 @@ def test_a_denoised_result_passes() -> None:
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("shift", [(1, 0), (-1, 0), (0, 1), (0, -1), (2, 3), (0, -3)])
 def test_a_shift_by_input_pixels_is_found(scale: int, shift: tuple[int, int]) -> None:
-    """Cut from one large picture, so that no seam gives it away; too faint for the means of blocks to differ."""
+    """Cut from one large picture, so that no seam gives it away; too faint for means of blocks to differ."""
     whole = 96 + texture(128, 112) // 4
     larger = enlarged(whole, scale)
     top, left = scale * (16 + shift[0]), scale * (16 + shift[1])
@@ -89,7 +89,7 @@ def test_a_black_or_foreign_tile_is_found(tile: tuple[int, int]) -> None:
     for wrong in (np.zeros((128, 128, 3), np.uint8), np.roll(result, 130, (0, 1))[place]):
         broken = result.copy()
         broken[place] = wrong
-        with pytest.raises(BrokenResultError, match="differs from its input by|shifted or broken"):
+        with pytest.raises(BrokenResultError, match=r"differs from its input by|shifted or broken"):
             check_result(source, broken, 2)
 
 
