@@ -47,25 +47,32 @@ def is_sequence(path: Path) -> bool:
     return path.is_dir() or is_pattern(path) or (bool(_WILDCARD.search(path.name)) and not path.exists())
 
 
-def find_frames(path: Path) -> list[tuple[int, Path]]:
-    """The frames behind a folder, a glob (*.png) or a pattern (%06d.png), in the order of their numbers.
+def find_frames(paths: Sequence[Path]) -> list[tuple[int, Path]]:
+    """The frames that are meant, with their numbers, in order: `paths` is one folder, glob (*.png) or pattern
+    (%06d.png), or the files themselves.
 
     Raises InputError where there are none, some are missing, or it is unclear which belong together.
     """
-    if is_pattern(path) and not path.is_dir():
-        pattern = frame_pattern(path)
-        expression = re.compile(r"(\d+)".join(map(re.escape, _PLACE.split(path.name)[:: _PLACE.groups + 1])))
-        names = [
-            (match, entry) for entry in _files(pattern.folder) if (match := expression.fullmatch(entry.name))
-        ]
-        frames = [(int(match[1]), entry) for match, entry in names]
+    path = paths[0]
+    if len(paths) > 1 or not is_sequence(path):
+        frames = _one_series(path.parent, paths)
     elif path.is_dir():
         frames = _one_series(path, [entry for entry in _files(path) if entry.suffix.lower() in SUFFIXES])
+    elif is_pattern(path):
+        frames = _of_pattern(frame_pattern(path))
     else:
-        frames = _one_series(path, [entry for entry in _files(path.parent) if fnmatch(entry.name, path.name)])
+        files = [entry for entry in _files(path.parent) if fnmatch(entry.name, path.name)]
+        frames = _one_series(path, files)
     if not frames:
         raise InputError(f"no numbered frames in {path}; name a folder, a glob or a pattern such as %06d.png")
     return _complete(path, sorted(frames))
+
+
+def _of_pattern(pattern: FramePattern) -> list[tuple[int, Path]]:
+    before, _, _, after = _PLACE.split(pattern.name)
+    name = re.compile(re.escape(before) + r" *(\d+)" + re.escape(after))
+    matches = [(name.fullmatch(entry.name), entry) for entry in _files(pattern.folder)]
+    return [(int(match[1]), entry) for match, entry in matches if match is not None]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -7,28 +7,29 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from av.container import InputContainer
 
 from ripfdn_cli.pyav_versions import AnyPacket, as_fraction, fraction, side_data_of
+from ripfdn_cli.video_copies import (
+    OpenSource,
+    SourceStreams,
+    copied_streams,
+    is_filler,
+    open_source,
+    plain_tags,
+)
 from ripfdn_cli.video_files import is_cover, opened
 from ripfdn_cli.video_formats import Container
 from ripfdn_cli.video_hdr import hdr_metadata_of
-from ripfdn_cli.video_mux import (
-    SourceStreams,
-    VideoTrack,
-    container_tags,
-    copied_packets,
-    copied_streams,
-    is_filler,
-    kept_chapters,
-    plain_tags,
-)
+from ripfdn_cli.video_mux import VideoTrack
 from ripfdn_cli.video_timeline import Timeline
 
 CHAPTERS = "chapters"
+_CHECKED_FRAMES = 2
 _ADTS_SYNC = 0xFFF
 _ADTS_HEADER = (9, 7)  # with and without a checksum
 _REWRAPPED = ("h264", "hevc", "vvc")
@@ -56,38 +57,39 @@ class _Record:
 
 
 def missing_parts(
-    path: Path, container: Container, track: VideoTrack, source: SourceStreams | None
+    path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None
 ) -> list[Missing]:
     """What the file `path` has not of the streams, tags, chapters and attachments that should be in it.
     Looks at headers, and at the first picture.
     """
     with opened(path) as output:
         problems = list(_track_problems(output, track))
-        if source is not None:
-            with opened(source.path) as original:
-                problems += _stream_problems(output, original, container, track, source)
+        if streams is not None:
+            with open_source(streams) as source:
+                problems += _stream_problems(output, source, container, track)
     return problems
 
 
-def wrong_packets(path: Path, track: VideoTrack, source: SourceStreams | None) -> list[str]:
+def wrong_packets(path: Path, track: VideoTrack, streams: SourceStreams | None) -> list[str]:
     """How the packets of the file `path` differ from those that should be in it: number, time, content."""
     with opened(path) as output:
         video = output.streams.video[0].index
         records = _records(output, output.demux())
         problems = _timing_problems(records.get(video), track.timeline)
-        if source is not None:
-            with opened(source.path) as original:
-                problems += _copy_problems(output, records, original, source)
+        if streams is not None:
+            with open_source(streams) as source:
+                problems += _copy_problems(output, records, source)
     return problems
 
 
 def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Missing]:
     settings = track.settings
     stream = output.streams.video[0]
-    frame = next(output.decode(stream), None)
-    if frame is None:
+    frames = list(islice(output.decode(stream), _CHECKED_FRAMES))
+    if not frames:
         yield Missing("a picture that can be decoded")
         return
+    frame = frames[0]
     aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
     matrix = side_data_of(frame).get("DISPLAYMATRIX")
     tags = settings.tags
@@ -102,7 +104,7 @@ def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Missi
     for name, (have, want) in checks.items():
         if have != want:
             yield Missing(f"the picture's {name} ({have} instead of {want})")
-    if settings.hdr and not _same_hdr(hdr_metadata_of(frame), settings.hdr):
+    if settings.hdr and not _same_hdr(hdr_metadata_of(frames), settings.hdr):
         yield Missing("the picture's mastering display and light levels")
 
 
@@ -144,31 +146,20 @@ def _hdr_numbers(metadata: Any) -> Iterator[Fraction]:
 
 
 def _stream_problems(
-    output: InputContainer,
-    original: InputContainer,
-    container: Container,
-    track: VideoTrack,
-    source: SourceStreams,
+    output: InputContainer, source: OpenSource, container: Container, track: VideoTrack
 ) -> Iterator[Missing]:
-    old_video, new_video = original.streams[source.video], output.streams.video[0]
-    if source.with_metadata:
-        yield from _lost_tags("", plain_tags(original.metadata), output.metadata, container)
-        yield from _lost_tags(
-            "the picture's ",
-            container_tags(old_video.metadata, container),
-            new_video.metadata,
-            container,
-        )
-    if source.with_chapters and len(output.chapters()) < _chapter_count(original, source, track.timeline):
+    if source.streams.with_metadata:
+        yield from _lost_tags("", plain_tags(source.container.metadata), output.metadata, container)
+    video = output.streams.video[0]
+    yield from _lost_tags("the picture's ", source.tags(source.video, container), video.metadata, container)
+    if len(output.chapters()) < len(list(source.chapters(track.timeline))):
         yield Missing(CHAPTERS)
-    pairs = _pairs(output, original, source)
-    for old, new in pairs:
+    for old, new in _pairs(output, source):
         if new is None or _codec(old) != _codec(new):
             yield Missing(describe_stream(old), old.index)
-        elif source.with_metadata and not is_cover(old):
-            yield from _lost_tags(
-                f"{describe_stream(old)}: ", container_tags(old.metadata, container), new.metadata, container
-            )
+        elif not is_cover(old):
+            tags = source.tags(old, container)
+            yield from _lost_tags(f"{describe_stream(old)}: ", tags, new.metadata, container)
 
 
 def describe_stream(stream: Any) -> str:
@@ -190,30 +181,19 @@ def _codec(stream: Any) -> str:
     return str(stream.metadata.get("mimetype") or getattr(stream, "name", None) or "unknown")
 
 
-def _pairs(
-    output: InputContainer, original: InputContainer, source: SourceStreams
-) -> list[tuple[Any, Any | None]]:
+def _pairs(output: InputContainer, source: OpenSource) -> list[tuple[Any, Any | None]]:
     """Each copied stream with the one that took its place. Muxers keep the order within a type, and some put
     attachments and covers last.
     """
-    video = output.streams.video[0].index
     places: dict[str, list[Any]] = {}
-    for stream in copied_streams(output, video):
+    for stream in copied_streams(output, output.streams.video[0].index):
         places.setdefault(_kind(stream), []).append(stream)
-    pairs = []
-    for index in source.copied:
-        old = original.streams[index]
-        waiting = places.get(_kind(old), [])
-        pairs.append((old, waiting.pop(0) if waiting else None))
-    return pairs
+    waiting = [(old, places.get(_kind(old), [])) for old in source.copied()]
+    return [(old, streams.pop(0) if streams else None) for old, streams in waiting]
 
 
 def _kind(stream: Any) -> str:
     return "cover" if is_cover(stream) else str(stream.type)
-
-
-def _chapter_count(original: InputContainer, source: SourceStreams, timeline: Timeline) -> int:
-    return len(list(kept_chapters(original, source, timeline)))
 
 
 def _lost_tags(
@@ -270,12 +250,10 @@ def _time_differences(name: str, have: _Record, want: _Record) -> list[str]:
     return []
 
 
-def _copy_problems(
-    output: InputContainer, records: dict[int, _Record], original: InputContainer, source: SourceStreams
-) -> Iterator[str]:
-    pairs = [(old, new) for old, new in _pairs(output, original, source) if new is not None]
+def _copy_problems(output: InputContainer, records: dict[int, _Record], source: OpenSource) -> Iterator[str]:
+    pairs = [(old, new) for old, new in _pairs(output, source) if new is not None]
     moving = {old.index: None for old, _ in pairs if old.type != "attachment" and not is_cover(old)}
-    wanted = _records(original, copied_packets(original, moving, source))
+    wanted = _records(source.container, source.packets(moving))
     for old, new in pairs:
         if old.type == "attachment":
             if old.data != new.data:

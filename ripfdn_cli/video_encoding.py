@@ -160,10 +160,11 @@ def writing(path: Path) -> Iterator[None]:
     """Errors of FFmpeg while writing `path` as ours: of the file system as OutputError, others as faults."""
     try:
         yield
-    except av.FFmpegError as error:
+    except (av.FFmpegError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in _FILE_ERRORS:
             raise output_error(path, OSError(error.errno, os.strerror(error.errno))) from error
-        raise InternalError(f"FFmpeg can't write {path}: {error.strerror or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InternalError(f"FFmpeg can't write {path}: {reason}") from error
 
 
 def add_encoder(container: OutputContainer, settings: EncoderSettings) -> av.VideoStream:

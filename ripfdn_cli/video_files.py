@@ -18,7 +18,7 @@ from av.container import InputContainer
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.image_files import check_regular
-from ripfdn_cli.picture import DEFAULT_MAX_PIXELS
+from ripfdn_cli.picture import DEFAULT_MAX_PIXELS, check_size
 from ripfdn_cli.pyav_versions import AnyPacket, as_fraction, fraction, open_input, side_data_of
 from ripfdn_cli.video_colour import Colour, alpha_of, bits_of, colour_of
 from ripfdn_cli.video_formats import DEMUXERS
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 _PROBED_FRAMES = 12
 _PROBED_PACKETS = 500
 _PROGRESSIVE = (0, 1)
+_PADDED = 2
+"""FFmpeg counts the padding of its lines in, which matters for small pictures."""
 _VP8_SHOWN = 0x10
 GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS, which PyAV sets
 CAPTIONS = "A53_CC"
@@ -102,7 +104,7 @@ def opened(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Inpu
         options = {
             "protocol_whitelist": "file",
             "format_whitelist": ",".join(DEMUXERS),
-            "max_pixels": str(max_pixels),
+            "max_pixels": str(_PADDED * max_pixels),
         }
         with open_input(url, options) as container:
             if is_counted(container):
@@ -142,6 +144,7 @@ def probe(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> VideoInfo:
     """What the video in `path` is. Raises InputError for what can't be decoded or is not supported."""
     with opened(path, max_pixels=max_pixels) as container:
         stream = video_stream(container)
+        check_size(stream.codec_context.width or 1, stream.codec_context.height or 1, 1, max_pixels)
         prepare(stream, max_pixels)
         frames = list(islice(_first_frames(container, stream), _PROBED_FRAMES))
         if not frames:
@@ -187,7 +190,7 @@ def is_shown(packet: AnyPacket, codec: str) -> bool:
 def prepare(stream: av.VideoStream, max_pixels: int) -> None:
     """Decode with threads, and nothing larger than `max_pixels`."""
     stream.thread_type = "AUTO"
-    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    stream.codec_context.options = {"max_pixels": str(_PADDED * max_pixels)}
 
 
 def decode_packets(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
@@ -242,7 +245,7 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         has_alpha=alpha_of(first.format),
         chroma=(first.format.chroma_width(8), first.format.chroma_height(8)),
         colour=colour_of(first, context.name),
-        hdr=hdr_metadata_of(first),
+        hdr=hdr_metadata_of(frames),
         sample_aspect_ratio=fraction(stream.sample_aspect_ratio) or Fraction(1),
         matrix=None if matrix is None else struct.unpack("=9i", bytes(matrix)[:36]),
         is_interlaced=context.field_order not in _PROGRESSIVE or any(f.interlaced_frame for f in frames),

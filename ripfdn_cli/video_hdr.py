@@ -1,6 +1,7 @@
 """What an HDR video says of the screen it was made on: read from its frames, and put for encoders."""
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -38,9 +39,11 @@ _DYNAMIC = {"DOVI_METADATA": "Dolby Vision", "DOVI_RPU_BUFFER": "Dolby Vision", 
 _DYNAMIC |= {"DYNAMIC_HDR_VIVID": "HDR Vivid"}
 
 
-def hdr_metadata_of(frame: av.VideoFrame) -> HdrMetadata:
-    """What `frame` carries, from its own bits or from its container."""
-    sides = {name: bytes(side) for name, side in side_data_of(frame).items()}
+def hdr_metadata_of(frames: Iterable[av.VideoFrame]) -> HdrMetadata:
+    """What `frames` carry, from their own bits or from their container. FFmpeg 9 gives the first frame of
+    HEVC only a part of it.
+    """
+    sides = {name: bytes(side) for frame in frames for name, side in side_data_of(frame).items()}
     mastering = sides.get("MASTERING_DISPLAY_METADATA")
     light = sides.get("CONTENT_LIGHT_LEVEL")
     return HdrMetadata(

@@ -14,7 +14,7 @@ _LARGEST_DENOMINATOR = 2**31 - 1
 """Time bases are ratios of 32-bit integers in every container."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SourceTimes:
     """Timestamps and durations, in ticks of `time_base` seconds, of the frames of a source in the order they
     show. `nominal_rate`: the frames per second that the file gives.
@@ -42,7 +42,7 @@ class SourceTimes:
         return Fraction(len(self.pts)) / ((end - first) * self.time_base)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Timeline:
     """The frames of an output: frame i shows frame `source[i]` of the source at `pts[i]` for `durations[i]`
     ticks of `time_base` seconds. `shift`: seconds to add to any timestamp of the source.

@@ -52,14 +52,26 @@ class Clip:
         return list(self.times) if self.times is not None else [i * step for i in range(self.frames)]
 
 
+PATCHES = (
+    ((40, 60, 90), (200, 90, 60), (90, 180, 80), (60, 70, 190)),
+    (
+        (120, 120, 20),
+        (20, 130, 140),
+        (150, 40, 150),
+        (225, 225, 225),
+    ),
+)
+
+
 def picture(number: int, width: int = 48, height: int = 32) -> NDArray[np.uint8]:
-    """Patches of colour, a gradient, and a bright square that moves with `number`."""
+    """Eight patches of colour, the blue of the lower left one by `number`, and a bright square that moves."""
     image = np.zeros((height, width, 3), np.uint8)
-    image[..., 0] = np.linspace(30, 220, width).astype(np.uint8)
-    image[..., 1] = np.linspace(200, 60, height).astype(np.uint8)[:, None]
-    image[..., 2] = (number * 9) % 200 + 20
-    left = (number * 3) % max(1, width - 12)
-    image[height // 4 : height // 2, left : left + 12] = (250, 240, 20)
+    for row, colours in enumerate(PATCHES):
+        for column, colour in enumerate(colours):
+            image[row * height // 2 :, column * width // 4 :] = colour
+    image[height // 2 :, : width // 4, 2] = (number * 9) % 200 + 20
+    left = (number * 3) % max(1, width - 8)
+    image[height // 8 : height // 4, left : left + 8] = (250, 240, 20)
     return image
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -30,7 +30,8 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T]:
 def behind(work: Callable[[T], None], depth: int) -> Iterator[Callable[[T], None]]:
     """A function that has `work` done on an item in a thread, in order, and waits while `depth` are waiting.
 
-    What `work` raises comes out of a later call, or at the end of the block; nothing is done after it.
+    What `work` raises comes out of a later call, or at the end of the block. What is waiting when the block
+    fails is still done; after an interrupt it is not.
     """
     with ThreadPoolExecutor(1, "behind") as pool:
         waiting: deque[Future[None]] = deque()
@@ -44,5 +45,8 @@ def behind(work: Callable[[T], None], depth: int) -> Iterator[Callable[[T], None
             yield put
             while waiting:
                 waiting.popleft().result()
+        except Exception:
+            wait(waiting)  # what was put before an error is good, and worth its time
+            raise
         finally:
             pool.shutdown(cancel_futures=True)

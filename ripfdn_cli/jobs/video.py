@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -54,6 +54,7 @@ class VideoFacts:
     resumed: int
     computed: int
     segments: int
+    bytes_written: int
     seconds: float
 
 
@@ -73,14 +74,14 @@ class _Work:
 
 
 def upscale_video(
-    path: Path,
+    paths: Sequence[Path],
     output: Path,
     settings: VideoSettings,
     network: NetworkSettings,
     *,
     progress: VideoProgress | None = None,
 ) -> VideoFacts:
-    """Make `output` from the video, the numbered frames or the animated picture `path`.
+    """Make `output` from `paths`: a video, an animated picture, a folder or glob of frames, or the frames.
 
     What is done survives any interruption in a folder beside `output`, from where the same call goes on.
     Raises RipfdnError.
@@ -88,8 +89,8 @@ def upscale_video(
     started = time.perf_counter()
     devices = Devices(network)
     try:
-        plan = plan_video(path, output, settings, network)
-        _check_outputs(plan, path, output, settings)
+        plan = plan_video(paths, output, settings, network)
+        _check_outputs(plan, paths, output, settings)
         with open_parts(
             parts_folder(output), _job(plan, network, devices), restart=settings.restart
         ) as parts:
@@ -103,9 +104,9 @@ def upscale_video(
         devices.close()
 
 
-def _check_outputs(plan: VideoPlan, path: Path, output: Path, settings: VideoSettings) -> None:
+def _check_outputs(plan: VideoPlan, paths: Sequence[Path], output: Path, settings: VideoSettings) -> None:
     files = plan.target.outputs()
-    check_collisions([(path, file) for file in files], inputs=[path])
+    check_collisions([(paths[0], file) for file in files], inputs=plan.source.files)
     if isinstance(plan.target, SequenceTarget) and parts_folder(output).is_dir():
         return  # frames of the run that is resumed
     check_existing(files, overwrite=settings.overwrite)
@@ -167,6 +168,7 @@ class _Run:
             resumed=self._resumed,
             computed=self._computed,
             segments=len(self._parts.records),
+            bytes_written=self._plan.target.size(),
             seconds=seconds,
         )
 

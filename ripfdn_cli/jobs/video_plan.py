@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -75,18 +76,20 @@ class VideoPlan:
         """About how large the result will be."""
         return int(len(self.target.timeline) * self.target.frame_bytes) + self.source.copied_bytes
 
+    @property
+    def expected_disk(self) -> int:
+        """About what it takes on the disk while it is made."""
+        return self.expected_bytes + int(len(self.target.timeline) * self.target.frame_bytes)
 
-def is_video_job(path: Path, output: Path) -> bool:
-    """Whether `path` to `output` is about frames: from or to a video, or to numbered pictures."""
-    return is_video(path) or is_video(output) or is_pattern(output)
 
-
-def plan_video(path: Path, output: Path, settings: VideoSettings, network: NetworkSettings) -> VideoPlan:
-    """What turns `path` into `output`. Reads, and writes nothing.
+def plan_video(
+    paths: Sequence[Path], output: Path, settings: VideoSettings, network: NetworkSettings
+) -> VideoPlan:
+    """What turns `paths` (one input, or the files of a sequence) into `output`. Reads, and writes nothing.
 
     Raises InputError, UsageError, UnavailableError, CheckpointError.
     """
-    source = _source(path, output, settings)
+    source = _source(paths, output, settings)
     size = settings.size.target(source.width, source.height, network.default_scale())
     if is_video(output):
         target: Target = _video_target(source, output, size, settings)
@@ -101,14 +104,14 @@ def plan_video(path: Path, output: Path, settings: VideoSettings, network: Netwo
     )
 
 
-def _source(path: Path, output: Path, settings: VideoSettings) -> VideoSource:
-    options = settings.reading
-    if is_video(path) and not path.is_dir():
+def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> VideoSource:
+    options, path = settings.reading, paths[0]
+    if len(paths) == 1 and is_video(path) and not path.is_dir():
         return video_source(path, options, parts_folder(output))
-    if is_sequence(path):
+    if len(paths) > 1 or is_sequence(path):
         if is_pattern(output):  # pictures to pictures: nobody asks when they show
             options = replace(options, fps=options.fps or Fraction(1))
-        return sequence_source(path, options)
+        return sequence_source(paths, options)
     entry = format_of(path)
     if entry is not None and entry.animated:
         return animation_source(path, options)
@@ -163,10 +166,10 @@ def _picture_target(
     if entry is None:
         raise UsageError(f"{output}: {output.suffix or 'no suffix'} names no format of video or pictures")
     if source.tags.is_hdr:
-        raise UsageError(f"{source.path} is HDR, which pictures made here can't say; write a video")
+        raise UsageError(f"{source.name} is HDR, which pictures made here can't say; write a video")
     if source.aspect != 1 or source.matrix is not None:
         log.warning(
-            "%s is stretched or turned when it is shown; its pictures are as they are stored", source.path
+            "%s is stretched or turned when it is shown; its pictures are as they are stored", source.name
         )
     check_fits(entry, *size)
     encoding, overwrite = Encoding(entry), settings.overwrite
@@ -186,7 +189,7 @@ def _picture_target(
 def _check_depth(source: VideoSource, codec: Codec, bits: int) -> None:
     if source.tags.is_hdr and bits < _DEEPEST_HDR:
         raise UsageError(
-            f"{source.path} is HDR, for which {bits} bits don't suffice; leave --pix-fmt, "
+            f"{source.name} is HDR, for which {bits} bits don't suffice; leave --pix-fmt, "
             f"or use another --codec than {codec.name}"
         )
 

@@ -17,10 +17,10 @@ from ripfdn_cli.jobs.kept_scan import keep_scan, scan_once
 from ripfdn_cli.numbered_frames import find_frames
 from ripfdn_cli.picture import DEFAULT_MAX_PIXELS, Frame, as_rgb, has_alpha
 from ripfdn_cli.video_colour import RGB_TAGS, ColourTags
+from ripfdn_cli.video_copies import SourceStreams, copied_streams
 from ripfdn_cli.video_files import VideoInfo, opened, probe
 from ripfdn_cli.video_frames import BadFrames, SourceFrame, VideoFrames
 from ripfdn_cli.video_hdr import NO_HDR, HdrMetadata
-from ripfdn_cli.video_mux import SourceStreams, copied_streams
 from ripfdn_cli.video_timeline import SourceTimes, Timeline, at_rate, timeline
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class VideoSource:
     that of the first frame, for names.
     """
 
-    path: Path
+    files: tuple[Path, ...]
     width: int
     height: int
     samples: str
@@ -76,6 +76,11 @@ class VideoSource:
     reading: dict[str, Any] = field(default_factory=dict)
     keep: Callable[[Path], None] | None = None
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.files[0])
+
 
 def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSource:
     """The video file `path`. `cache`: the folder where an earlier run may have kept what reading all of it
@@ -89,7 +94,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         path, info, scanned.times, options.deinterlace, options.bad_frames, options.max_pixels
     )
     return VideoSource(
-        path=path,
+        files=(path,),
         width=info.width,
         height=info.height,
         samples="uint16" if info.bits > 8 else "uint8",
@@ -111,14 +116,14 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
     )
 
 
-def sequence_source(path: Path, options: ReadingOptions) -> VideoSource:
-    """The numbered pictures behind `path` (a folder, a glob, a pattern), at the rate `options.fps`.
+def sequence_source(paths: Sequence[Path], options: ReadingOptions) -> VideoSource:
+    """The numbered pictures behind `paths` (a folder, a glob, a pattern, or files), at `options.fps`.
 
     Raises UsageError without a rate, InputError.
     """
     if options.fps is None:
-        raise UsageError(f"{path}: pictures have no rate of their own; give it with --fps")
-    found = find_frames(path)
+        raise UsageError(f"{paths[0]}: pictures have no rate of their own; give it with --fps")
+    found = find_frames(paths)
     files = [entry for _, entry in found]
     first = _only_frame(files[0], options.max_pixels)
     times = timeline(at_rate(len(files), options.fps), start=options.start, end=options.end)
@@ -130,7 +135,7 @@ def sequence_source(path: Path, options: ReadingOptions) -> VideoSource:
             yield SourceFrame(number, number + 1, as_rgb(frame))
 
     number = found[0][0] + int(times.source[0])
-    return _of_pictures(path, first, times, frames, {"files": _fingerprint(files)}, number)
+    return _of_pictures(files, first, times, frames, number)
 
 
 def animation_source(path: Path, options: ReadingOptions) -> VideoSource:
@@ -153,7 +158,7 @@ def animation_source(path: Path, options: ReadingOptions) -> VideoSource:
         for number in range(begin, len(pictures)):
             yield SourceFrame(number, number + 1, as_rgb(pictures[number]))
 
-    return _of_pictures(path, pictures[0], times, frames, {"files": _fingerprint([path])}, first_number=1)
+    return _of_pictures([path], pictures[0], times, frames, first_number=1)
 
 
 def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
@@ -189,17 +194,16 @@ def _streams(path: Path, info: VideoInfo, times: Timeline, options: ReadingOptio
 
 
 def _of_pictures(
-    path: Path,
+    files: Sequence[Path],
     first: Frame,
     times: Timeline,
     frames: Callable[[int, dict[int, int]], Iterator[SourceFrame]],
-    identity: dict[str, Any],
     first_number: int,
 ) -> VideoSource:
     """4:2:0 and 8 or 10 bits are what players know; pictures would ask for more."""
     deep = first.dtype != np.uint8
     return VideoSource(
-        path=path,
+        files=tuple(files),
         width=first.shape[1],
         height=first.shape[0],
         samples="uint16" if deep else "uint8",
@@ -208,7 +212,7 @@ def _of_pictures(
         has_alpha=has_alpha(first),
         timeline=times,
         frames=frames,
-        identity=identity,
+        identity={"files": _fingerprint(files)},
         first_number=first_number,
     )
 

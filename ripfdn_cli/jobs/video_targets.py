@@ -20,7 +20,7 @@ import av
 import numpy as np
 
 from ripfdn_cli.atomic_file import output_error, replacing, write_bytes
-from ripfdn_cli.errors import InputError, InternalError, OutputError, UsageError
+from ripfdn_cli.errors import InternalError, OutputError, UsageError
 from ripfdn_cli.image_files import Encoding, encode
 from ripfdn_cli.jobs.segments import Parts
 from ripfdn_cli.numbered_frames import FramePattern
@@ -28,16 +28,16 @@ from ripfdn_cli.picture import Animation, Frame, Picture, as_samples
 from ripfdn_cli.video_check import CHAPTERS, Missing, missing_parts, named_streams, wrong_packets
 from ripfdn_cli.video_codecs import LOSSLESS
 from ripfdn_cli.video_colour import RGB_TAGS, Colour, ToRgb
+from ripfdn_cli.video_copies import SourceStreams
 from ripfdn_cli.video_encoding import (
     EncoderSettings,
     Segment,
     file_sha256,
     open_segment,
     segment_writer,
-    writing,
 )
 from ripfdn_cli.video_formats import CONTAINERS, Container
-from ripfdn_cli.video_mux import SourceStreams, VideoTrack, mux
+from ripfdn_cli.video_mux import VideoTrack, mux
 from ripfdn_cli.video_timeline import Timeline
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,9 @@ class Target(Protocol):
 
     def outputs(self) -> list[Path]:
         """The files that the result is."""
+
+    def size(self) -> int:
+        """Bytes of the result, once it is there."""
 
     def try_out(self, folder: Path) -> None:
         """Find out before the work whether the result can be written; may use `folder`. Raises UsageError,
@@ -123,6 +126,9 @@ class VideoTarget:
     def outputs(self) -> list[Path]:
         return [self._output]
 
+    def size(self) -> int:
+        return self._output.stat().st_size
+
     def try_out(self, folder: Path) -> None:
         """Encode a black frame or two and put them into every container with the first packets of all that is
         to be copied: what the muxers say is what holds.
@@ -156,10 +162,10 @@ class VideoTarget:
                 raise OutputError(
                     f"{path} was changed after it was written; delete it and run the command again"
                 )
-        with replacing(self._output, overwrite=self._overwrite) as file, writing(self._output):
+        with replacing(self._output, overwrite=self._overwrite) as file:
             temporary = Path(file.name)
             log.info("joining %d segments", len(track.segments))
-            mux(temporary, self._container, track, self._streams)
+            mux(temporary, self._container, track, self._streams, name=self._output)
             log.info("checking %s", self._output)
             missing = set(missing_parts(temporary, self._container, track, self._streams)) - self._accepted
             problems = [str(part) for part in missing] + wrong_packets(temporary, track, self._streams)
@@ -227,9 +233,9 @@ class VideoTarget:
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:
     """Whether `container` accepts all this, and gives its streams back."""
     try:
-        mux(path, container, track, streams, limit=_TRIAL_PACKETS)
+        mux(path, container, track, streams, name=path, limit=_TRIAL_PACKETS)
         return not any(part.stream is not None for part in missing_parts(path, container, track, streams))
-    except (av.FFmpegError, ValueError, InputError):
+    except InternalError:
         return False
     finally:
         path.unlink(missing_ok=True)
@@ -239,7 +245,7 @@ def _missing(
     path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None
 ) -> list[Missing]:
     try:
-        mux(path, container, track, streams, limit=_TRIAL_PACKETS)
+        mux(path, container, track, streams, name=path, limit=_TRIAL_PACKETS)
         return missing_parts(path, container, track, streams)
     finally:
         path.unlink(missing_ok=True)
@@ -267,6 +273,9 @@ class SequenceTarget:
 
     def outputs(self) -> list[Path]:
         return [self._pattern.path(self._first + index) for index in range(len(self.timeline))]
+
+    def size(self) -> int:
+        return sum(file.stat().st_size for file in self.outputs())
 
     def try_out(self, folder: Path) -> None:
         try:
@@ -331,12 +340,15 @@ class AnimationTarget:
     def outputs(self) -> list[Path]:
         return [self._output]
 
+    def size(self) -> int:
+        return self._output.stat().st_size
+
     def try_out(self, folder: Path) -> None:
         pixels = self._settings.width * self._settings.height * len(self.timeline)
         if pixels > _MOST_ANIMATED_PIXELS:
             raise UsageError(
-                f"{len(self.timeline)} frames of {self._settings.width}×{self._settings.height} px are too many "
-                "for an animated picture; write a video, or cut it with --start and --end"
+                f"{len(self.timeline)} frames of {self._settings.width}×{self._settings.height} px are too "
+                "many for an animated picture; write a video, or cut it with --start and --end"
             )
 
     @contextmanager
