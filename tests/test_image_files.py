@@ -1,7 +1,5 @@
 import io
 import os
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from sample_pictures import exif_block, profile, saved, smooth, swapped_profile, xmp_packet
+from sample_pictures import exif_block, png_of, profile, saved, smooth, swapped_profile, xmp_packet
 
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.image_files import Encoding, check_frames, decode, encode, read_header, read_picture, read_rgb
@@ -266,21 +264,6 @@ BOUNDS = {
     "a PNG that says it is 2^31-1 wide": (2**31 - 1, 1),
     "a PNG within the limit that can't be in so few bytes": (12000, 12000),
 }
-
-
-def png_of(width: int, height: int) -> bytes:
-    """A PNG whose header says so and that holds one row of nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 10))
-        + chunk(b"IEND", b"")
-    )
 
 
 @pytest.mark.parametrize("name", BOUNDS)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from sample_pictures import saved, smooth
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli, run_to_exit_code
@@ -20,7 +21,6 @@ from ripfdn_cli.errors import (
     UnavailableError,
     UsageError,
 )
-from sample_pictures import saved, smooth
 
 
 @pytest.fixture
