@@ -42,7 +42,8 @@ def network_options(command: Callable[..., R]) -> Callable[..., R]:
     @click.option(
         "--memory",
         type=MemorySize(),
-        help="What a tile may take in the engine, and pictures in work together.  [default: 2G on a CPU]",
+        help="What a tile may take in the engine, and pictures in work together.  "
+        "[default: a quarter of the machine's, at most 4G; half of a GPU's]",
     )
     @click.option(
         "--ensemble", is_flag=True, help="Average eight flips and rotations: eight times the work, 0.1 dB."

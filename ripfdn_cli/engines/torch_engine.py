@@ -4,9 +4,9 @@ device.
 
 import logging
 import time
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -29,6 +29,10 @@ COMPILE_AFTER = 20.0
 """Seconds of eager work on tiles of one shape after which that shape is compiled: about what compiling takes,
 so that no run takes twice as long as it would have with the better choice.
 """
+TUNE_AFTER = 1.0
+"""Seconds of work on one shape after which cuDNN tries its algorithms for it, which takes about as long."""
+_MOST_MATRICES = 128
+"""Interpolation matrices kept on the device: two for each tile of a large picture, two in all for a video."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _BYTES_PER_PIXEL = {"fp32": 3600, "bf16": 1800, "fp16": 1800}
 """Peak bytes per input pixel: fp32's from `benchmarks/memory.py` on a CPU, rounded up; the others are half of
@@ -88,6 +92,7 @@ class TorchEngine:
         self._may_compile = can_compile(self._where)
         self._compile_after = compile_after
         self._seconds: defaultdict[torch.Size, float] = defaultdict(float)
+        self._uploaded: OrderedDict[int, tuple[NDArray[np.float32], Tensor]] = OrderedDict()
         self._launch = self._launch_on_cuda if self._where.type == "cuda" else self._launch_simply
         # A second tile is sent to a GPU before the first is waited for.
         self._most_in_flight = 2 if self._where.type == "cuda" else 1
@@ -117,7 +122,8 @@ class TorchEngine:
             pixels = host.to(self._where, non_blocking=True)
         matrices = self._matrices(job.geometry)
         computing.wait_stream(arriving)
-        image, total = self._step(pixels.shape)(pixels, *matrices)
+        with self._cudnn(pixels.shape):
+            image, total = self._step(pixels.shape)(pixels, *matrices)
         # Copies, because a captured graph writes its next results into the same memory.
         kept, total = self._kept(image, job).clone(memory_format=torch.contiguous_format), total.clone()
         leaving.wait_stream(computing)
@@ -165,10 +171,26 @@ class TorchEngine:
         top, bottom, left, right = (self.scale * side for side in job.keep)
         return image[:, top:bottom, left:right]
 
+    def _cudnn(self, shape: torch.Size) -> AbstractContextManager[None]:
+        """cuDNN in true fp32 (by default it is TF32), and tuned for shapes that keep coming."""
+        return torch.backends.cudnn.flags(
+            enabled=True, benchmark=self._seconds[shape] > TUNE_AFTER, allow_tf32=False
+        )
+
     def _matrices(self, geometry: AttentionGeometry) -> tuple[Tensor, Tensor]:
-        rows = torch.tensor(geometry.rows, dtype=self._dtype, device=self._where)
-        columns = torch.tensor(geometry.columns, dtype=self._dtype, device=self._where)
-        return rows, columns
+        return self._matrix(geometry.rows), self._matrix(geometry.columns)
+
+    def _matrix(self, values: NDArray[np.float32]) -> Tensor:
+        """`values` on the device; uploaded once, for an upload waits for all that is being computed."""
+        known = self._uploaded.get(id(values))
+        if known is None:
+            # The array is kept with its tensor, so that no other can take its id.
+            known = (values, torch.tensor(values, dtype=self._dtype, device=self._where))
+            self._uploaded[id(values)] = known
+            if len(self._uploaded) > _MOST_MATRICES:
+                self._uploaded.popitem(last=False)
+        self._uploaded.move_to_end(id(values))
+        return known[1]
 
 
 def pixels_to_pixels(network: RIPFDN) -> Step:

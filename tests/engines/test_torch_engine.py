@@ -76,6 +76,22 @@ def test_the_time_of_a_shape_is_counted(engine: TorchEngine) -> None:
     assert 0 < engine._seconds[SHAPE] < 60
 
 
+def test_matrices_are_uploaded_once_and_forgotten_in_the_end(
+    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = whole_job(PIXELS)
+    list(engine.run([job, job]))
+    assert len(engine._uploaded) == 1, "a square has one matrix for both sides"
+    first = engine._matrix(job.geometry.rows)
+    assert engine._matrix(job.geometry.rows) is first
+    np.testing.assert_array_equal(first, job.geometry.rows)
+    monkeypatch.setattr("ripfdn_cli.engines.torch_engine._MOST_MATRICES", 3)
+    for side in range(15, 22):
+        engine._matrices(whole_job(PIXELS[:, :side, :15]).geometry)
+    assert len(engine._uploaded) == 3
+    assert engine._matrix(job.geometry.rows) is not first
+
+
 def test_where_compiling_fails_it_goes_on_without(
     engine: TorchEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
