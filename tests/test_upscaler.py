@@ -201,3 +201,36 @@ def test_properties() -> None:
     assert loaded.scale == 4
     assert loaded.checkpoint_sha256 == golden_checkpoint().sha256
     assert upscaler.DEFAULT_MEMORY is None
+
+
+@pytest.mark.parametrize(("tile", "memory"), [("auto", None), ("auto", 16_000_000), (30, None)])
+def test_frames_at_once_equal_frames_in_turn(tile: int | str, memory: int | None) -> None:
+    frames = [noise(40, 52, np.uint16), noise(40, 52, np.uint16)[::-1].copy(), noise(40, 52, np.uint16) // 3]
+    network = load(tile=tile, memory=memory, halo=24)
+    together = network.upscale_batch(frames)
+    for frame, result in zip(frames, together, strict=True):
+        assert np.abs(result.astype(int) - network.upscale(frame)).max() <= 1
+
+
+def test_frames_at_once_may_be_of_any_kind() -> None:
+    network = load()
+    for frames in ([noise(9, 7)], [noise(20, 30), noise(30, 20)], [noise(20, 30, np.float32)] * 2):
+        for frame, result in zip(frames, network.upscale_batch(frames), strict=True):
+            np.testing.assert_allclose(result, network.upscale(frame), atol=1)
+
+
+def test_frames_that_are_too_much_at_once_are_done_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = load()
+    expected = [network.upscale(frame) for frame in (noise(60, 60), noise(60, 61)[:, :60])]
+
+    class Small(Faulty):
+        def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+            for job in jobs:
+                if len(job.pixels) > 1:
+                    raise OutOfMemoryError("the injected limit")
+                yield from self.engine.run([job])
+
+    monkeypatch.setattr(network, "_engine", Small(network._engine))
+    together = network.upscale_batch([noise(60, 60), noise(60, 61)[:, :60]])
+    for result, want in zip(together, expected, strict=True):
+        np.testing.assert_array_equal(result, want)

@@ -73,6 +73,24 @@ class Grower:
                 tiles += count
         return Grown(colours, alpha, prepared.grey, tuple(steps), tiles)
 
+    def grow_all(self, frames: Sequence[Prepared], passes: Sequence[int]) -> list[Grown]:
+        """What `grow` gives for each of `frames`; on a GPU, frames of one size take less time together."""
+        if self._wrap or any(frame.alpha is not None for frame in frames):
+            return [self.grow(frame, passes) for frame in frames]
+        pictures, tiles = [frame.colours for frame in frames], 0
+        steps: list[list[tuple[Frame, Frame, int]]] = [[] for _ in frames]
+        for scale in passes:
+            network = self._networks[scale]
+            larger = network.upscale_batch(pictures, progress=self._progress)
+            for step, before, after in zip(steps, pictures, larger, strict=True):
+                step.append((before, after, scale))
+            tiles += len(network.grid(*pictures[0].shape[:2]))
+            pictures = larger
+        return [
+            Grown(picture, None, frame.grey, tuple(step), tiles)
+            for frame, picture, step in zip(frames, pictures, steps, strict=True)
+        ]
+
     def _run(self, colours: Frame, scale: int) -> tuple[Frame, int]:
         """`colours` enlarged, and in how many tiles."""
         height, width = colours.shape[:2]

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from ripfdn_cli.jobs.collisions import check_collisions, check_existing
-from ripfdn_cli.jobs.devices import Devices, NetworkSettings, NetworkUnavailableError
+from ripfdn_cli.jobs.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.jobs.disk_space import DiskWatch
 from ripfdn_cli.jobs.frames import Grower, Grown, Prepared, finish, prepare
 from ripfdn_cli.jobs.segments import Parts, Record, open_parts, parts_folder
@@ -30,7 +30,8 @@ from ripfdn_cli.weights_store import weights_path
 
 log = logging.getLogger(__name__)
 
-_READ_AHEAD = 4
+_FRAMES_AT_ONCE = 4
+_READ_AHEAD = 2 * _FRAMES_AT_ONCE
 _WRITE_BEHIND = 2
 _ALIKE = 2
 """Results kept for frames that come again: still pictures, cartoons, a cursor that blinks."""
@@ -71,6 +72,18 @@ class _Work:
     prepared: Prepared
     outputs: range
     captions: av.VideoFrame | None
+
+
+@dataclass
+class _Result:
+    """One of the results that `future` will have."""
+
+    place: int
+    future: Future[list[Grown]] | None = None
+
+    def get(self) -> Grown:
+        assert self.future is not None
+        return self.future.result()[self.place]
 
 
 def upscale_video(
@@ -181,11 +194,10 @@ class _Run:
         try:
             with (
                 closing(ahead(self._work(), _READ_AHEAD)) as work,
-                behind(writer.write, _WRITE_BEHIND + len(self._devices)) as write,
+                behind(writer.write, _WRITE_BEHIND + self._together() * len(self._devices)) as write,
             ):
-                recent: deque[tuple[Prepared, Future[Grown]]] = deque(maxlen=_ALIKE)
-                for item in work:
-                    write((item, self._submit(item.prepared, recent, workers)))
+                for item, result in self._through_network(work, workers):
+                    write((item, result))
             writer.close()
         finally:
             self._stopping.set()
@@ -206,24 +218,41 @@ class _Run:
                 prepared = prepare(frame.pixels, source.samples)
                 yield _Work(frame.index, frame.checksum, prepared, outputs, frame.captions)
 
-    def _submit(
-        self,
-        prepared: Prepared,
-        recent: deque[tuple[Prepared, Future[Grown]]],
-        workers: ThreadPoolExecutor,
-    ) -> Future[Grown]:
-        """The result of `prepared`, which is computed once for frames that are equal to the last bit."""
-        for known, future in recent:
-            if known.equals(prepared):
-                return future
-        future = workers.submit(self._grow, prepared)
-        recent.append((prepared, future))
-        self._computed += 1
-        return future
+    def _through_network(
+        self, work: Iterator[_Work], workers: ThreadPoolExecutor
+    ) -> Iterator[tuple[_Work, _Result]]:
+        """Each frame with its result to come; computed once for frames that are equal to the last bit."""
+        recent: deque[tuple[Prepared, _Result]] = deque(maxlen=_ALIKE)
+        for items in _batches(work, self._together()):
+            results: list[_Result] = []
+            new: list[tuple[Prepared, _Result]] = []
+            for item in items:
+                result = next((known for frame, known in recent if frame.equals(item.prepared)), None)
+                if result is None:
+                    result = _Result(len(new))
+                    new.append((item.prepared, result))
+                    recent.append(new[-1])
+                results.append(result)
+            if new:
+                future = workers.submit(self._grow, [frame for frame, _ in new])
+                for _, fresh in new:
+                    fresh.future = future
+            self._computed += len(new)
+            yield from zip(items, results, strict=True)
 
-    def _grow(self, prepared: Prepared) -> Grown:
+    def _together(self) -> int:
+        """Frames for the network at once: on a processor there is nothing to be won."""
         passes = self._plan.passes
-        return self._devices.run(lambda networks: Grower(networks, 0, self._tile_done).grow(prepared, passes))
+        if not passes:
+            return 1
+        device = self._devices.run(lambda networks: networks[passes[0]].device)
+        return 1 if device == "cpu" else _FRAMES_AT_ONCE
+
+    def _grow(self, frames: list[Prepared]) -> list[Grown]:
+        def grow(networks: Networks) -> list[Grown]:
+            return Grower(networks, 0, self._tile_done).grow_all(frames, self._plan.passes)
+
+        return self._devices.run(grow)
 
     def _tile_done(self, done: int, total: int) -> None:
         if self._stopping.is_set():
@@ -234,6 +263,22 @@ class _Run:
 
     def _wrote_segment(self, done: int, largest: int) -> None:
         self._disk.check_after_segment(done, self._parts.written, largest)
+
+
+def _batches(items: Iterable[_Work], size: int) -> Iterator[list[_Work]]:
+    """Lists of `size`, the last one shorter; what came before an error is not lost with it."""
+    batch: list[_Work] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        yield batch
+        raise
+    if batch:
+        yield batch
 
 
 class _SegmentedWriter:
@@ -253,9 +298,9 @@ class _SegmentedWriter:
         self._seen: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._last: tuple[Grown, Frame] | None = None
 
-    def write(self, item: tuple[_Work, Future[Grown]]) -> None:
+    def write(self, item: tuple[_Work, _Result]) -> None:
         work, result = item
-        frame = self._finished(result.result())
+        frame = self._finished(result.get())
         self._seen.append((work.number, work.checksum))
         for output in work.outputs:
             self._segment().add(output, frame, work.captions if output == work.outputs[0] else None)
