@@ -19,7 +19,7 @@ from torch import Tensor
 from ripfdn_cli import __version__
 from ripfdn_cli.atomic_file import output_error, write_bytes
 from ripfdn_cli.engines.torch_engine import available_device, best_device
-from ripfdn_cli.errors import OutputError, TrainingDivergedError, UsageError
+from ripfdn_cli.errors import OutOfMemoryError, OutputError, TrainingDivergedError, UsageError
 from ripfdn_cli.metrics import Score
 from ripfdn_cli.network import RIPFDN, to_checkpoint
 from ripfdn_cli.training.captured import CapturedStep
@@ -67,23 +67,34 @@ class _Clock:
         return self.before + monotonic() - self.started
 
 
-@dataclass
 class _Speed:
-    """How fast the steps of this session come, and what share of their time went into waiting for patches."""
+    """How fast the steps of this session come, and what share of their time went into waiting for patches.
 
-    trained: float = 0.0
-    waited_seconds: float = 0.0
-    steps_per_second: float = 0.0
+    Steps are counted between reports: on a GPU most of them have only been asked for when they are added.
+    """
+
+    def __init__(self) -> None:
+        self._trained = self._waited = self._since_report = 0.0
+        self._steps = 0
+        self._smoothed: float | None = None
 
     def add(self, took: float, waited: float) -> None:
-        self.trained += took
-        self.waited_seconds += waited
-        before = self.steps_per_second or 1 / took
-        self.steps_per_second = _SMOOTHING * before + (1 - _SMOOTHING) / took
+        self._trained += took
+        self._waited += waited
+        self._since_report += took
+        self._steps += 1
 
     @property
     def waited(self) -> float:
-        return self.waited_seconds / self.trained
+        return self._waited / self._trained
+
+    def report(self) -> float:
+        """Steps a second, smoothed over reports."""
+        now = self._steps / self._since_report
+        before = now if self._smoothed is None else self._smoothed
+        self._smoothed = _SMOOTHING * before + (1 - _SMOOTHING) * now
+        self._steps, self._since_report = 0, 0.0
+        return self._smoothed
 
 
 class Training:
@@ -140,6 +151,10 @@ class Training:
                 self.history.write(last=True)
         except BaseException as error:
             self._save_after(error)
+            if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+                raise OutOfMemoryError(
+                    f"out of memory on {self.device}; lower --micro-batch, --patch or --memory, and --resume"
+                ) from error
             raise
         finally:
             self.source.close()
@@ -156,9 +171,12 @@ class Training:
         else:
             loss, waited = self._eager_step(stage, rate, decay, began)
         self.losses.append(loss)
-        self.speed.add(monotonic() - began, waited)
+        settled = None
         if len(self.losses) >= _READ_LOSSES_EVERY[self.device.type == "cpu"] or self.position.done:
-            self._report(stage, rate)
+            settled = self._settle_losses()
+        self.speed.add(monotonic() - began, waited)
+        if settled is not None:
+            self._report(stage, rate, settled)
 
     def _eager_step(self, stage: Stage, rate: float, decay: float, began: float) -> tuple[Tensor, float]:
         batches = _Batches(self.source, self.learner, self.ranks, stage, self.position.steps)
@@ -202,15 +220,14 @@ class Training:
         seconds, progress = self.ranks.largest(after.seconds, after.progress)
         self.position = replace(after, seconds=seconds, progress=progress)
 
-    def _report(self, stage: Stage, rate: float) -> None:
-        loss = self._settle_losses()
+    def _report(self, stage: Stage, rate: float, loss: float) -> None:
         report = StepReport(
             steps=self.position.steps,
             progress=self.position.progress,
             seconds=self.position.seconds,
             loss=loss,
             learning_rate=rate,
-            steps_per_second=self.speed.steps_per_second,
+            steps_per_second=self.speed.report(),
             waited=self.speed.waited,
             patch=stage.patch,
             batch=stage.batch,
@@ -375,7 +392,6 @@ def prepare_device(settings: TrainingSettings, ranks: Ranks) -> torch.device:
     # cuBLAS gives the same result each time with a work space of its own only, set before it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = not settings.deterministic
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
     # Nothing here reads what it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

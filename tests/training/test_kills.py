@@ -41,19 +41,28 @@ def finish(arguments: list[str]) -> None:
     subprocess.run(arguments, env=ALONE, check=True, capture_output=True, timeout=240)
 
 
-def kill_midway(arguments: list[str], number: signal.Signals, after_steps: int, wait: float) -> int | None:
-    """Start a run, kill it some time after it has done `after_steps` steps more; its exit code, None if it
-    had ended.
-    """
-    process = subprocess.Popen(
+def start(arguments: list[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         arguments, env=ALONE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
+
+
+def wait_for_steps(process: "subprocess.Popen[str]", count: int) -> None:
+    """Until `process` has reported `count` steps, or has ended."""
     assert process.stdout is not None
     seen = 0
     for line in process.stdout:
         seen += line.startswith("{") and json.loads(line)["event"] == "step"
-        if seen >= after_steps:
+        if seen >= count:
             break
+
+
+def kill_midway(arguments: list[str], number: signal.Signals, after_steps: int, wait: float) -> int | None:
+    """Start a run and kill it `wait` seconds after its step `after_steps`; its exit code, None if it had
+    ended.
+    """
+    process = start(arguments)
+    wait_for_steps(process, after_steps)
     time.sleep(wait)
     ended = process.poll()
     if ended is None and number == signal.SIGKILL:
@@ -61,6 +70,7 @@ def kill_midway(arguments: list[str], number: signal.Signals, after_steps: int, 
             os.kill(pid, number)
     elif ended is None:
         process.send_signal(number)
+    assert process.stdout is not None
     with process.stdout:
         process.stdout.read()
     code = process.wait(timeout=60)
@@ -86,20 +96,28 @@ def losses(folder: Path) -> list[float]:
     return [record["loss"] for record in records if record["event"] == "steps"]
 
 
-@pytest.mark.parametrize(
-    ("ranks", "workers", "number"), [(1, 2, signal.SIGTERM), (2, 0, signal.SIGKILL)], ids=str
-)
-def test_a_killed_run_ends_as_if_it_had_not_been(
-    data: Path, tmp_path: Path, whole: dict[int, Path], ranks: int, workers: int, number: signal.Signals
+def test_a_terminated_run_saves_and_goes_on_as_if_it_had_not_been(
+    data: Path, tmp_path: Path, whole: dict[int, Path]
 ) -> None:
-    arguments = command(data, tmp_path / "run", ranks=ranks, workers=workers)
-    code = kill_midway(arguments, number, 8, 0.02)
-    if ranks == 1:
-        expected = -number if number == signal.SIGKILL else 128 + number
-        assert code == expected
-    assert 7 <= load_state(tmp_path / "run").position.steps < STEPS
+    arguments = command(data, tmp_path / "run", ranks=1, workers=2)
+    began_to_end = kill_midway(arguments, signal.SIGTERM, 8, 0.02)
+    assert began_to_end == 143
+    assert 8 <= load_state(tmp_path / "run").position.steps < STEPS
     finish(arguments)
-    assert_same_state(tmp_path / "run", whole[ranks])
+    assert_same_state(tmp_path / "run", whole[1])
+
+
+def test_a_killed_rank_is_restarted_by_torchrun(data: Path, tmp_path: Path, whole: dict[int, Path]) -> None:
+    arguments = command(data, tmp_path / "run", ranks=2, workers=0)
+    elastic = [*arguments[:3], "--max-restarts", "2", *arguments[3:]]
+    process = start(elastic)
+    wait_for_steps(process, 8)
+    os.kill(_children(process.pid)[1], signal.SIGKILL)
+    assert process.stdout is not None
+    with process.stdout:
+        assert "step" in process.stdout.read()
+    assert process.wait(timeout=60) == 0
+    assert_same_state(tmp_path / "run", whole[2])
 
 
 @pytest.mark.slow
