@@ -159,40 +159,46 @@ def engine_run(engine: Engine, pixels: NDArray[np.uint8], pictures: int) -> Run:
 
 
 def print_scale(weights: str, device: str, threads: int, megapixels: list[float]) -> None:
-    """Seconds per megapixel with the default budget, and the memory over input and output."""
-    print("\n| input | tiles | computed | s/MP | × first | peak over pictures | budget |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    """Seconds per megapixel with the default budget, and the memory over input and output.
+
+    Processor seconds (of all threads together) tell the work also where other programs run.
+    """
+    print("\n| input | tiles | computed | s/MP | processor s/MP | × first | peak over pictures | budget |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     first = None
     for amount in megapixels:
         upscaler = Upscaler.load(weights, device=device, threads=threads)
         height = round((amount * 1e6 * 2 / 3) ** 0.5)
         width = round(amount * 1e6 / height)
         pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-        seconds, peak = upscaled(upscaler, pixels, round(4 / amount))
-        grid, cost = upscaler.grid(height, width), seconds / (width * height / 1e6)
-        first = first or cost
+        wall, processor, peak = upscaled(upscaler, pixels, round(4 / amount))
+        grid, size = upscaler.grid(height, width), width * height / 1e6
+        first = first or processor / size
         print(
             f"| {width}×{height} | {len(grid)} of {grid.tile_width}×{grid.tile_height} "
-            f"| {grid.computed_pixels / (width * height):.3f} | {cost:.3f} | {cost / first:.3f} "
-            f"| {peak / 2**30:.2f} GiB | {upscaler._engine.default_memory / 2**30:.2f} GiB |",
+            f"| {grid.computed_pixels / (width * height):.3f} | {wall / size:.3f} | {processor / size:.3f} "
+            f"| {processor / size / first:.3f} | {peak / 2**30:.2f} GiB "
+            f"| {upscaler._engine.default_memory / 2**30:.2f} GiB |",
             flush=True,
         )
 
 
-def upscaled(upscaler: Upscaler, pixels: NDArray[np.uint8], repeats: int) -> tuple[float, int]:
-    """Median seconds for `pixels`, and the peak bytes over them and their result."""
+def upscaled(upscaler: Upscaler, pixels: NDArray[np.uint8], repeats: int) -> tuple[float, float, int]:
+    """Median wall and processor seconds for `pixels`, and the peak bytes over them and their result."""
     upscaler.upscale(pixels[:64, :64])
-    seconds: list[float] = []
+    wall: list[float] = []
+    processor: list[float] = []
 
     def run() -> None:
-        start = time.perf_counter()
+        start, start_of_processor = time.perf_counter(), time.process_time()
         upscaler.upscale(pixels)
-        seconds.append(time.perf_counter() - start)
+        wall.append(time.perf_counter() - start)
+        processor.append(time.process_time() - start_of_processor)
 
     peak = (peak_memory(run, upscaler.device) or 0) - upscaler.scale**2 * pixels.nbytes
     for _ in range(repeats):
         run()
-    return median(seconds), peak
+    return median(wall), median(processor), peak
 
 
 def print_accuracy(checkpoint: Checkpoint, device: str, folders: list[Path]) -> None:
