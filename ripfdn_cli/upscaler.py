@@ -84,8 +84,8 @@ class Upscaler:
 
         `device`: auto, cpu, cuda, cuda:n or mps. `tile`: "auto" plans the largest tiles that `memory` bytes
         allow, None never tiles, a number is the inner side of a tile in px. `halo` in px. `threads`: of the
-        CPU; None for all cores. `ensemble`: the mean of the results for eight flips and rotations, for about
-        0.1 dB at eight times the work. Raises CheckpointError, UsageError, UnavailableError.
+        CPU; None for all cores. `ensemble`: the mean of the results for eight flips and rotations, at
+        eight times the work. Raises CheckpointError, UsageError, UnavailableError.
         """
         return cls(
             load_weights(weights),

@@ -46,7 +46,7 @@ def network_options(command: Callable[..., R]) -> Callable[..., R]:
         "[default: a quarter of the machine's, at most 4G; half of a GPU's]",
     )
     @click.option(
-        "--ensemble", is_flag=True, help="Average eight flips and rotations: eight times the work, 0.1 dB."
+        "--ensemble", is_flag=True, help="Average eight flips and rotations, at eight times the work."
     )
     @wraps(command)
     def wrapper(
