@@ -11,7 +11,7 @@ from PIL import GifImagePlugin, Image
 
 from ripfdn_cli.image_formats import Format
 from ripfdn_cli.image_metadata import read_metadata
-from ripfdn_cli.picture import Animation, Frame, Picture, as_rgb, has_alpha, is_opaque
+from ripfdn_cli.picture import Animation, Frame, Picture, as_rgb, check_size, has_alpha, is_opaque
 from ripfdn_cli.pillow_pixels import image_of
 
 _OPAQUE_FROM = 128
@@ -20,15 +20,21 @@ _KEEP, _CLEAR, _RESTORE = 1, 2, 3
 _TRANSPARENT_INDEX = 255
 
 
-def decode_frames(image: Image.Image, entry: Format) -> Picture:
-    """Every frame of `image` as it shows, on the whole canvas. Raises whatever Pillow raises for damage."""
-    frames, durations, disposals = [], [], []
+def decode_frames(image: Image.Image, entry: Format, max_pixels: int) -> Picture:
+    """Every frame of `image` as it shows, on the whole canvas.
+
+    Raises InputError where there are more than `max_pixels` in all, and whatever Pillow raises for damage.
+    """
+    frames: list[Frame] = []
+    durations, disposals = [], []
     for number in range(int(getattr(image, "n_frames", 1))):
         image.seek(number)
+        check_size(image.width, image.height, number + 1, max_pixels)  # a GIF's canvas can grow
         image.load()
         frames.append(np.array(image.convert("RGBA")))
         durations.append(float(image.info.get("duration", 0)))
         disposals.append(_disposal(image))
+    frames = [_on_canvas(frame, image.height, image.width) for frame in frames]
     if all(is_opaque(frame) for frame in frames):
         frames = [np.ascontiguousarray(frame[..., :3]) for frame in frames]
     animation = Animation(
@@ -74,6 +80,12 @@ def with_palette(frame: Frame) -> tuple[Image.Image, int | None]:
     indexed = colours.quantize(_TRANSPARENT_INDEX, dither=Image.Dither.NONE)
     indexed.paste(_TRANSPARENT_INDEX, mask=Image.fromarray(hidden))
     return indexed, _TRANSPARENT_INDEX
+
+
+def _on_canvas(frame: Frame, height: int, width: int) -> Frame:
+    """`frame`, with nothing around it where a later frame reaches further."""
+    missing = ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0))
+    return np.pad(frame, missing) if frame.shape[:2] != (height, width) else frame
 
 
 def _disposal(image: Image.Image) -> int:

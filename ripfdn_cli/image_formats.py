@@ -18,7 +18,8 @@ class Format:
     `encoder` and `decoders` are Pillow's names, registered by importing `plugin`. `channels`: 1 grey, 2 grey
     and alpha, 3 RGB, 4 RGBA. `samples`: NumPy names. `longest_side` in px. `quality`: the default of its
     lossy encoder, None where it has none. `metadata`: which fields of `Metadata` it keeps.
-    `pixels_per_byte`: how far its best compression can go, None where there is no bound.
+    `pixels_per_byte`: how far its best compression can go, None where there is no bound. `longest_segment`:
+    bytes of EXIF, XMP or a comment, None for no limit (a profile is split where there is one).
     """
 
     name: str
@@ -34,6 +35,7 @@ class Format:
     animated: bool = False
     metadata: frozenset[str] = frozenset()
     pixels_per_byte: int | None = None
+    longest_segment: int | None = None
     extra: str | None = None
 
     @property
@@ -68,6 +70,7 @@ FORMATS = (
         lossless=False,
         metadata=_PHOTO | {"dpi", "comment", "iptc"},
         pixels_per_byte=1024,  # two bits a block of 64, and as much again
+        longest_segment=65500,
     ),
     Format(
         "webp",

@@ -4,7 +4,8 @@ written.
 
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from PIL import ExifTags, Image
@@ -31,6 +32,7 @@ _RESOLUTION_TAGS = (282, 283, 296)
 _PNG_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 _PNG_TEXT_ELSEWHERE = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1")
 _COMPRESSED_TEXT = 1024
+_HIGHEST_DPI = 65535  # what JPEG can say
 _INCHES_IN_A_CENTIMETRE = 1 / 2.54
 
 
@@ -56,10 +58,19 @@ class Metadata:
     def lost_in(self, target: Format) -> list[str]:
         """Names of what is here and can't be kept in a file of format `target`."""
         here = [name for name in self.__dataclass_fields__ if getattr(self, name)]
-        return [name for name in here if name not in target.metadata]
+        return [name for name in here if name not in target.metadata or self._too_long(name, target)]
+
+    def without(self, names: Iterable[str]) -> Self:
+        return replace(self, **{name: _NOTHING[name] for name in names})
+
+    def _too_long(self, name: str, target: Format) -> bool:
+        value = getattr(self, name)
+        limit = target.longest_segment
+        return limit is not None and name != "icc_profile" and isinstance(value, bytes) and len(value) > limit
 
 
 NO_METADATA = Metadata()
+_NOTHING = {entry.name: entry.default for entry in fields(Metadata)}
 
 
 def read_metadata(image: Image.Image) -> Metadata:
@@ -194,7 +205,8 @@ def _valid_dpi(value: Any) -> tuple[float, float] | None:
         horizontal, vertical = (float(part) for part in value)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    return (horizontal, vertical) if horizontal > 0 and vertical > 0 else None
+    credible = all(0 < value <= _HIGHEST_DPI for value in (horizontal, vertical))
+    return (horizontal, vertical) if credible else None
 
 
 def _tiff_dpi(exif: Image.Exif) -> tuple[float, float] | None:

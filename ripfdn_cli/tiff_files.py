@@ -177,9 +177,13 @@ def _check_jpeg_segments(data: bytes, page: tifffile.TiffPage) -> None:
     if page.is_tiled:
         height, width = page.tilelength, page.tilewidth
     for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
-        with Image.open(io.BytesIO(data[offset : offset + size]), formats=("JPEG",)) as segment:
-            if segment.width > width or segment.height > height:
-                raise InputError("its header contradicts its content")
+        try:
+            with Image.open(io.BytesIO(data[offset : offset + size]), formats=("JPEG",)) as segment:
+                larger = segment.width > width or segment.height > height
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            larger = True  # by so much that Pillow objects first
+        if larger:
+            raise InputError("its header contradicts its content")
 
 
 def _samples_last(page: tifffile.TiffPage) -> NDArray[Any]:
@@ -323,7 +327,7 @@ def _pointer(tag: int, offset: int) -> bytes:
 
 def _directory(exif: Image.Exif, tag: int, offset: int) -> bytes:
     """EXIF's directory behind `tag`, to lie at `offset` of a little-endian TIFF."""
-    directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+    directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\x08\0\0\0", group=tag)
     for name, value in exif.get_ifd(tag).items():
         directory[name] = exif.get_ifd(name) if name == ExifTags.IFD.Interop else value
     return directory.tobytes(offset)

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ripfdn_cli.errors import UsageError
+from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.image_files import Encoding, decode, encode
 from ripfdn_cli.image_formats import format_named
 from ripfdn_cli.picture import Animation, Picture
@@ -164,3 +164,35 @@ def test_one_frame_is_no_animation(name: str) -> None:
     picture = written(Picture((square(0, False),), format_named("png")), name)
     assert picture.animation is None
     assert len(picture.frames) == 1
+
+
+def gif(*frames: tuple[int, int, int, int]) -> bytes:
+    """A GIF with a canvas of 8×8 px and black frames at these (left, top, width, height)."""
+    parts = [b"GIF89a\x08\0\x08\0\x80\0\0" + bytes(6)]
+    for extent in frames:
+        parts.append(
+            b"!\xf9\4\0\x0a\0\0\0" + b"," + b"".join(side.to_bytes(2, "little") for side in extent) + b"\0"
+        )
+        codes = b"\x02" + bytes((2, 0x44, 0x01)) + b"\0"
+        pixels = Image.new("P", extent[2:])
+        stream = io.BytesIO()
+        pixels.save(stream, "GIF")
+        content = stream.getvalue()
+        parts.append(content[content.rindex(b",") + 10 : -1] or codes)
+    return b"".join(parts) + b";"
+
+
+def test_a_frame_that_reaches_past_the_canvas_enlarges_it() -> None:
+    picture = decode(gif((0, 0, 8, 8), (4, 4, 12, 8), (0, 0, 8, 8)), "a")
+    assert [frame.shape[:2] for frame in picture.frames] == [(12, 16)] * 3
+    again = written(picture, "gif")
+    assert again.animation is not None
+    assert again.animation.durations == (100, 100, 100)
+
+
+def test_frames_that_reach_too_far_are_refused() -> None:
+    content = gif((0, 0, 8, 8), (4, 4, 12, 8))
+    huge = content.replace(bytes((4, 0, 4, 0, 12, 0, 8, 0)), b"\4\0\4\0\xff\xff\xff\xff")
+    assert huge != content
+    with pytest.raises(InputError, match=r"can't read a"):
+        decode(huge, "a", max_pixels=100_000)

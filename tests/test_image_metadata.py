@@ -198,6 +198,28 @@ def test_stripping_keeps_what_the_numbers_mean_and_nothing_else() -> None:
     assert metadata.colour_only() == Metadata(icc_profile=profile())
 
 
+def test_what_is_too_long_for_jpeg_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 70_000
+    entry = format_named("jpeg")
+    metadata = Metadata(profile() * 50, exif.tobytes(), b"<x:xmpmeta>" + bytes(70_000), comment=b"c" * 70_000)
+    with caplog.at_level("INFO"):
+        content = encode(Picture((smooth(16, 16),), entry, metadata), Encoding(entry), "a.jpg")
+    assert "a.jpg: JPEG can't hold exif, xmp, comment; left out" in caplog.text
+    assert decode(content, "a").metadata == Metadata(icc_profile=profile() * 50)
+    png = format_named("png")
+    back = decode(encode(Picture((smooth(16, 16),), png, metadata), Encoding(png), "a.png"), "a").metadata
+    assert len(back.exif or b"") > 70_000
+    assert len(back.xmp or b"") > 70_000
+
+
+@pytest.mark.parametrize("dpi", [(0, 72), (-1, 72), (1e9, 72)])
+def test_resolutions_that_no_picture_has_are_left_out(dpi: tuple[float, float]) -> None:
+    content = saved(Image.new("L", (8, 8)), "TIFF", tiffinfo={282: abs(dpi[0]), 283: dpi[1], 296: 2})
+    found = decode(content, "a").metadata.dpi
+    assert found is None or max(found) <= 72
+
+
 def test_what_is_lost_is_named() -> None:
     metadata = Metadata(exif=exif_block(), comment=b"a")
     assert metadata.lost_in(format_named("ppm")) == ["exif", "comment"]

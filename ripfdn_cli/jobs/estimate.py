@@ -21,7 +21,7 @@ _BYTES_PER_PIXEL = {
     "png": 1.2, "jpeg": 0.4, "webp": 0.25, "tiff": 1.8, "bmp": 3.0, "avif": 0.2,
     "ppm": 3.0, "gif": 0.7, "jxl": 0.3, "heic": 0.3,
 }  # fmt: skip
-"""What a pixel of a result takes in a file, 8-bit RGB, from `benchmarks/pictures.py`, rounded up."""
+"""What a pixel of a result may take in a file, 8-bit RGB: assumed for a rough estimate, not measured."""
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,9 @@ def _check_template(template: str) -> None:
                 known = ", ".join(f"{{{name}}}" for name in FIELDS)
                 raise UsageError(f"-o {template}: {{{field}}} is not one of {known}")
             if conversion or not re.fullmatch(r"(0?\d\d?d)?", digits or ""):
-                raise UsageError(f"-o {template}: only a number of digits may follow a field, as {{width:05d}}")
+                raise UsageError(
+                    f"-o {template}: only a number of digits may follow a field, as {{width:05d}}"
+                )
         template.format_map(sample)
     except ValueError as error:
         raise UsageError(f"-o {template}: {error}; write a brace that is meant as {{{{ or }}}}") from error
