@@ -177,7 +177,7 @@ def _picture_target(
         return SequenceTarget(
             frame_pattern(output), encoding, source.timeline, source.first_number, overwrite=overwrite
         )
-    if not entry.animated:
+    if not entry.animated or output.suffix.lower() == ".png":  # .apng for who wants that
         raise UsageError(
             f"{output} holds one picture; name numbered ones such as {output.stem}_%06d{output.suffix}"
         )

@@ -1,0 +1,231 @@
+"""`ripfdn upscale` with frames: options, records, exit codes, and what is for pictures only."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from video_clips import Clip, make_clip, picture
+from video_facts import decoded, picture_times
+
+from ripfdn_cli.cli.console import Console
+from ripfdn_cli.cli.main import cli, run_to_exit_code
+from ripfdn_cli.cli.video_options import Droppable, FrameRate, Seconds
+
+Run = Any
+
+
+@pytest.fixture
+def run(bilinear_weights: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command with a quick network; gives its exit code, its records and what it said."""
+
+    def command(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
+        console = Console()
+        options = [
+            "--weights",
+            str(bilinear_weights),
+            "--engine",
+            "torch",
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+        ]
+        words = ["upscale", *map(str, arguments), *options]
+        status = run_to_exit_code(
+            lambda: cli.main(words, prog_name="ripfdn", standalone_mode=False, obj=console), console
+        )
+        captured = capsys.readouterr()
+        records = [json.loads(line) for line in captured.out.splitlines() if line.startswith("{")]
+        return status, records, captured.out + captured.err
+
+    return command
+
+
+def test_one_video(tmp_path: Path, run: Run) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=6, audio="aac"))
+    status, records, _ = run(source, "-o", tmp_path / "out.mkv", "--preset", "ultrafast", "--json")
+    assert status == 0
+    assert records[0]["status"] == "done"
+    assert (records[0]["frames"], records[0]["output_width"], records[0]["passes"]) == (6, 192, [4])
+    assert records[0]["bytes"] == (tmp_path / "out.mkv").stat().st_size
+    assert len(decoded(tmp_path / "out.mkv")) == 6
+
+
+def test_several_videos_into_a_folder_and_one_that_fails(tmp_path: Path, run: Run) -> None:
+    sources = [make_clip(tmp_path / f"{name}.mp4", Clip(frames=3)) for name in "ab"]
+    broken = tmp_path / "c.mp4"
+    broken.write_bytes(b"no video")
+    status, records, said = run(*sources, broken, "-o", f"{tmp_path}/out/", "--preset", "ultrafast", "--json")
+    assert status == 3
+    assert [record["status"] for record in records] == ["done", "done", "failed"]
+    assert "1 of 3 videos failed" in said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp4", "b.mp4"]
+
+
+def test_frames_to_video_and_video_to_frames(tmp_path: Path, run: Run) -> None:
+    from PIL import Image
+
+    files = [tmp_path / f"f{number:02d}.png" for number in range(9, 12)]
+    for number, file in enumerate(files):
+        Image.fromarray(picture(number)).save(file)
+    status, _, said = run(*files, "-o", tmp_path / "out.mp4", "--fps", "29.97", "--preset", "ultrafast")
+    assert (status, said.count("error")) == (0, 0)
+    assert picture_times(tmp_path / "out.mp4") == [Fraction(1001 * number, 30000) for number in range(3)]
+    assert run(tmp_path / "out.mp4", "-o", tmp_path / "o" / "%03d.png", "--scale", "1")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["001.png", "002.png", "003.png"]
+
+
+def test_a_dry_run_says_what_would_be_done(tmp_path: Path, run: Run) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=24))
+    status, records, _ = run(source, "-o", tmp_path / "out.mkv", "--dry-run", "--json")
+    assert (status, records[0]["status"], records[0]["frames"]) == (0, "planned", 24)
+    assert records[0]["disk"] > records[0]["bytes"] > 0
+    assert (
+        run(source, "-o", tmp_path / "out.mkv", "-n")[2].count("24 frames (1.0 s), 48×32 → 192×128 px") == 1
+    )
+    assert not (tmp_path / "out.mkv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("in.mp4", "-o", "out.mkv", "--quality", "80"), 2, "--quality is for pictures"),
+        (("in.mp4", "-o", "out.mkv", "--skip-existing"), 2, "--skip-existing is for pictures"),
+        (("in.png", "-o", "out.png", "--codec", "x265"), 2, "--codec is for video"),
+        (("in.mp4", "in.png", "-o", "out/"), 2, "can't be upscaled by one command"),
+        (("in.mp4", "in.mp4", "-o", "out.mkv"), 2, "there are several videos"),
+        (("in.mp4", "-o", "out.wmv"), 2, "names no container that is written"),
+        (("in.mp4", "-o", "out.png"), 2, "holds one picture; name numbered ones such as out_%06d.png"),
+        (("in.mp4", "-o", "out.mkv", "--codec", "mpeg7"), 2, "--codec mpeg7 is not known"),
+        (("in.mp4", "-o", "out.mkv", "--crf", "70"), 2, "--crf 70: x264 takes 0 (best) to 51"),
+        (("in.mp4", "-o", "out.mkv", "--start", "5"), 2, "leave no frame of a video of 0.125 s"),
+        (("in.mp4", "-o", "out.mkv", "--start", "half"), 2, "'half' is no time"),
+        (("in.mp4", "-o", "out.mkv", "--scale", "1.03"), 2, "codes even sides only"),
+        (("none.mp4", "-o", "out.mkv"), 4, "can't read none.mp4: No such file"),
+        (("in.png", "-o", "out.mkv"), 2, "in.png is a still picture"),
+        (("in.mp4", "-o", "no/such/out.mkv"), 0, ""),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(
+    arguments: tuple[str, ...],
+    status: int,
+    said: str,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    make_clip(Path("in.mp4"), Clip(frames=3))
+    Image.fromarray(picture(0)).save("in.png")
+    got, _, output = run(*arguments)
+    assert (got, said in output) == (status, True)
+    if status:
+        assert output.count("ripfdn: error:") == 1
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "in.png"]
+
+
+def test_an_existing_result_is_not_replaced(tmp_path: Path, run: Run) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=3))
+    (tmp_path / "out.mkv").write_text("precious")
+    status, _, said = run(source, "-o", tmp_path / "out.mkv")
+    assert (status, "exists already" in said) == (5, True)
+    assert run(source, "-o", tmp_path / "out.mkv", "--overwrite")[0] == 0
+
+
+def test_what_is_chosen_is_said_with_v(tmp_path: Path, run: Run) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=2))
+    assert (
+        "doesn't say its matrix or range: taken for smpte170m, limited range"
+        in run(source, "-o", tmp_path / "out.mkv", "-v")[2]
+    )
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_ends_soon_and_keeps_its_work(
+    number: signal.Signals, status: int, tmp_path: Path, bilinear_weights: Path
+) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=240, width=64, height=48))
+    output = tmp_path / "out.mkv"
+    options = [
+        "--engine",
+        "torch",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--segment",
+        "4",
+        "--preset",
+        "ultrafast",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "ripfdn_cli",
+        "upscale",
+        source,
+        "-o",
+        output,
+        "--weights",
+        bilinear_weights,
+    ]
+    process = subprocess.Popen([*map(str, command), *options], stderr=subprocess.PIPE, text=True)
+    journal = tmp_path / "out.mkv.parts" / "journal.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (journal.exists() and journal.read_text().count("\n") > 2):
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait(20) == status
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.stderr.close()
+    assert "Traceback" not in said
+    assert not output.exists()
+    assert not list(journal.parent.glob(".ripfdn-*"))
+    assert journal.read_text().count("\n") > 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("12.5", Fraction(25, 2)), ("1:30", 90), ("1:02:03.25", Fraction(14893, 4)), ("0", 0)],
+)
+def test_times(text: str, seconds: Fraction) -> None:
+    assert Seconds().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("24", 24),
+        ("12.5", Fraction(25, 2)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("23.976", Fraction(24000, 1001)),
+    ],
+)
+def test_rates(text: str, rate: Fraction) -> None:
+    assert FrameRate().convert(text, None, None) == rate
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "fast", "1/0", "1e9", "25/", "99999"])
+def test_rates_that_are_none(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        FrameRate().convert(text, None, None)
+
+
+def test_what_may_be_dropped() -> None:
+    assert [Droppable().convert(text, None, None) for text in ("2", "audio", "subtitles")] == [
+        "2",
+        "audio",
+        "subtitle",
+    ]
+    with pytest.raises(click.BadParameter, match="number of a stream or one of audio"):
+        Droppable().convert("video", None, None)
