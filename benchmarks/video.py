@@ -1,0 +1,104 @@
+"""How much of the network's own rate a video keeps: `python benchmarks/video.py`.
+
+Frames of a 360p clip go through the network alone and through the whole of `ripfdn upscale` (decode, network,
+self-check, encode, segments), in turn in one process, so that a busy machine slows both. The time of finding
+out, joining and checking, which is there once for a video of any length, is told apart.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ripfdn_cli import Upscaler
+from ripfdn_cli.jobs.devices import NetworkSettings
+from ripfdn_cli.jobs.video import upscale_video
+from ripfdn_cli.jobs.video_plan import VideoSettings
+
+SAMPLE = Path(__file__).parents[1] / "examples"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="640x360")
+    parser.add_argument("--frames", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--codec", default="x264")
+    options = parser.parse_args()
+    width, height = map(int, options.size.split("x"))
+    with tempfile.TemporaryDirectory() as folder:
+        frames = moving_picture(width, height, options.frames)
+        clip = write_clip(Path(folder) / "clip.mp4", frames)
+        network = Upscaler.load("x4", device=options.device, engine=options.engine)
+        network.upscale(frames[0])
+        settings = NetworkSettings(weights="x4", devices=(options.device,), engine=options.engine)
+        alone, whole, around = [], [], []
+        for _ in range(options.rounds):
+            alone.append(network_rate(network, frames))
+            rate, fixed = video_rate(clip, Path(folder) / "out.mkv", settings, options.codec)
+            whole.append(rate)
+            around.append(fixed)
+    print(
+        f"{options.size}, {options.frames} frames, {network.engine_name} on {network.device}, {network.precision}"
+    )
+    print("| | frames/s, median |\n| --- | --- |")
+    print(f"| network alone | {statistics.median(alone):.3f} |")
+    print(f"| `ripfdn upscale` between its first and last frame | {statistics.median(whole):.3f} |")
+    print(
+        f"ratio of neighbours, median: {statistics.median(b / a for a, b in zip(alone, whole, strict=True)):.3f}"
+    )
+    print(f"before the first frame and after the last: {statistics.median(around):.1f} s")
+
+
+def moving_picture(width: int, height: int, count: int) -> list[NDArray[np.uint8]]:
+    """A photograph under a camera that moves."""
+    with Image.open(next(iter(sorted(SAMPLE.glob("*.[jp][pn]g"))))) as image:
+        large = image.convert("RGB").resize((width + 4 * count, height + 2 * count), Image.Resampling.LANCZOS)
+    pixels = np.array(large)
+    return [np.ascontiguousarray(pixels[2 * n : 2 * n + height, 4 * n : 4 * n + width]) for n in range(count)]
+
+
+def write_clip(path: Path, frames: list[NDArray[np.uint8]]) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"crf": "18"})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def network_rate(network: Upscaler, frames: list[NDArray[np.uint8]]) -> float:
+    started = time.perf_counter()
+    for frame in frames[1:]:
+        network.upscale(frame)
+    return (len(frames) - 1) / (time.perf_counter() - started)
+
+
+def video_rate(clip: Path, output: Path, network: NetworkSettings, codec: str) -> tuple[float, float]:
+    """Frames per second from the first written frame to the last, and the seconds around them."""
+    times: list[float] = []
+    started = time.perf_counter()
+    upscale_video(
+        [clip],
+        output,
+        VideoSettings(codec=codec, overwrite=True),
+        network,
+        progress=lambda done, total, written: times.append(time.perf_counter()),
+    )
+    ended = time.perf_counter()
+    first, last = times[1], times[-1]  # the first call says where the run begins
+    return (len(times) - 2) / (last - first), (first - started) + (ended - last)
+
+
+if __name__ == "__main__":
+    main()
