@@ -46,15 +46,13 @@ def main() -> None:
             rate, fixed = video_rate(clip, Path(folder) / "out.mkv", settings, options.codec)
             whole.append(rate)
             around.append(fixed)
-    print(
-        f"{options.size}, {options.frames} frames, {network.engine_name} on {network.device}, {network.precision}"
-    )
+    engine = f"{network.engine_name} on {network.device}, {network.precision}"
+    print(f"{options.size}, {options.frames} frames, {engine}")
     print("| | frames/s, median |\n| --- | --- |")
     print(f"| network alone | {statistics.median(alone):.3f} |")
     print(f"| `ripfdn upscale` between its first and last frame | {statistics.median(whole):.3f} |")
-    print(
-        f"ratio of neighbours, median: {statistics.median(b / a for a, b in zip(alone, whole, strict=True)):.3f}"
-    )
+    ratios = [video / single for single, video in zip(alone, whole, strict=True)]
+    print(f"ratio of neighbours, median: {statistics.median(ratios):.3f}")
     print(f"before the first frame and after the last: {statistics.median(around):.1f} s")
 
 

@@ -30,6 +30,8 @@ from ripfdn_cli.video_timeline import Timeline
 
 CHAPTERS = "chapters"
 _CHECKED_FRAMES = 2
+_ROUNDINGS = 2
+"""Ticks by which the end may be off: a time, its duration, and what Matroska takes for the usual one."""
 _ADTS_SYNC = 0xFFF
 _ADTS_HEADER = (9, 7)  # with and without a checksum
 _REWRAPPED = ("h264", "hevc", "vvc")
@@ -49,11 +51,14 @@ class Missing:
 
 @dataclass
 class _Record:
-    """What went through one stream: `times` in ticks of `time_base`, a digest of all payload."""
+    """What went through one stream: `times` in ticks of `time_base`, the `end` of the last to show, a digest
+    of all payload.
+    """
 
     time_base: Fraction
     times: array[int] = field(default_factory=lambda: array("q"))
     digest: Any = field(default_factory=hashlib.sha256)
+    end: int = 0
 
 
 def missing_parts(
@@ -209,6 +214,7 @@ def _lost_tags(
 
 def _records(container: InputContainer, packets: Any) -> dict[int, _Record]:
     records: dict[int, _Record] = {}
+    latest: dict[int, int] = {}
     for packet in packets:
         stream = container.streams[packet.stream_index]
         if not packet.size or is_filler(packet, stream):
@@ -216,7 +222,10 @@ def _records(container: InputContainer, packets: Any) -> dict[int, _Record]:
         if packet.stream_index not in records:
             records[packet.stream_index] = _Record(as_fraction(stream.time_base))
         record = records[packet.stream_index]
-        record.times.append(packet.pts if packet.pts is not None else packet.dts or 0)
+        time = packet.pts if packet.pts is not None else packet.dts or 0
+        record.times.append(time)
+        if time >= latest.get(packet.stream_index, time):
+            latest[packet.stream_index], record.end = time, time + (packet.duration or 0)
         record.digest.update(_payload(packet, stream))
     return records
 
@@ -236,7 +245,11 @@ def _timing_problems(record: _Record | None, timeline: Timeline) -> list[str]:
         return [f"{0 if record is None else len(record.times)} frames instead of {len(timeline)}"]
     wanted = _Record(timeline.time_base, array("q", timeline.pts.tolist()))
     record.times = array("q", sorted(record.times))
-    return _time_differences("the picture", record, wanted)
+    problems = _time_differences("the picture", record, wanted)
+    end = record.end * record.time_base
+    if abs(end - timeline.end) > _ROUNDINGS * record.time_base:
+        problems.append(f"the picture ends at {float(end):.6f} s instead of {float(timeline.end):.6f} s")
+    return problems
 
 
 def _time_differences(name: str, have: _Record, want: _Record) -> list[str]:

@@ -5,16 +5,20 @@ here ever sees a byte of an input.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import PurePath
 
 from ripfdn_cli.errors import UsageError
+
+_MILLISECOND = Fraction(1, 1000)
+_NONE = Fraction(0)
 
 
 @dataclass(frozen=True)
 class Container:
     """A container that is written. `muxer` and `options` as FFmpeg names them.
 
-    `tick`: seconds between timestamps it can hold; None where every stream has its own time base.
+    `tick`: seconds between timestamps it can hold; 0 where every stream has its own time base.
     `own_tags`: metadata it writes or replaces itself.
     """
 
@@ -22,7 +26,7 @@ class Container:
     muxer: str
     suffixes: tuple[str, ...]
     options: tuple[tuple[str, str], ...] = ()
-    tick: str | None = None
+    tick: Fraction = _NONE
     own_tags: frozenset[str] = frozenset()
     covers_as_attachments: bool = False
 
@@ -37,7 +41,7 @@ CONTAINERS = (
         (".mkv",),
         # Sound often starts some milliseconds before 0, which must not move the picture.
         options=(("avoid_negative_ts", "disabled"), ("default_mode", "passthrough")),
-        tick="1/1000",
+        tick=_MILLISECOND,
         own_tags=frozenset({"encoder", "duration"}),
         covers_as_attachments=True,
     ),
@@ -46,7 +50,7 @@ CONTAINERS = (
         "webm",
         (".webm",),
         options=(("avoid_negative_ts", "disabled"),),
-        tick="1/1000",
+        tick=_MILLISECOND,
         own_tags=frozenset({"encoder", "duration"}),
     ),
     Container("MP4", "mp4", (".mp4", ".m4v"), options=(("movflags", "+faststart"),), own_tags=_MP4_TAGS),

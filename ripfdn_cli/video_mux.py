@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from math import lcm
+from math import ceil, lcm
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def mux(
             if source is not None:
                 source.describe(output, track.timeline)
             output.start_encoding()
-        packets = islice(_track_packets(track, video), limit)
+        packets = islice(_track_packets(track, video, container), limit)
         others: Iterable[AnyPacket] = () if source is None else islice(source.packets(copies), limit)
         for packet in heapq.merge(packets, others, key=_time):
             with writing(name):  # what reading raises is not about this file
@@ -126,11 +126,13 @@ def _add_track(
     return stream
 
 
-def _track_packets(track: VideoTrack, stream: Any) -> Iterator[AnyPacket]:
+def _track_packets(track: VideoTrack, stream: Any, container: Container) -> Iterator[AnyPacket]:
     """All packets in coding order, with decoding times made anew for the whole: the n-th smallest
     presentation time, as many frames earlier as the deepest reordering needs.
     """
-    pts, durations = track.timeline.pts, track.timeline.durations
+    pts = track.timeline.pts
+    # One that rounds to nothing would be taken for "unknown", and shown for as long as others.
+    durations = np.maximum(track.timeline.durations, ceil(container.tick / track.timeline.time_base))
     delay = max(_reordering(path, segment, track) for path, segment in track.segments)
     step = max(1, int(pts[1] - pts[0])) if len(pts) > 1 else 1
     number = 0

@@ -67,9 +67,13 @@ def test_the_same_frames_make_the_same_bytes(codec: str, tmp_path: Path) -> None
 
 
 def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), segment_writer(tmp_path / "a.part", settings()) as written:
-        written.writer.add(picture(0, 64, 48), 0, 1)
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with segment_writer(tmp_path / "a.part", settings()) as written:
+            written.writer.add(picture(0, 64, 48), 0, 1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,10 +91,14 @@ def largest_file(size: int) -> Iterator[None]:
 @pytest.mark.parametrize("size", [0, 100, 3000])
 def test_a_full_disk_is_an_error_and_leaves_nothing(size: int, tmp_path: Path) -> None:
     noise = np.random.default_rng(0)
-    with largest_file(size), pytest.raises(OutputError, match=r"can't write .*a\.part"):
+
+    def write_noise() -> None:
         with segment_writer(tmp_path / "a.part", settings("ffv1")) as written:
             for number in range(4):
                 written.writer.add(noise.integers(0, 255, (48, 64, 3), np.uint8), number, 1)
+
+    with largest_file(size), pytest.raises(OutputError, match=r"can't write .*a\.part"):
+        write_noise()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,12 +146,14 @@ def test_an_encoder_without_its_hardware_says_so(tmp_path: Path) -> None:
     names = [codec.name for codec in available_codecs() if codec.name.endswith(("_nvenc", "_qsv", "_amf"))]
     if not names:
         pytest.skip("this build of FFmpeg has no hardware encoders")
-    with pytest.raises(UnavailableError, match="hardware and driver"):
-        encoder = EncoderSettings(
-            codec_named(names[-1]), 256, 256, "nv12", Fraction(1, 24), Fraction(24), tags=BT709
-        )
-        with segment_writer(tmp_path / "a.part", encoder):
-            pass
+    encoder = EncoderSettings(
+        codec_named(names[-1]), 256, 256, "nv12", Fraction(1, 24), Fraction(24), tags=BT709
+    )
+    with (
+        pytest.raises(UnavailableError, match="hardware and driver"),
+        segment_writer(tmp_path / "a.part", encoder),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

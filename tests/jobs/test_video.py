@@ -20,7 +20,7 @@ from PIL import Image
 from video_clips import Clip, Tags, make_clip, picture
 from video_facts import decoded, picture_times, planes, streams_of, tags_of
 
-from ripfdn_cli.errors import InputError, OutputError, UsageError
+from ripfdn_cli.errors import BrokenResultError, InputError, OutputError, UsageError
 from ripfdn_cli.jobs.devices import NetworkSettings
 from ripfdn_cli.jobs.output_size import SizeRequest
 from ripfdn_cli.jobs.segments import parts_folder
@@ -359,7 +359,7 @@ def test_a_frame_that_can_not_be_decoded_stops_the_work_or_is_repeated(
             new.pts, new.dts, new.time_base, new.stream = packet.pts, packet.pts, packet.time_base, stream
             new.is_keyframe = True
             target.mux(new)
-    with pytest.raises(InputError, match="frame from frame 7 at 0.292 s"):
+    with pytest.raises(InputError, match=r"frame from frame 7 at 0\.292 s"):
         upscale(source, tmp_path / "out.mkv")
     assert parts_folder(tmp_path / "out.mkv").is_dir()  # five frames are done
     facts = upscale(source, tmp_path / "other.mkv", bad_frames="repeat")
@@ -613,7 +613,7 @@ def test_a_killed_process_loses_a_segment_at_most(
     output = tmp_path / "out.mp4"
     for wanted in (2, 5):
         process = subprocess.Popen(command(long_clip, output, bilinear_weights), stderr=subprocess.DEVNULL)
-        kill_when(process, lambda: segments_done(output) >= wanted)
+        kill_when(process, lambda wanted=wanted: segments_done(output) >= wanted)
         assert not output.exists()
     done = segments_done(output)
     assert done >= 5
@@ -639,7 +639,7 @@ def test_fifty_kills_at_random_times(
         process = subprocess.Popen(command(long_clip, output, bilinear_weights), stderr=subprocess.DEVNULL)
         end = time.monotonic() + random.uniform(0, whole)
         before = segments_done(output)
-        kill_when(process, lambda: time.monotonic() > end)
+        kill_when(process, lambda end=end: time.monotonic() > end)
         kills += process.returncode == -signal.SIGKILL
         if output.exists():
             assert_same_video(output, tmp_path / "whole.mp4")
@@ -690,9 +690,9 @@ def assert_survives(name: str, count: int, seed: int, tmp_path: Path, upscale: U
     for data in mutations(original, count, seed):
         path.write_bytes(data)
         try:
-            facts = upscale(path, output, segment=100)
-        except (InputError, UsageError) as error:
-            assert "\n" not in str(error)
+            facts = upscale(path, output, segment=100, drop=("unsupported",))
+        except (InputError, UsageError, BrokenResultError) as error:
+            assert "\n" not in str(error)  # noqa: PT017 - which error is left open
             assert not output.exists()
             results["refused"] += 1
         else:
