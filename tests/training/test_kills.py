@@ -107,6 +107,7 @@ def test_a_terminated_run_saves_and_goes_on_as_if_it_had_not_been(
     assert_same_state(tmp_path / "run", whole[1])
 
 
+@pytest.mark.slow
 def test_a_killed_rank_is_restarted_by_torchrun(data: Path, tmp_path: Path, whole: dict[int, Path]) -> None:
     arguments = command(data, tmp_path / "run", ranks=2, workers=0)
     elastic = [*arguments[:3], "--max-restarts", "2", *arguments[3:]]
