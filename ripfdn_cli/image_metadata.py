@@ -70,7 +70,7 @@ class Metadata:
 
 
 NO_METADATA = Metadata()
-_NOTHING = {entry.name: entry.default for entry in fields(Metadata)}
+_NOTHING: dict[str, Any] = {entry.name: entry.default for entry in fields(Metadata)}
 
 
 def read_metadata(image: Image.Image) -> Metadata:

@@ -60,7 +60,7 @@ def small_weights(small_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="session")
 def bilinear_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a network that is ×4 bilinear upscaling and nothing else, for tests of what is around it."""
+    """A file with a network that is ×4 bilinear upscaling, for tests of what is around it."""
     network = RIPFDN(NetworkConfig(scale=4, channels=4, blocks=1)).eval()
     bilinear_start(network)
     with torch.no_grad():
