@@ -117,6 +117,27 @@ def test_chroma_lies_to_the_left_of_its_pixels(axis: int) -> None:
     assert offset == pytest.approx(0.0 if axis else 0.25, abs=0.05)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_chroma_is_put_to_the_left_of_its_pixels(axis: int) -> None:
+    """The other way round: chroma i is that of the ramp at column 2i, or between two lines."""
+    side = 64
+    cr = (96 + np.arange(side) - 128) / 224
+    line = np.stack([112 / 219 + 1.5748 * cr, 112 / 219 - 0.4681 * cr, np.full(side, 112 / 219)], axis=-1)
+    picture = np.broadcast_to(line[None] if axis else line[:, None], (side, side, 3))
+    pixels = np.ascontiguousarray(np.round(np.clip(picture, 0, 1) * 65535).astype(np.uint16))
+    plane = planes(FromRgb(pixels, "yuv420p10le", ColourTags(1, 1, 1))(pixels))[2] / 4 - 96
+    position = plane[side // 4] if axis else plane[:, side // 4]
+    offset = (position - 2 * np.arange(side // 2))[8:24].mean()
+    assert offset == pytest.approx(0.0 if axis else 0.5, abs=0.15)
+
+
+def test_the_range_is_the_one_that_was_decided_on() -> None:
+    frame = yuv_frame(PALETTE, "yuv444p", matrix=1, full=True)
+    frame.color_range = 0  # the file doesn't say
+    pixels = ToRgb(frame, Colour(ColourTags(1, 1, 1, full_range=True)))(frame)
+    assert np.abs(pixels[SIDE // 2, SIDE // 2 :: SIDE] - PALETTE * 255).max() < 2
+
+
 def test_untagged_colours_are_taken_for_what_their_size_suggests() -> None:
     for size, matrix in (((720, 480), 6), ((720, 576), 5), ((1280, 720), 1), ((640, 360), 6)):
         colour = colour_of(av.VideoFrame(*size, "yuv420p"), "h264")

@@ -52,10 +52,9 @@ def test_a_playlist_by_any_name_opens_nothing(
     kind: str, suffix: str, tmp_path: Path, listener: tuple[int, list[object]]
 ) -> None:
     port, seen = listener
-    other = tmp_path / "other.ts"
-    os.mkfifo(other)  # whoever opens it, waits for ever
+    other = make_clip(tmp_path / "other.ts", Clip(frames=3))  # whose picture would be found
     path = tmp_path / f"clip{suffix}"
-    path.write_text(PLAYLISTS[kind].format(other=other, url=f"http://127.0.0.1:{port}", port=port))
+    path.write_text(PLAYLISTS[kind].format(other=other.name, url=f"http://127.0.0.1:{port}", port=port))
     with pytest.raises(InputError, match=f"can't read .*clip{suffix}"):
         probe(path)
     assert not seen
