@@ -6,8 +6,10 @@ import threading
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
-from video_clips import Clip, Tags, make_clip
+from PIL import Image
+from video_clips import Clip, Tags, make_clip, picture
 from video_facts import picture_times
 
 from ripfdn_cli.errors import InputError
@@ -69,6 +71,16 @@ def test_a_name_is_only_a_name(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert probe(Path(name)).width == 48
 
 
+def test_a_container_that_is_not_on_the_list_is_refused(tmp_path: Path) -> None:
+    """FFmpeg would read it gladly, whatever it is called."""
+    path = tmp_path / "clip.mp4"
+    Image.fromarray(picture(0)).save(path, format="GIF")
+    with av.open(str(path)) as container:
+        assert container.format.name == "gif"
+    with pytest.raises(InputError, match=r"can't read .*clip\.mp4"):
+        probe(path)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"", "can't read"), (b"plain text, no video\n" * 50, "can't read"), (b"\0" * 4096, "can't read")],
@@ -93,8 +105,6 @@ def test_folders_pipes_and_missing_files_are_said(tmp_path: Path) -> None:
 
 def test_a_file_with_sound_only_is_said(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", Clip(frames=3, audio="aac"))
-    import av
-
     with av.open(str(clip)) as source, av.open(str(tmp_path / "sound.mkv"), "w") as target:
         stream = target.add_stream_from_template(source.streams.audio[0])
         for packet in source.demux(audio=0):
@@ -185,8 +195,6 @@ def test_a_file_that_breaks_off_is_an_error_unless_what_is_there_is_wanted(
 def test_an_index_that_promises_more_than_there_is(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "clip.mkv", Clip(frames=24, codec="mjpeg", pixel_format="yuvj420p"))
     mov = tmp_path / "fast.mp4"
-    import av
-
     with av.open(str(path)) as source, av.open(str(mov), "w", options={"movflags": "+faststart"}) as target:
         stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
         for packet in source.demux(video=0):
