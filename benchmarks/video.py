@@ -2,7 +2,8 @@
 
 Frames of a 360p clip go through the network alone and through the whole of `ripfdn upscale` (decode, network,
 self-check, encode, segments), in turn in one process, so that a busy machine slows both. The time of finding
-out, joining and checking, which is there once for a video of any length, is told apart.
+out, joining and checking, which is there once for a video of any length, is told apart. So is processor time
+per frame: other programs change it less, and where the network keeps all cores busy it sets the rate.
 """
 
 import argparse
@@ -40,19 +41,21 @@ def main() -> None:
         network = Upscaler.load("x4", device=options.device, engine=options.engine)
         network.upscale(frames[0])
         settings = NetworkSettings(weights="x4", devices=(options.device,), engine=options.engine)
-        alone, whole, around = [], [], []
+        alone, whole, around = [], [], []  # (seconds, processor seconds) a frame; seconds
         for _ in range(options.rounds):
-            alone.append(network_rate(network, frames))
-            rate, fixed = video_rate(clip, Path(folder) / "out.mkv", settings, options.codec)
-            whole.append(rate)
+            alone.append(network_cost(network, frames))
+            cost, fixed = video_cost(clip, Path(folder) / "out.mkv", settings, options.codec)
+            whole.append(cost)
             around.append(fixed)
     engine = f"{network.engine_name} on {network.device}, {network.precision}"
     print(f"{options.size}, {options.frames} frames, {engine}")
-    print("| | frames/s, median |\n| --- | --- |")
-    print(f"| network alone | {statistics.median(alone):.3f} |")
-    print(f"| `ripfdn upscale` between its first and last frame | {statistics.median(whole):.3f} |")
-    ratios = [video / single for single, video in zip(alone, whole, strict=True)]
-    print(f"ratio of neighbours, median: {statistics.median(ratios):.3f}")
+    print("| | frames/s | processor s/frame |\n| --- | --- | --- |")
+    for name, costs in (("network alone", alone), ("`ripfdn upscale`, first to last frame", whole)):
+        seconds, processor = (statistics.median(part) for part in zip(*costs, strict=True))
+        print(f"| {name} | {1 / seconds:.3f} | {processor:.3f} |")
+    for place, what in enumerate(("rate", "processor time")):
+        ratios = [single[place] / video[place] for single, video in zip(alone, whole, strict=True)]
+        print(f"share of the network in the {what}, median of neighbours: {statistics.median(ratios):.3f}")
     print(f"before the first frame and after the last: {statistics.median(around):.1f} s")
 
 
@@ -75,27 +78,34 @@ def write_clip(path: Path, frames: list[NDArray[np.uint8]]) -> Path:
     return path
 
 
-def network_rate(network: Upscaler, frames: list[NDArray[np.uint8]]) -> float:
-    started = time.perf_counter()
+def network_cost(network: Upscaler, frames: list[NDArray[np.uint8]]) -> tuple[float, float]:
+    """Seconds and processor seconds a frame."""
+    started, busy = time.perf_counter(), time.process_time()
     for frame in frames[1:]:
         network.upscale(frame)
-    return (len(frames) - 1) / (time.perf_counter() - started)
+    count = len(frames) - 1
+    return (time.perf_counter() - started) / count, (time.process_time() - busy) / count
 
 
-def video_rate(clip: Path, output: Path, network: NetworkSettings, codec: str) -> tuple[float, float]:
-    """Frames per second from the first written frame to the last, and the seconds around them."""
-    times: list[float] = []
+def video_cost(
+    clip: Path, output: Path, network: NetworkSettings, codec: str
+) -> tuple[tuple[float, float], float]:
+    """Seconds and processor seconds a frame from the first written frame to the last, and the seconds around
+    them.
+    """
+    times: list[tuple[float, float]] = []
     started = time.perf_counter()
     upscale_video(
         [clip],
         output,
         VideoSettings(codec=codec, overwrite=True),
         network,
-        progress=lambda done, total, written: times.append(time.perf_counter()),
+        progress=lambda *_: times.append((time.perf_counter(), time.process_time())),
     )
     ended = time.perf_counter()
-    first, last = times[1], times[-1]  # the first call says where the run begins
-    return (len(times) - 2) / (last - first), (first - started) + (ended - last)
+    first, last, count = times[1], times[-1], len(times) - 2  # the first call says where the run begins
+    cost = (last[0] - first[0]) / count, (last[1] - first[1]) / count
+    return cost, (first[0] - started) + (ended - last[0])
 
 
 if __name__ == "__main__":
