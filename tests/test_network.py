@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_network
-from torch import Tensor
+from reference_network import ReferenceNetwork
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -12,55 +12,14 @@ from ripfdn_cli.errors import CheckpointError
 from ripfdn_cli.network import RIPFDN, bilinear_start, build_network, to_checkpoint
 
 
-def reference_forward(state: dict[str, Tensor], x: Tensor, blocks: int, scale: int) -> Tensor:
-    """The published definition written a second time, plainly, in float64 and with torch's own resize."""
-
-    def conv(name: str, v: Tensor, **options: int) -> Tensor:
-        return functional.conv2d(v, state[f"{name}.weight"], state[f"{name}.bias"], **options)
-
-    def pcrb(name: str, u: Tensor) -> Tensor:
-        c = state[f"{name}.spatial.weight"].shape[0]
-        joined = torch.cat((conv(f"{name}.spatial", u[:, :c], padding=1), u[:, c:]), 1)
-        return functional.gelu(conv(f"{name}.mix", joined) + u)
-
-    def esa(name: str, v: Tensor) -> Tensor:
-        a = conv(f"{name}.reduce", v)
-        q = functional.max_pool2d(conv(f"{name}.stride", a, stride=2), 7, 3)
-        q = functional.relu(conv(f"{name}.pooled1", q, padding=1))
-        q = functional.relu(conv(f"{name}.pooled2", q, padding=1))
-        q = conv(f"{name}.pooled3", q, padding=1)
-        up = functional.interpolate(q, v.shape[-2:], mode="bilinear", align_corners=False)
-        return v * torch.sigmoid(conv(f"{name}.expand", up + conv(f"{name}.skip", a)))
-
-    def block(name: str, v: Tensor) -> Tensor:
-        r1 = pcrb(f"{name}.refine1", v)
-        d1 = functional.gelu(conv(f"{name}.distill1", v))
-        r2 = pcrb(f"{name}.refine2", r1)
-        d2 = functional.gelu(conv(f"{name}.distill2", r1))
-        f = conv(f"{name}.interact", torch.cat((d1, d2, r2), 1))
-        r3 = pcrb(f"{name}.refine3", f)
-        d3 = functional.gelu(conv(f"{name}.distill3", f))
-        d4 = functional.gelu(conv(f"{name}.distill4", r3, padding=1))
-        attended = esa(f"{name}.attention", conv(f"{name}.merge", torch.cat((d1, d2, d3, d4), 1)))
-        return conv(f"{name}.project", state[f"{name}.channel_scale"] * attended) + v
-
-    f0 = conv("shallow", x, padding=1)
-    outputs = [f0]
-    for i in range(blocks):
-        outputs.append(block(f"blocks.{i}", outputs[-1]))
-    m = functional.gelu(conv("fuse", torch.cat(outputs[1:], 1)))
-    return functional.pixel_shuffle(conv("upsample", conv("deep", m, padding=1) + f0, padding=1), scale)
-
-
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("size", [(15, 15), (16, 23), (37, 20)])
 def test_network_is_the_published_definition(scale: int, size: tuple[int, int]) -> None:
     network = small_network(scale)
+    reference = ReferenceNetwork(network.config, network.state_dict())
     x = torch.rand(2, 3, *size)
-    state = {name: tensor.double() for name, tensor in network.state_dict().items()}
     with torch.inference_mode():
-        expected = reference_forward(state, x.double(), blocks=2, scale=scale)
-        result = network(x)
+        expected, result = reference(x.double()), network(x)
     assert result.shape == (2, 3, scale * size[0], scale * size[1])
     torch.testing.assert_close(result.double(), expected, atol=1e-5, rtol=0)
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from golden_pairs import GOLDEN, golden_checkpoint, golden_pairs, whole_job
 from numpy.typing import NDArray
+from PIL import Image
+from reference_network import ReferenceNetwork
 
 from ripfdn_cli import Upscaler
 from ripfdn_cli.architecture import SCALES, attention_geometry
@@ -14,6 +18,7 @@ from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines.choose import load_engine
 from ripfdn_cli.engines.contract import Engine, TileJob
 from ripfdn_cli.errors import NonFiniteResultError, UnavailableError
+from ripfdn_cli.weights_store import shipped_folder
 
 CPU = [
     ("openvino", "cpu", "fp32"),
@@ -26,6 +31,7 @@ KINDS = [
     *(pytest.param(kind, id="-".join(kind)) for kind in CPU),
     *(pytest.param(kind, id="-".join(kind), marks=pytest.mark.gpu) for kind in GPU),
 ]
+SAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.png"
 TOLERANCE = {"fp32": 2e-5, "fp16": 4e-3, "bf16": 3e-2}
 
 MakeEngine = Callable[[Checkpoint], Engine]
@@ -71,6 +77,20 @@ def test_golden_pairs(make_engine: MakeEngine, scale: int) -> None:
         result = only(engine.run([whole_job(pixels.astype(np.float32) / 255)]))
         assert result.dtype == np.float32
         np.testing.assert_allclose(result[0], expected, rtol=0, atol=TOLERANCE[engine.precision])
+
+
+@pytest.mark.parametrize(
+    "weights", sorted(shipped_folder().glob("*.safetensors")), ids=lambda path: path.stem
+)
+def test_shipped_weights_give_what_the_definition_gives(make_engine: MakeEngine, weights: Path) -> None:
+    checkpoint = Checkpoint.load(weights)
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in checkpoint.tensors.items()}
+    with Image.open(SAMPLE) as sample:
+        pixels = np.array(sample.convert("RGB"))[40:76, 50:97]
+    expected = ReferenceNetwork(checkpoint.config, tensors).upscale(pixels)
+    engine = make_engine(checkpoint)
+    result = only(engine.run([whole_job(pixels.astype(np.float32) / 255)]))
+    np.testing.assert_allclose(result[0], expected, rtol=0, atol=TOLERANCE[engine.precision])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
