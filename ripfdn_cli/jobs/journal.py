@@ -5,21 +5,14 @@ One JSON object a line. A line is written, and synced, before its output gets it
 result can appear without it; one without its output (the run died between the two) counts for nothing.
 """
 
-import json
 import os
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ripfdn_cli.atomic_file import output_error
-from ripfdn_cli.errors import UsageError
-
-if sys.platform != "win32":
-    import fcntl
+from ripfdn_cli.jobs.synced_lines import SyncedLines, open_lines, read_lines
 
 JOURNAL_NAME = ".ripfdn.journal.jsonl"
 _VERSION = 1
@@ -50,13 +43,12 @@ class Entry:
 
 
 class Journal:
-    """The journal of a folder of results, open for appending by one run at a time."""
+    """The journal of a folder of results; `lines` is None for one that is only looked at."""
 
-    def __init__(self, folder: Path, descriptor: int, entries: dict[str, Entry], *, finished: bool) -> None:
-        self.finished = finished
+    def __init__(self, folder: Path, recorded: list[dict[str, Any]], lines: SyncedLines | None) -> None:
+        self._folder, self._lines = folder, lines
+        self._entries, self.finished = _read(recorded)
         """Whether the last run that wrote here came to its end with nothing left to do, or there was none."""
-        self._folder, self._descriptor, self._entries = folder, descriptor, entries
-        self._writing = threading.Lock()
 
     def is_done(self, source: Path, output: Path, settings: str) -> bool:
         """Whether `output` is there as a run with these `settings` made it from `source` as it is now."""
@@ -87,73 +79,37 @@ class Journal:
         self._append({"event": "finish"})
 
     def _append(self, values: dict[str, Any]) -> None:
-        line = memoryview(json.dumps(values).encode() + b"\n")
-        try:
-            with self._writing:
-                while line:
-                    line = line[os.write(self._descriptor, line) :]
-                os.fsync(self._descriptor)
-        except OSError as error:
-            raise output_error(self._folder / JOURNAL_NAME, error) from error
+        assert self._lines is not None, "a journal from read_journal is not written"
+        self._lines.append(values)
 
 
 @contextmanager
 def open_journal(folder: Path) -> Iterator[Journal]:
-    """The journal of `folder`, which is made where it isn't there.
+    """The journal of `folder`, open for one run at a time; both are made where they aren't there.
 
     Raises UsageError where another run has it open, OutputError where it can't be written.
     """
-    path = folder / JOURNAL_NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise output_error(path, error) from error
-    try:
-        _lock(descriptor, folder)
-        content = path.read_bytes()
-        if content and not content.endswith(b"\n"):  # the last line of a run that was killed
-            os.write(descriptor, b"\n")
-        entries, finished = _read(content)
-        yield Journal(folder, descriptor, entries, finished=finished)
-    finally:
-        os.close(descriptor)
+    with open_lines(folder / JOURNAL_NAME, skip_damaged=True) as lines:
+        yield Journal(folder, lines.lines, lines)
 
 
 def read_journal(folder: Path) -> Journal:
     """What the journal of `folder` says, for looking only."""
-    try:
-        content = (folder / JOURNAL_NAME).read_bytes()
-    except OSError:
-        content = b""
-    entries, finished = _read(content)
-    return Journal(folder, -1, entries, finished=finished)
+    return Journal(folder, read_lines(folder / JOURNAL_NAME), None)
 
 
-def _lock(descriptor: int, folder: Path) -> None:
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UsageError(f"another run is writing to {folder or Path()}; wait for it, or stop it") from error
-    except OSError:
-        pass  # a file system without locks
-
-
-def _read(content: bytes) -> tuple[dict[str, Entry], bool]:
+def _read(lines: list[dict[str, Any]]) -> tuple[dict[str, Entry], bool]:
     """The last entry of each output, and whether the last run finished. Lines that make no sense are left."""
     entries, finished = {}, True
-    for line in content.splitlines():
-        try:
-            values = json.loads(line)
-            if "event" in values:
-                finished = values["event"] == "finish"
-            else:
-                entry = Entry(**values)
-                entries[entry.output] = entry
-        except (ValueError, TypeError):
+    for values in lines:
+        if "event" in values:
+            finished = values["event"] == "finish"
             continue
+        try:
+            entry = Entry(**values)
+        except TypeError:
+            continue
+        entries[entry.output] = entry
     return entries, finished
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,14 +21,16 @@ class SyncedLines:
 
     def __init__(self, path: Path, descriptor: int, lines: list[dict[str, Any]]) -> None:
         self._path, self._descriptor, self.lines = path, descriptor, lines
+        self._writing = threading.Lock()
 
     def append(self, values: dict[str, Any]) -> None:
-        """Add `values` as a line, and wait until the disk has it. Raises OutputError."""
+        """Add `values` as a line, and wait until the disk has it. For any thread. Raises OutputError."""
         line = memoryview(json.dumps(values).encode() + b"\n")
         try:
-            while line:
-                line = line[os.write(self._descriptor, line) :]
-            os.fsync(self._descriptor)
+            with self._writing:
+                while line:
+                    line = line[os.write(self._descriptor, line) :]
+                os.fsync(self._descriptor)
         except OSError as error:
             raise output_error(self._path, error) from error
 
@@ -39,11 +42,11 @@ class SyncedLines:
 
 
 @contextmanager
-def open_lines(path: Path) -> Iterator[SyncedLines]:
+def open_lines(path: Path, *, skip_damaged: bool = False) -> Iterator[SyncedLines]:
     """The lines in the file `path`, which is made where it isn't there, its folder too.
 
     What a killed run left of its last line is cut off. Raises UsageError where another process has it open,
-    OutputError where it can't be written or is damaged.
+    OutputError where it can't be written, or where a line is damaged and isn't to be skipped.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,19 +55,34 @@ def open_lines(path: Path) -> Iterator[SyncedLines]:
         raise output_error(path, error) from error
     try:
         _lock(descriptor, path)
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
+        whole = _whole_lines(path.read_bytes())
         os.ftruncate(descriptor, len(whole))
-        yield SyncedLines(path, descriptor, _parsed(path, whole))
+        yield SyncedLines(path, descriptor, _parsed(path, whole, skip_damaged))
     finally:
         os.close(descriptor)
 
 
-def _parsed(path: Path, content: bytes) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines that can be read in the file `path`, for looking only; none where there is no such file."""
     try:
-        return [dict(json.loads(line)) for line in content.splitlines()]
-    except (ValueError, TypeError) as error:
-        raise OutputError(f"{path} is damaged: {error}; delete it to begin anew") from error
+        return _parsed(path, _whole_lines(path.read_bytes()), skip_damaged=True)
+    except OSError:
+        return []
+
+
+def _whole_lines(content: bytes) -> bytes:
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _parsed(path: Path, content: bytes, skip_damaged: bool) -> list[dict[str, Any]]:
+    lines = []
+    for line in content.splitlines():
+        try:
+            lines.append(dict(json.loads(line)))
+        except (ValueError, TypeError) as error:
+            if not skip_damaged:
+                raise OutputError(f"{path} is damaged: {error}; delete it to begin anew") from error
+    return lines
 
 
 def _lock(descriptor: int, path: Path) -> None:
