@@ -23,6 +23,7 @@ from ripfdn_cli.pyav_versions import AnyPacket, as_fraction, open_output
 from ripfdn_cli.video_codecs import Codec
 from ripfdn_cli.video_colour import ColourTags, FromRgb
 from ripfdn_cli.video_hdr import HdrMetadata
+from ripfdn_cli.video_timeline import Ticks
 
 _READ_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "nut,mov"}
 _FILE_ERRORS = {
@@ -35,6 +36,9 @@ _FILE_ERRORS = {
     errno.ENOENT,
     errno.EROFS,
 }
+
+_DEEPEST_REORDERING = 16
+"""Frames that H.264 and H.265 can hold back at most (the sizes of their decoded picture buffers)."""
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes to stderr by itself; 1 is errors only
 
@@ -96,9 +100,9 @@ class SegmentWriter:
         self._container, self._settings = container, settings
         self._stream = add_encoder(container, settings)
         self._to_yuv: FromRgb | None = None
-        self._last = np.iinfo(np.int64).min
-        self.frames = self.packets = 0
-        self.offset: int | None = None
+        self._pts: list[int] = []
+        self._delay = 0 if self._stream.codec.intra_only else _DEEPEST_REORDERING
+        self.packets = 0
         self.time_base = settings.time_base
 
     def add(
@@ -107,13 +111,21 @@ class SegmentWriter:
         """`pixels` (H, W, 3 or 4) RGB or RGBA, uint8 or uint16, shows at `pts`, later than any before."""
         if self._to_yuv is None:
             self._to_yuv = FromRgb(pixels, self._settings.pixel_format, self._settings.tags)
-        if pts <= self._last:
-            raise InternalError(f"frame at {pts} after one at {self._last}")
+        if self._pts and pts <= self._pts[-1]:
+            raise InternalError(f"frame at {pts} after one at {self._pts[-1]}")
         frame = self._to_yuv(pixels, carrier)
         frame.pts, frame.time_base, frame.duration = pts, self._settings.time_base, duration
-        self._last = pts
-        self.frames += 1
+        self._pts.append(pts)
         self._write(self._stream.encode(frame))
+
+    @property
+    def frames(self) -> int:
+        return len(self._pts)
+
+    @property
+    def offset(self) -> int | None:
+        """What was subtracted from the timestamps, so that the file's begin with 0; None without frames."""
+        return decoding_time(self._pts, 0, self._delay) if self._pts else None
 
     def flush(self) -> None:
         self._write(self._stream.encode(None))
@@ -124,10 +136,9 @@ class SegmentWriter:
         for packet in packets:
             if packet.pts is None:
                 raise InternalError("the encoder gave a packet without a timestamp")
-            if self.offset is None:
-                self.offset = packet.pts if packet.dts is None else min(packet.pts, packet.dts)
-            packet.pts -= self.offset
-            packet.dts = packet.pts if packet.dts is None else packet.dts - self.offset
+            # Encoders' own decoding times are not used: of one or two frames, x265's are garbage.
+            first, dts = (decoding_time(self._pts, number, self._delay) for number in (0, self.packets))
+            packet.pts, packet.dts = packet.pts - first, dts - first
             self.packets += 1
             self._container.mux(packet)
 
@@ -198,6 +209,13 @@ def put_tags(context: Any, tags: ColourTags) -> None:
         tags.transfer,
     )
     context.color_range = 2 if tags.full_range else 1
+
+
+def decoding_time(pts: Ticks | list[int], number: int, delay: int, step: int = 1) -> int:
+    """When packet `number`, in coding order, is to be decoded, for frames that show at `pts` (rising): at the
+    `number`-th of those times, `delay` frames earlier, which are `step` apart before the first.
+    """
+    return int(pts[number - delay]) if number >= delay else int(pts[0]) - (delay - number) * step
 
 
 def segment_packets(path: Path, segment: Segment, time_base: Fraction) -> Iterator[AnyPacket]:

@@ -19,6 +19,7 @@ from ripfdn_cli.video_copies import OpenSource, SourceStreams, open_source
 from ripfdn_cli.video_encoding import (
     EncoderSettings,
     Segment,
+    decoding_time,
     open_segment,
     put_tags,
     segment_packets,
@@ -139,9 +140,7 @@ def _track_packets(track: VideoTrack, stream: Any, container: Container) -> Iter
     for path, segment in track.segments:
         for packet in segment_packets(path, segment, track.timeline.time_base):
             shown = int(np.searchsorted(pts, packet.pts))
-            packet.dts = (
-                int(pts[number - delay]) if number >= delay else int(pts[0]) - (delay - number) * step
-            )
+            packet.dts = decoding_time(pts, number, delay, step)
             packet.duration = int(durations[shown])
             packet.stream = stream
             number += 1

@@ -60,6 +60,16 @@ def test_times_come_back_exactly(codec: str, base: Fraction, tmp_path: Path) -> 
     assert len(decoded(tmp_path / "a.part")) == 12
 
 
+@pytest.mark.parametrize("frames", [1, 2])
+def test_x265_keeps_time_with_few_frames(frames: int, tmp_path: Path) -> None:
+    """Its own decoding times are whatever was in memory then: now and then, so more than once."""
+    times = [1000 * n for n in range(frames)]
+    segments = [write(tmp_path / f"{n}", times, settings("x265", size=(192, 128))) for n in range(12)]
+    assert len(set(segments)) == 1
+    found = segment_packets(tmp_path / "0", segments[0], Fraction(1, 24000))
+    assert [packet.pts for packet in found] == times
+
+
 @pytest.mark.parametrize("codec", FORMATS)
 def test_the_same_frames_make_the_same_bytes(codec: str, tmp_path: Path) -> None:
     first, second = (write(tmp_path / name, list(range(8)), settings(codec)) for name in "ab")

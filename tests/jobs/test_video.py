@@ -255,16 +255,7 @@ def test_a_cover_picture_stays_one(tmp_path: Path, upscale: Upscale) -> None:
             assert next(result.decode(covers[0])).to_ndarray(format="rgb24")[8, 8].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize(
-    "codec",
-    [
-        # Fails now and then, x265 with frames this small: a known fault, to be found.
-        pytest.param("x265", marks=pytest.mark.slow),
-        "av1",
-        "prores",
-        "ffv1",
-    ],
-)
+@pytest.mark.parametrize("codec", ["x265", "av1", "prores", "ffv1"])
 def test_other_codecs_keep_time_and_depth(codec: str, tmp_path: Path, upscale: Upscale) -> None:
     clip = Clip(frames=7, times=VARIABLE[:7], pixel_format="yuv420p10le", tags=Tags(9, 9, 16, 1))
     source = make_clip(tmp_path / "in.mp4", clip)
