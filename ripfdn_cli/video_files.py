@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 import av
+import numpy as np
 from av.container import InputContainer
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
@@ -43,7 +44,8 @@ class VideoInfo:
     """What the video stream `index` of a file is, from its header and its first frames.
 
     `counted`: see `is_counted`. `start`: when the file starts, in seconds. `matrix`: FFmpeg's display matrix,
-    for rotation and mirroring. `promised_frames`: what the header says, 0 where it doesn't.
+    for rotation and mirroring. `codes_fields`: each frame is a field only. `promised_frames`: what the header
+    says, 0 where it doesn't.
     """
 
     index: int
@@ -59,6 +61,7 @@ class VideoInfo:
     sample_aspect_ratio: Fraction
     matrix: tuple[int, ...] | None
     is_interlaced: bool
+    codes_fields: bool
     has_captions: bool
     counted: bool
     start: Fraction
@@ -152,11 +155,15 @@ def probe(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> VideoInfo:
         return _info(container, stream, frames)
 
 
-def scan(path: Path, index: int, *, complete: bool = True) -> Scan:
+def scan(path: Path, index: int, *, complete: bool = True, fields: bool = False) -> Scan:
     """Read every packet of `path`, whose video stream is `index`. Raises InputError where the file is
     damaged or cut off; with `complete=False`, a cut-off file is what it is, with a warning.
+
+    `fields`: packets may hold single fields; what is a frame is found out by decoding all of them.
     """
-    digest, pts, durations, copied = hashlib.sha256(), [], [], 0
+    digest, copied = hashlib.sha256(), 0
+    pts: list[int | None] = []
+    durations: list[int] = []
     with opened(path) as container:
         stream = container.streams.video[position_of(container, index)]
         codec = stream.codec_context.name
@@ -166,17 +173,56 @@ def scan(path: Path, index: int, *, complete: bool = True) -> Scan:
             if packet.stream_index != index:
                 copied += packet.size
             elif is_shown(packet, codec):
-                time = packet.dts if is_counted(container) else packet.pts
-                if time is None:
-                    raise InputError("it has frames without a timestamp; put it in another container first")
-                pts.append(time)
+                pts.append(packet.dts if is_counted(container) else packet.pts)
                 durations.append(packet.duration or 0)
-        if not pts:
-            raise InputError("it has no frames")
-        rate = fraction(stream.average_rate)
-        times = source_times(as_fraction(stream.time_base), pts, durations, rate)
-        _check_whole(container, stream, times, complete)
+        _check_whole(container, stream, len(pts), complete)
+        base, rate = as_fraction(stream.time_base), fraction(stream.average_rate)
+    frames = list(zip(pts, durations, strict=True))
+    if fields:
+        frames = without_second_fields(frames, _decoded_times(path, index))
+    times = _timed(base, frames, rate if len(frames) == len(pts) else None)
     return Scan(times, digest.hexdigest(), copied)
+
+
+def _timed(base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction | None) -> SourceTimes:
+    pts = [time for time, _ in frames if time is not None]
+    if not frames:
+        raise InputError("it has no frames")
+    if len(pts) != len(frames):
+        raise InputError(
+            "it has frames without a timestamp; put it in another container first, "
+            "or pass --deinterlace if it is interlaced"
+        )
+    return source_times(base, pts, [duration for _, duration in frames], rate)
+
+
+def without_second_fields(
+    packets: list[tuple[int | None, int]], decoded: set[int]
+) -> list[tuple[int | None, int]]:
+    """Those of `packets` (timestamps and durations, in coding order) that begin a frame, where others hold
+    the second field of the frame before; `decoded` are the timestamps of the frames that came out.
+
+    One that gave no frame counts as one, for nothing to be lost in silence, unless it follows a frame's first
+    packet and its time is unknown or too soon for a frame.
+    """
+    steps = np.diff(sorted(decoded))
+    frame = int(steps.min()) if len(steps) else 0
+    kept: list[tuple[int | None, int]] = []
+    first: int | None = None
+    for time, duration in packets:
+        if first is not None and time not in decoded and (time is None or 4 * (time - first) < 3 * frame):
+            kept[-1], first = (first, 0), None  # how long both are shown isn't said
+            continue
+        kept.append((time, duration))
+        first = time if time in decoded else None
+    return kept
+
+
+def _decoded_times(path: Path, index: int) -> set[int]:
+    with opened(path) as container:
+        stream = container.streams.video[position_of(container, index)]
+        prepare(stream, DEFAULT_MAX_PIXELS)
+        return {frame.pts for frame in decode_packets(container, stream) if frame.pts is not None}
 
 
 def is_shown(packet: AnyPacket, codec: str) -> bool:
@@ -211,11 +257,8 @@ def decode_packets(container: InputContainer, stream: av.VideoStream) -> Iterato
 
 
 def _first_frames(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    packets = islice(container.demux(stream), _PROBED_PACKETS)
-    shown = 0
-    for packet in packets:
+    for packet in islice(container.demux(stream), _PROBED_PACKETS):
         if packet.size:
-            shown += is_shown(packet, stream.codec_context.name)
             try:
                 yield from stream.decode(packet)
             except av.FFmpegError:
@@ -249,6 +292,8 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         sample_aspect_ratio=fraction(stream.sample_aspect_ratio) or Fraction(1),
         matrix=None if matrix is None else struct.unpack("=9i", bytes(matrix)[:36]),
         is_interlaced=context.field_order not in _PROGRESSIVE or any(f.interlaced_frame for f in frames),
+        # FFmpeg marks pictures of H.265 only where they are fields (pic_struct of ITU-T H.265, table D.2).
+        codes_fields=context.name == "hevc" and any(f.interlaced_frame for f in frames),
         has_captions=any(CAPTIONS in side_data_of(frame) for frame in frames),
         counted=is_counted(container),
         start=start,
@@ -268,11 +313,9 @@ def _packets(container: InputContainer, complete: bool) -> Iterator[AnyPacket]:
         log.warning("the input breaks off (%s); going on with what is there", error.strerror)
 
 
-def _check_whole(
-    container: InputContainer, stream: av.VideoStream, times: SourceTimes, complete: bool
-) -> None:
-    """Compare what was there with what the header promised."""
-    missing = stream.frames - len(times.pts)
+def _check_whole(container: InputContainer, stream: av.VideoStream, count: int, complete: bool) -> None:
+    """Compare the `count` of packets that were there with what the header promised."""
+    missing = stream.frames - count
     if container.format.name.startswith("mov") and missing > 0 and complete:
         raise InputError(
             f"{missing} of its {stream.frames} frames are missing; --bad-frames repeat takes what is there"

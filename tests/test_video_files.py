@@ -8,12 +8,13 @@ from pathlib import Path
 
 import av
 import pytest
+from field_pictures import field_clip
 from PIL import Image
 from video_clips import Clip, Tags, make_clip, picture
 from video_facts import picture_times
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.video_files import opened, probe, scan
+from ripfdn_cli.video_files import opened, probe, scan, without_second_fields
 
 PLAYLISTS = {
     "concat": "ffconcat version 1.0\nfile '{other}'\n",
@@ -212,3 +213,26 @@ def test_opening_closes_again(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "clip.mkv", Clip(frames=3))
     with opened(path) as container:
         assert len(container.streams.video) == 1
+
+
+@pytest.mark.parametrize("name", ["clip.ts", "clip.mkv", "clip.mp4"])
+@pytest.mark.parametrize("own_packets", [True, False])
+def test_two_fields_are_one_frame(name: str, own_packets: bool, tmp_path: Path) -> None:
+    path = field_clip(tmp_path / name, own_packets=own_packets)
+    info = probe(path)
+    assert info.is_interlaced
+    times = scan(path, info.index, fields=True).times
+    assert [time * times.time_base for time in times.pts.tolist()] == [Fraction(n, 25) for n in range(6)]
+    assert times.rate == 25
+
+
+def test_a_packet_that_gave_no_frame_is_a_field_only_where_it_can_be() -> None:
+    def kept(pts: list[int | None], decoded: set[int]) -> list[int | None]:
+        return [time for time, _ in without_second_fields([(time, 1) for time in pts], decoded)]
+
+    assert kept([0, 2, 4, 6, 8, 10], {0, 4, 8}) == [0, 4, 8]
+    assert kept([0, None, 4, None], {0, 4}) == [0, 4]
+    assert kept([8, 10, 4, 0], {0, 4, 8}) == [8, 4, 0]  # coding order, and no fields but one
+    assert kept([0, 4, 8, 12], {0, 4, 12}) == [0, 4, 8, 12]  # a whole frame lost
+    assert kept([0, 2, 4, 6, 8, 10, 12, 14], {0, 8, 12}) == [0, 4, 6, 8, 12]  # one in fields lost
+    assert kept([0, None, None, None, 8, 12], {0, 8, 12}) == [0, None, None, 8, 12]

@@ -88,7 +88,9 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
     """
     info = probe(path, max_pixels=options.max_pixels)
     _check(path, info, options)
-    scanned = scan_once(path, info.index, cache, complete=options.bad_frames == "error")
+    fields = options.deinterlace and info.codec == "h264"
+    complete = options.bad_frames == "error"
+    scanned = scan_once(path, info.index, cache, complete=complete, fields=fields)
     times = timeline(scanned.times, origin=info.start, start=options.start, end=options.end, fps=options.fps)
     frames = VideoFrames(
         path, info, scanned.times, options.deinterlace, options.bad_frames, options.max_pixels
@@ -112,7 +114,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         streams=_streams(path, info, times, options),
         copied_bytes=scanned.copied_bytes,
         reading={"deinterlace": options.deinterlace, "bad_frames": options.bad_frames},
-        keep=partial(keep_scan, path, info.index, scanned=scanned),
+        keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
     )
 
 
@@ -162,6 +164,11 @@ def animation_source(path: Path, options: ReadingOptions) -> VideoSource:
 
 
 def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
+    if info.codes_fields:
+        raise InputError(
+            f"{path} is interlaced with each field a picture of its own, which is not supported in H.265; "
+            "join them first, with FFmpeg's filter weave"
+        )
     if info.is_interlaced and not options.deinterlace:
         raise InputError(f"{path} is interlaced; pass --deinterlace to make whole frames of its fields")
     if "Dolby Vision" in info.hdr.dynamic and not info.colour.tags.is_hdr:

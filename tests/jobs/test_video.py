@@ -16,8 +16,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from field_pictures import field_clip
 from PIL import Image
-from video_clips import Clip, Tags, make_clip, picture
+from video_clips import SILENT_X265, Clip, Tags, make_clip, picture
 from video_facts import decoded, picture_times, planes, streams_of, tags_of
 
 from ripfdn_cli.errors import BrokenResultError, InputError, OutputError, UsageError
@@ -274,6 +275,25 @@ def test_hdr_in_eight_bits_is_refused(tmp_path: Path, upscale: Upscale) -> None:
         upscale(source, tmp_path / "out.mp4", pixel_format="yuv420p")
     with pytest.raises(UsageError, match="HDR, which pictures"):
         upscale(source, tmp_path / "%03d.png")
+
+
+def test_frames_that_are_coded_as_fields_are_deinterlaced(tmp_path: Path, upscale: Upscale) -> None:
+    source, output = field_clip(tmp_path / "in.ts"), tmp_path / "out.mkv"
+    with pytest.raises(InputError, match="interlaced; pass --deinterlace"):
+        upscale(source, output)
+    upscale(source, output, deinterlace=True, segment=4)
+    assert_times(picture_times(output), [Fraction(n, 25) for n in range(6)], Fraction(1, 1000))
+    upscale(field_clip(tmp_path / "joined.ts", own_packets=False), output, deinterlace=True, overwrite=True)
+    assert len(decoded(output)) == 6
+    with pytest.raises(InputError, match="from frame 3 at"):
+        upscale(field_clip(tmp_path / "bad.ts", damaged=[3]), tmp_path / "b.mkv", deinterlace=True)
+
+
+def test_fields_that_are_pictures_of_their_own_are_refused(tmp_path: Path, upscale: Upscale) -> None:
+    options = {"x265-params": f"{SILENT_X265}:interlace=tff"}
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=6, codec="libx265", width=64, options=options))
+    with pytest.raises(InputError, match=r"not supported in H\.265; join them first"):
+        upscale(source, tmp_path / "out.mkv", deinterlace=True)
 
 
 def test_closed_captions_inside_the_picture_are_kept(tmp_path: Path, upscale: Upscale) -> None:
