@@ -1,6 +1,8 @@
 """The processes of one run, as torchrun starts them; a run started plainly is one rank."""
 
 import os
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,12 +10,17 @@ from datetime import timedelta
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
-from ripfdn_cli.errors import UsageError
+from ripfdn_cli.errors import InternalError, UsageError
 
 _ENVIRONMENT = ("WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _TIMEOUT = timedelta(minutes=30)
 """How long ranks wait for each other: the first validates and compiles while the others wait."""
+
+_GREETING_SECONDS = 0.05
+"""Between two looks at who has come."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Ranks:
 def join_ranks() -> Iterator[Ranks]:
     """Meet the other ranks that torchrun's environment names, for the time of the block.
 
-    Raises UsageError for half an environment.
+    Raises UsageError for half an environment, InternalError where another rank is lost.
     """
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Ranks()
@@ -82,8 +89,54 @@ def join_ranks() -> Iterator[Ranks]:
         torch.cuda.set_device(local_rank % torch.cuda.device_count())
     # What ranks agree on are numbers on the CPU, by gloo, so that agreeing never waits for a device.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, timeout=_TIMEOUT)
+    environment = rendezvous("env://", timeout=_TIMEOUT)
+    store, rank, count = next(environment)
+    store.set_timeout(_TIMEOUT)
     try:
-        yield Ranks(distributed.get_rank(), distributed.get_world_size(), local_rank)
+        own = PrefixStore(meet(store, rank, count), store)
+        distributed.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=_TIMEOUT)
+        yield Ranks(rank, count, local_rank)
+    except (distributed.DistError, RuntimeError) as error:
+        if not _is_of_the_network(error):
+            raise
+        raise InternalError(
+            f"rank {rank} lost another rank: {str(error).splitlines()[0]}; "
+            "look at its messages, and start the run again with --resume"
+        ) from error
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def meet(store: Store, rank: int, count: int) -> str:
+    """A name for this meeting of `count` ranks, the same on each.
+
+    torchrun's store may outlive the ranks it restarts (seen with torch 2.13): the addresses that dead ones
+    left in it would be taken for those of their successors. So the first rank answers the others' greetings
+    until each of them has shown that it is alive.
+    """
+    own = uuid.uuid4().hex
+    if rank:
+        store.set(f"ripfdn/greeting/{rank}", own)
+        meeting: str = store.get(f"ripfdn/answer/{own}").decode()
+        store.set(f"ripfdn/{meeting}/{rank}", "here")
+        return meeting
+    missing = set(range(1, count))
+    deadline = time.monotonic() + _TIMEOUT.total_seconds()
+    while missing:
+        for other in sorted(missing):
+            if store.check([f"ripfdn/greeting/{other}"]):
+                greeting = store.get(f"ripfdn/greeting/{other}").decode()
+                store.set(f"ripfdn/answer/{greeting}", own)
+        missing = {other for other in missing if not store.check([f"ripfdn/{own}/{other}"])}
+        if time.monotonic() > deadline:
+            raise InternalError(
+                f"ranks {sorted(missing)} did not come within {_TIMEOUT}; look at their messages"
+            )
+        time.sleep(_GREETING_SECONDS)
+    return own
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    """Whether it says that ranks can't reach each other: gloo has plain RuntimeErrors for that."""
+    return isinstance(error, distributed.DistError) or "gloo" in str(error).lower()

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -107,7 +108,41 @@ def test_a_terminated_run_saves_and_goes_on_as_if_it_had_not_been(
     assert_same_state(tmp_path / "run", whole[1])
 
 
-@pytest.mark.slow
+def test_a_rank_whose_peer_is_killed_says_so_and_both_go_on_together(
+    data: Path, tmp_path: Path, whole: dict[int, Path]
+) -> None:
+    port = str(free_port())
+    ranks = [start_rank(data, tmp_path / "run", rank, port) for rank in range(2)]
+    wait_for_steps(ranks[0], 8)
+    ranks[1].kill()
+    messages = ranks[0].communicate(timeout=60)[1]
+    assert ranks[0].returncode == 1
+    assert "lost another rank" in messages
+    assert "--resume" in messages
+    ranks[1].communicate()
+    finish(command(data, tmp_path / "run", ranks=2, workers=0))
+    assert_same_state(tmp_path / "run", whole[2])
+
+
+def start_rank(data: Path, folder: Path, rank: int, port: str) -> "subprocess.Popen[str]":
+    """One of two ranks, by hand."""
+    place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_PORT": port}
+    return subprocess.Popen(
+        command(data, folder, ranks=1, workers=0),
+        env={**ALONE, **place, "MASTER_ADDR": "127.0.0.1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
 def test_a_killed_rank_is_restarted_by_torchrun(data: Path, tmp_path: Path, whole: dict[int, Path]) -> None:
     arguments = command(data, tmp_path / "run", ranks=2, workers=0)
     elastic = [*arguments[:3], "--max-restarts", "2", *arguments[3:]]
