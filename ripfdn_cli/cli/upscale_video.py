@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from ripfdn_cli.jobs.devices import NetworkSettings
     from ripfdn_cli.jobs.output_size import SizeRequest
     from ripfdn_cli.jobs.video import VideoFacts
-    from ripfdn_cli.jobs.video_plan import VideoSettings
+    from ripfdn_cli.jobs.video_estimate import VideoEstimate
+    from ripfdn_cli.jobs.video_plan import VideoPlan, VideoSettings
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +63,7 @@ def upscale_videos(
     settings = _settings(options, size, max_pixels, overwrite)
     jobs = _jobs(tuple(Path(name) for name in inputs), output)
     if dry_run:
-        for paths, target in jobs:
-            _show_plan(console, paths, target, settings, network)
+        _show_plans(console, jobs, settings, network)
         return
     failed = 0
     for paths, target in jobs:
@@ -170,37 +172,54 @@ def _record(paths: tuple[Path, ...], output: Path, facts: VideoFacts) -> dict[st
     }
 
 
-def _show_plan(
+def _show_plans(
     console: Console,
-    paths: tuple[Path, ...],
-    output: Path,
+    jobs: Sequence[tuple[tuple[Path, ...], Path]],
     settings: VideoSettings,
     network: NetworkSettings,
 ) -> None:
+    """What each of `jobs` would do and take."""
+    from ripfdn_cli.jobs.video_estimate import VideoEstimator
     from ripfdn_cli.jobs.video_plan import plan_video
 
-    plan = plan_video(paths, output, settings, network)
-    timeline, source = plan.target.timeline, plan.source
-    seconds = float(timeline.end - timeline.start)
+    with closing(VideoEstimator(network)) as estimator:
+        for paths, output in jobs:
+            plan = plan_video(paths, output, settings, network)
+            _show_plan(console, paths[0], output, plan, estimator.estimate(plan))
+
+
+def _show_plan(
+    console: Console, source: Path, output: Path, plan: VideoPlan, estimate: VideoEstimate
+) -> None:
+    timeline, width, height = plan.target.timeline, plan.source.width, plan.source.height
+    duration = float(timeline.end - timeline.start)
     console.record(
         {
-            "input": str(paths[0]),
+            "input": str(source),
             "output": str(output),
             "dry_run": True,
             "status": "planned",
-            "width": source.width,
-            "height": source.height,
+            "width": width,
+            "height": height,
             "output_width": plan.size[0],
             "output_height": plan.size[1],
             "passes": list(plan.passes),
             "frames": len(timeline),
-            "duration": round(seconds, 3),
+            "duration": round(duration, 3),
+            "seconds": round(estimate.seconds, 2),
+            "memory": estimate.memory,
             "bytes": plan.expected_bytes,
             "disk": plan.expected_disk,
         }
     )
     console.text(
-        f"{paths[0]} → {output}: {len(timeline)} frames ({seconds:.1f} s), {source.width}×{source.height} → "
-        f"{plan.size[0]}×{plan.size[1]} px, about {plan.expected_bytes / 1e6:.0f} MB, "
+        f"{source} → {output}: {len(timeline)} frames ({duration:.1f} s), {width}×{height} → "
+        f"{plan.size[0]}×{plan.size[1]} px, about {span(estimate.seconds)} of the network, "
+        f"{estimate.memory / 1e9:.1f} GB of memory, {plan.expected_bytes / 1e6:.0f} MB, "
         f"{plan.expected_disk / 1e6:.0f} MB while it is made"
     )
+
+
+def span(seconds: float) -> str:
+    """As 42 s, 1:02:03, or 2 days, 7:33:20."""
+    return f"{seconds:.0f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from math import prod
 from typing import Any
-
-import numpy as np
 
 from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.image_files import read_file, read_header
 from ripfdn_cli.jobs.batch import Batch
 from ripfdn_cli.jobs.devices import Devices, Networks, NetworkUnavailableError
 from ripfdn_cli.jobs.images import ImageTask
+from ripfdn_cli.jobs.network_cost import NetworkTrials
 from ripfdn_cli.jobs.picture_job import aim, bytes_held
 
-_TRIAL_SIDE = 128
 _BYTES_PER_PIXEL = {
     "png": 1.2, "jpeg": 0.4, "webp": 0.25, "tiff": 1.8, "bmp": 3.0, "avif": 0.2,
     "ppm": 3.0, "gif": 0.7, "jxl": 0.3, "heic": 0.3,
@@ -62,11 +59,11 @@ class Estimate:
 
 
 class Estimator:
-    """Estimates tasks of a batch; `rates` are seconds per input pixel of the networks that were tried."""
+    """Estimates tasks of a batch."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch, self._devices = batch, Devices(batch.network)
-        self._rates: dict[int, float] = {}
+        self._trials = NetworkTrials()
 
     def estimate(self, task: ImageTask) -> Estimate:
         """Raises what `Upscaler.load` raises."""
@@ -87,27 +84,12 @@ class Estimator:
         )
         target, scales = aim(self._batch.picture, header.width, header.height, self._devices)
         rounds = header.frames * (2 if header.channels in (2, 4) else 1)
-        seconds, tile = 0.0, 0
-        for number, scale in enumerate(scales):
-            growth = prod(scales[:number])
-            grid = networks[scale].grid(header.height * growth, header.width * growth)
-            seconds += rounds * grid.computed_pixels * self._rate(networks, scale)
-            tile = max(tile, grid.tile_height * grid.tile_width * networks[scale].bytes_per_pixel)
+        cost = self._trials.cost(networks, header.width, header.height, scales)
         return Estimate(
             task,
             (header.width, header.height),
             target,
-            seconds / len(self._devices),
-            bytes_held(header, scales) + tile,
+            rounds * cost.seconds / len(self._devices),
+            bytes_held(header, scales) + cost.memory,
             int(prod(target) * header.frames * _BYTES_PER_PIXEL[task.file_format.name] * header.sample_bytes),
         )
-
-    def _rate(self, networks: Networks, scale: int) -> float:
-        if scale not in self._rates:
-            trial = np.zeros((_TRIAL_SIDE, _TRIAL_SIDE, 3), np.uint8)
-            networks[scale].upscale(trial)  # compiles, allocates
-            started = time.perf_counter()
-            networks[scale].upscale(trial)
-            pixels = networks[scale].grid(*trial.shape[:2]).computed_pixels
-            self._rates[scale] = (time.perf_counter() - started) / pixels
-        return self._rates[scale]

@@ -31,9 +31,9 @@ from ripfdn_cli.weights_store import weights_path
 log = logging.getLogger(__name__)
 
 _FRAMES_AT_ONCE = 4
-_READ_AHEAD = 2 * _FRAMES_AT_ONCE
-_WRITE_BEHIND = 2
-_ALIKE = 2
+READ_AHEAD = 2 * _FRAMES_AT_ONCE
+WRITE_BEHIND = 2
+ALIKE = 2
 """Results kept for frames that come again: still pictures, cartoons, a cursor that blinks."""
 _REMEMBERED = 3
 """Frames before a segment whose checksums tell whether seeking found the place."""
@@ -193,8 +193,8 @@ class _Run:
         workers = ThreadPoolExecutor(len(self._devices), "network")
         try:
             with (
-                closing(ahead(self._work(), _READ_AHEAD)) as work,
-                behind(writer.write, _WRITE_BEHIND + self._together() * len(self._devices)) as write,
+                closing(ahead(self._work(), READ_AHEAD)) as work,
+                behind(writer.write, WRITE_BEHIND + self._together() * len(self._devices)) as write,
             ):
                 for item, result in self._through_network(work, workers):
                     write((item, result))
@@ -222,7 +222,7 @@ class _Run:
         self, work: Iterator[_Work], workers: ThreadPoolExecutor
     ) -> Iterator[tuple[_Work, _Result]]:
         """Each frame with its result to come; computed once for frames that are equal to the last bit."""
-        recent: deque[tuple[Prepared, _Result]] = deque(maxlen=_ALIKE)
+        recent: deque[tuple[Prepared, _Result]] = deque(maxlen=ALIKE)
         for items in _batches(work, self._together()):
             results: list[_Result] = []
             new: list[tuple[Prepared, _Result]] = []
@@ -241,12 +241,7 @@ class _Run:
             yield from zip(items, results, strict=True)
 
     def _together(self) -> int:
-        """Frames for the network at once: on a processor there is nothing to be won."""
-        passes = self._plan.passes
-        if not passes:
-            return 1
-        device = self._devices.run(lambda networks: networks[passes[0]].device)
-        return 1 if device == "cpu" else _FRAMES_AT_ONCE
+        return self._devices.run(lambda networks: frames_together(networks, self._plan.passes))
 
     def _grow(self, frames: list[Prepared]) -> list[Grown]:
         def grow(networks: Networks) -> list[Grown]:
@@ -263,6 +258,11 @@ class _Run:
 
     def _wrote_segment(self, done: int, largest: int) -> None:
         self._disk.check_after_segment(done, self._parts.written, largest)
+
+
+def frames_together(networks: Networks, passes: Sequence[int]) -> int:
+    """Frames for the network at once: on a processor there is nothing to be won."""
+    return 1 if not passes or networks[passes[0]].device == "cpu" else _FRAMES_AT_ONCE
 
 
 def _batches(items: Iterable[_Work], size: int) -> Iterator[list[_Work]]:

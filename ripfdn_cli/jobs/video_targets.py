@@ -27,7 +27,7 @@ from ripfdn_cli.numbered_frames import FramePattern
 from ripfdn_cli.picture import Animation, Frame, Picture, as_samples
 from ripfdn_cli.video_check import CHAPTERS, Missing, missing_parts, named_streams, wrong_packets
 from ripfdn_cli.video_codecs import LOSSLESS
-from ripfdn_cli.video_colour import RGB_TAGS, Colour, ToRgb
+from ripfdn_cli.video_colour import RGB_TAGS, Colour, ToRgb, bits_of
 from ripfdn_cli.video_copies import SourceStreams
 from ripfdn_cli.video_encoding import (
     EncoderSettings,
@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 _TRIAL = "trial.part"
 _TRIAL_PACKETS = 200
+_ENCODERS_FRAMES = 60
+"""What an encoder keeps to look ahead and refer to: x264 at its defaults has 40 to look ahead alone."""
 _MOST_ANIMATED_PIXELS = 2**29
 """Of all frames together; they are held in memory at the end, and encoders take several times as much."""
 _MILLISECOND, _CENTISECOND = Fraction(1, 1000), Fraction(1, 100)
@@ -73,6 +75,10 @@ class Target(Protocol):
     @property
     def frame_bytes(self) -> float:
         """About what a frame takes on the disk."""
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory it takes for frames that it was given."""
 
     def describe(self) -> dict[str, Any]:
         """What makes its segments differ from those of another, as JSON."""
@@ -119,6 +125,13 @@ class VideoTarget:
     @property
     def frame_bytes(self) -> float:
         return self._settings.width * self._settings.height * self._settings.codec.bits_per_pixel / 8
+
+    @property
+    def held_bytes(self) -> int:
+        described = av.VideoFormat(self._settings.pixel_format, self._settings.width, self._settings.height)
+        sample = 2 if bits_of(described) > 8 else 1
+        planes = (part.width * part.height for part in described.components)
+        return _ENCODERS_FRAMES * sample * sum(planes)
 
     def describe(self) -> dict[str, Any]:
         return self._settings.describe() | {"ffmpeg": dict(av.library_versions)}
@@ -268,6 +281,10 @@ class SequenceTarget:
     def frame_bytes(self) -> float:
         return 0.0  # known only from the first segment
 
+    @property
+    def held_bytes(self) -> int:
+        return 0  # each is written before the next
+
     def describe(self) -> dict[str, Any]:
         return {"pattern": self._pattern.name, "first": self._first, "encoding": repr(self._encoding)}
 
@@ -333,6 +350,11 @@ class AnimationTarget:
     @property
     def frame_bytes(self) -> float:
         return self._settings.width * self._settings.height * LOSSLESS.bits_per_pixel / 8
+
+    @property
+    def held_bytes(self) -> int:
+        """At the end all are in memory, and once more in the encoder."""
+        return 2 * 4 * self._settings.width * self._settings.height * len(self.timeline)
 
     def describe(self) -> dict[str, Any]:
         return self._settings.describe() | {"encoding": repr(self._encoding)}

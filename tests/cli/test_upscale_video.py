@@ -1,6 +1,7 @@
 """`ripfdn upscale` with frames: options, records, exit codes, and what is for pictures only."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from video_facts import decoded, picture_times
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli, run_to_exit_code
+from ripfdn_cli.cli.upscale_video import span
 from ripfdn_cli.cli.video_options import Droppable, FrameRate, Seconds
 
 Run = Any
@@ -87,10 +89,19 @@ def test_a_dry_run_says_what_would_be_done(tmp_path: Path, run: Run) -> None:
     status, records, _ = run(source, "-o", tmp_path / "out.mkv", "--dry-run", "--json")
     assert (status, records[0]["status"], records[0]["frames"]) == (0, "planned", 24)
     assert records[0]["disk"] > records[0]["bytes"] > 0
-    assert (
-        run(source, "-o", tmp_path / "out.mkv", "-n")[2].count("24 frames (1.0 s), 48×32 → 192×128 px") == 1
+    assert records[0]["seconds"] > 0
+    assert records[0]["memory"] > 192 * 128 * 3
+    _, _, said = run(source, "-o", tmp_path / "out.mkv", "-n")
+    assert re.search(
+        r"24 frames \(1\.0 s\), 48×32 → 192×128 px, about \d+ s of the network, \d\.\d GB of memory", said
     )
     assert not (tmp_path / "out.mkv").exists()
+
+
+def test_a_long_time_is_told_in_hours() -> None:
+    assert [span(seconds) for seconds in (7.6, 61.2, 7384.0, 200_000.0)] == [
+        *("8 s", "0:01:01", "2:03:04", "2 days, 7:33:20"),
+    ]
 
 
 @pytest.mark.parametrize(
