@@ -67,6 +67,7 @@ class VideoFrames:
     deinterlace: bool = False
     bad_frames: BadFrames = "error"
     max_pixels: int = DEFAULT_MAX_PIXELS
+    with_captions: bool = True
 
     def __call__(self, first: int = 0, before: dict[int, int] | None = None) -> Iterator[SourceFrame]:
         """Frames from number `first` on. `before`: checksums of frames shortly before it, by number, from the
@@ -103,7 +104,8 @@ class VideoFrames:
         for entry in decoded:
             if to_rgb is None:
                 to_rgb = ToRgb(entry.frame, self.info.colour)
-            yield SourceFrame(entry.index, entry.stop, to_rgb(entry.frame), _captions(entry.frame))
+            captions = _captions(entry.frame) if self.with_captions else None
+            yield SourceFrame(entry.index, entry.stop, to_rgb(entry.frame), captions)
 
     def _numbered(self, first: int) -> Iterator[_Decoded]:
         """Decoded frames with their numbers, from a keyframe before number `first` on."""

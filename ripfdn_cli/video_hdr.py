@@ -23,12 +23,14 @@ class MasteringDisplay:
 @dataclass(frozen=True)
 class HdrMetadata:
     """`light_level`: MaxCLL and MaxFALL of CTA-861.3 in cd/m². `dynamic`: names of metadata that change from
-    scene to scene, which no encoder here takes.
+    scene to scene, which no encoder here takes. `needs_dynamic`: without those the colours are wrong; None
+    where it isn't said.
     """
 
     mastering: MasteringDisplay | None = None
     light_level: tuple[int, int] | None = None
     dynamic: tuple[str, ...] = ()
+    needs_dynamic: bool | None = None
 
     def __bool__(self) -> bool:
         return self.mastering is not None or self.light_level is not None
@@ -50,6 +52,7 @@ def hdr_metadata_of(frames: Iterable[av.VideoFrame]) -> HdrMetadata:
         mastering=None if mastering is None else _mastering_display(mastering),
         light_level=None if light is None else struct.unpack("=2I", light[:8]),
         dynamic=tuple(sorted({_DYNAMIC[name] for name in sides if name in _DYNAMIC})),
+        needs_dynamic=_needs_dolby_vision(sides.get("DOVI_METADATA")),
     )
 
 
@@ -107,3 +110,19 @@ def _mastering_display(data: bytes) -> MasteringDisplay:
         primaries=(points[0], points[1], points[2], points[3]) if numbers[20] else None,
         luminance=(ratios[8], ratios[9]) if numbers[21] else None,
     )
+
+
+def _needs_dolby_vision(data: bytes | None) -> bool | None:
+    """Whether the picture is of Dolby Vision's own colours (IPTPQc2, its profile 5, in AV1 10.0), which no
+    other screen shows right; None where `data`, FFmpeg's AVDOVIMetadata, doesn't tell.
+
+    It begins with the offset of AVDOVIRpuDataHeader, whose bytes 4 and 10 are vdr_rpu_profile and
+    bl_video_full_range_flag. 0 with full range is profile 5; 1 is 4, 7 or 8, which have other base layers.
+    """
+    if data is None:
+        return None
+    (header,) = struct.unpack("@N", data[: struct.calcsize("@N")])
+    profile, full_range = data[header + 4], data[header + 10]
+    if profile == 0 and full_range:
+        return True
+    return False if profile == 1 else None

@@ -5,37 +5,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from bit_writer import Bits
 
 MACROBLOCKS = 4
 TICK = Fraction(1, 90000)
 FIELD_TICKS = 1800  # 50 fields a second
-
-
-class Bits:
-    """Writes the syntax elements of ITU-T H.264, 7.3."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def u(self, bits: int, *values: int) -> "Bits":
-        self.text += "".join(format(value, f"0{bits}b") for value in values)
-        return self
-
-    def ue(self, *values: int) -> "Bits":
-        """Exp-Golomb codes (9.1)."""
-        for value in values:
-            digits = format(value + 1, "b")
-            self.text += "0" * (len(digits) - 1) + digits
-        return self
-
-    def align(self) -> "Bits":
-        self.text += "0" * (-len(self.text) % 8)
-        return self
-
-    def unit(self, header: int) -> bytes:
-        """A NAL unit; the tests' content never needs emulation prevention."""
-        text = self.u(1, 1).align().text
-        return bytes([0, 0, 0, 1, header]) + int(text, 2).to_bytes(len(text) // 8, "big")
 
 
 def parameter_sets() -> bytes:

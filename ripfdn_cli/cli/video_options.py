@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 R = TypeVar("R")
 
-_DROPPABLE = ("audio", "subtitles", "data", "attachments", "chapters", "metadata", "unsupported")
+_DROPPABLE = ("audio", "subtitles", "captions", "data", "attachments", "chapters", "metadata", "unsupported")
 _STREAM_TYPES = {"subtitles": "subtitle", "attachments": "attachment"}
 _NTSC = {"23.976": 24, "23.98": 24, "29.97": 30, "47.952": 48, "59.94": 60, "119.88": 120}
 

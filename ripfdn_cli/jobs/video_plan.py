@@ -25,7 +25,7 @@ from ripfdn_cli.jobs.video_sources import (
 )
 from ripfdn_cli.jobs.video_targets import AnimationTarget, SequenceTarget, Target, VideoTarget
 from ripfdn_cli.numbered_frames import frame_pattern, is_pattern, is_sequence
-from ripfdn_cli.video_codecs import Codec, codec_named, pixel_format_for
+from ripfdn_cli.video_codecs import Codec, available_codecs, codec_named, pixel_format_for
 from ripfdn_cli.video_colour import RGB_MATRIX, bits_of, output_tags
 from ripfdn_cli.video_encoding import EncoderSettings
 from ripfdn_cli.video_formats import container_of, is_video
@@ -131,8 +131,7 @@ def _video_target(
     )
     described = av.VideoFormat(pixel_format, 8, 8)
     _check_depth(source, codec, bits_of(described))
-    if source.has_captions and not codec.keeps_captions:
-        log.warning("closed captions inside the picture are lost: %s can't hold them", codec.title)
+    _check_captions(source, codec, settings.reading)
     tags = output_tags(source.tags, to_rgb=described.is_rgb)
     encoder = EncoderSettings(
         codec=codec,
@@ -192,6 +191,18 @@ def _check_depth(source: VideoSource, codec: Codec, bits: int) -> None:
             f"{source.name} is HDR, for which {bits} bits don't suffice; leave --pix-fmt, "
             f"or use another --codec than {codec.name}"
         )
+
+
+def _check_captions(source: VideoSource, codec: Codec, reading: ReadingOptions) -> None:
+    if not source.has_captions or codec.keeps_captions:
+        return
+    if "unsupported" not in reading.drop:
+        able = ", ".join(other.name for other in available_codecs() if other.keeps_captions)
+        raise UsageError(
+            f"{codec.title} can't hold the closed captions inside the picture of {source.name}; "
+            f"use a --codec that can ({able}), or leave them out with --drop captions"
+        )
+    log.warning("%s can't hold and will not have: closed captions inside the picture", codec.title)
 
 
 def _segment_length(pixels: int) -> int:

@@ -33,7 +33,7 @@ _UNTIMED_DURATION = 100
 @dataclass(frozen=True)
 class ReadingOptions:
     """How a source is read. `start` and `end` in seconds after it begins; `drop`: streams to leave out, by
-    index or type, or "chapters", "metadata", "unsupported".
+    index or type, or "captions", "chapters", "metadata", "unsupported".
     """
 
     start: Fraction | None = None
@@ -88,12 +88,19 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
     """
     info = probe(path, max_pixels=options.max_pixels)
     _check(path, info, options)
+    drops_captions = "captions" in options.drop
     fields = options.deinterlace and info.codec == "h264"
     complete = options.bad_frames == "error"
     scanned = scan_once(path, info.index, cache, complete=complete, fields=fields)
     times = timeline(scanned.times, origin=info.start, start=options.start, end=options.end, fps=options.fps)
     frames = VideoFrames(
-        path, info, scanned.times, options.deinterlace, options.bad_frames, options.max_pixels
+        path,
+        info,
+        scanned.times,
+        options.deinterlace,
+        options.bad_frames,
+        options.max_pixels,
+        with_captions=not drops_captions,
     )
     return VideoSource(
         files=(path,),
@@ -110,10 +117,11 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         hdr=info.hdr,
         aspect=info.sample_aspect_ratio,
         matrix=info.matrix,
-        has_captions=info.has_captions,
+        has_captions=info.has_captions and not drops_captions,
         streams=_streams(path, info, times, options),
         copied_bytes=scanned.copied_bytes,
-        reading={"deinterlace": options.deinterlace, "bad_frames": options.bad_frames},
+        reading={"deinterlace": options.deinterlace, "bad_frames": options.bad_frames}
+        | ({"captions": "dropped"} if drops_captions else {}),
         keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
     )
 
@@ -171,15 +179,27 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
         )
     if info.is_interlaced and not options.deinterlace:
         raise InputError(f"{path} is interlaced; pass --deinterlace to make whole frames of its fields")
-    if "Dolby Vision" in info.hdr.dynamic and not info.colour.tags.is_hdr:
-        raise InputError(
-            f"{path} has Dolby Vision without a picture for other screens, which is not supported"
-        )
-    if info.hdr.dynamic:
-        log.warning("%s: %s can't be kept; the static HDR is", path, " and ".join(info.hdr.dynamic))
+    _check_dynamic(path, info)
     if info.colour.guessed:
         log.debug(
             "%s doesn't say its %s: taken for %s", path, " or ".join(info.colour.guessed), info.colour.tags
+        )
+
+
+def _check_dynamic(path: Path, info: VideoInfo) -> None:
+    """Metadata that change from scene to scene are lost; a picture that can't do without them is refused."""
+    dynamic = info.hdr.dynamic
+    needed = info.hdr.needs_dynamic
+    if needed or (needed is None and "Dolby Vision" in dynamic and not info.colour.tags.is_hdr):
+        raise InputError(
+            f"{path} is Dolby Vision without a picture for other screens (profile 5 or alike), whose colours "
+            "would be wrong; make it HDR10 with another program first"
+        )
+    if dynamic:
+        log.warning(
+            "%s: %s can't be kept and will be lost; the picture and its static metadata are kept",
+            path,
+            " and ".join(dynamic),
         )
 
 

@@ -121,6 +121,7 @@ class VideoTarget:
         self._matrix, self._streams, self._overwrite = matrix, streams, overwrite
         self._leave_unsupported = leave_unsupported
         self._accepted: frozenset[Missing] = frozenset()
+        self._captions_lost = False
 
     @property
     def frame_bytes(self) -> float:
@@ -162,11 +163,24 @@ class VideoTarget:
 
             def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
                 pts, duration = int(self.timeline.pts[index]), int(self.timeline.durations[index])
+                self._note_captions(index, captions)
                 written.writer.add(pixels, pts, duration, captions)
 
             opened_segment = OpenSegment(add)
             yield opened_segment
         opened_segment.close(written.segment)
+
+    def _note_captions(self, index: int, captions: av.VideoFrame | None) -> None:
+        """Those that were not there in the first frames, where they are an error."""
+        if captions is None or self._settings.codec.keeps_captions or self._captions_lost:
+            return
+        self._captions_lost = True
+        seconds = float(int(self.timeline.pts[index]) * self.timeline.time_base)
+        log.warning(
+            "closed captions inside the picture, from %.3f s on, are lost: %s can't hold them",
+            seconds,
+            self._settings.codec.title,
+        )
 
     def finish(self, parts: Parts) -> None:
         track = self._track([(parts.path(n), record.segment) for n, record in enumerate(parts.records)])

@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from dynamic_hdr import dolby_vision, dynamic_clip, hdr10_plus
 from field_pictures import field_clip
 from PIL import Image
 from video_clips import SILENT_X265, Clip, Tags, make_clip, picture
@@ -277,6 +278,35 @@ def test_hdr_in_eight_bits_is_refused(tmp_path: Path, upscale: Upscale) -> None:
         upscale(source, tmp_path / "%03d.png")
 
 
+def test_dolby_vision_without_another_picture_is_refused(tmp_path: Path, upscale: Upscale) -> None:
+    """Also where its tags say PQ, which would make it look like HDR10."""
+    unit = dolby_vision(rpu_profile=0, full_range=True)
+    for tags in (Tags(9, 9, 16, 1), Tags(2, 2, 2, 2)):
+        source = dynamic_clip(tmp_path / "in.ts", unit, after=True, tags=tags)
+        with pytest.raises(InputError, match=r"Dolby Vision without .* make it HDR10"):
+            upscale(source, tmp_path / "out.mkv", codec="x265")
+    assert not (tmp_path / "out.mkv").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "transfer"),
+    [
+        ("HDR10+", hdr10_plus(), 16),
+        ("Dolby Vision", dolby_vision(rpu_profile=1, full_range=False), 16),
+        ("Dolby Vision", dolby_vision(rpu_profile=1, full_range=False), 1),
+    ],
+    ids=["HDR10+", "Dolby Vision 8.1", "Dolby Vision 8.2"],
+)
+def test_dynamic_metadata_is_lost_with_a_warning(
+    name: str, unit: bytes, transfer: int, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    tags = Tags(9, 9, transfer, 1)
+    source = dynamic_clip(tmp_path / "in.ts", unit, after=name != "HDR10+", tags=tags)
+    upscale(source, tmp_path / "out.mkv", codec="x265")
+    assert f"{name} can't be kept and will be lost" in caplog.text
+    assert tags_of(decoded(tmp_path / "out.mkv")[0]) == (9, 9, transfer, 1)
+
+
 def test_frames_that_are_coded_as_fields_are_deinterlaced(tmp_path: Path, upscale: Upscale) -> None:
     source, output = field_clip(tmp_path / "in.ts"), tmp_path / "out.mkv"
     with pytest.raises(InputError, match="interlaced; pass --deinterlace"):
@@ -296,26 +326,56 @@ def test_fields_that_are_pictures_of_their_own_are_refused(tmp_path: Path, upsca
         upscale(source, tmp_path / "out.mkv", deinterlace=True)
 
 
-def test_closed_captions_inside_the_picture_are_kept(tmp_path: Path, upscale: Upscale) -> None:
+def captions_of(path: Path) -> list[bytes | None]:
+    sides = [frame.side_data for frame in decoded(path)]
+    return [bytes(side["A53_CC"]) if "A53_CC" in side else None for side in sides]
+
+
+@pytest.mark.parametrize("codec", ["x264", "x265"])
+def test_closed_captions_inside_the_picture_are_kept(codec: str, tmp_path: Path, upscale: Upscale) -> None:
     source = captioned(tmp_path / "in.ts")
-    upscale(source, tmp_path / "out.mkv", segment=3)
-    have, want = (
-        [bytes(frame.side_data["A53_CC"]) for frame in decoded(path)]
-        for path in (tmp_path / "out.mkv", source)
-    )
-    assert have == want
-    assert len(set(want)) > 1
+    upscale(source, tmp_path / "out.mkv", segment=3, codec=codec)
+    assert captions_of(tmp_path / "out.mkv") == captions_of(source)
+    assert len(set(captions_of(source))) > 1
+    upscale(source, tmp_path / "without.mkv", codec=codec, drop=("captions",))
+    assert captions_of(tmp_path / "without.mkv") == [None] * 7
 
 
-def captioned(path: Path) -> Path:
-    """A stream with a caption (ATSC A/53, part 4) in the SEI of each picture, put there by hand."""
+@pytest.mark.parametrize("codec", ["ffv1", "prores", "av1"])
+def test_captions_that_a_codec_can_not_hold_stop_the_work_before_it(
+    codec: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, output = captioned(tmp_path / "in.ts"), tmp_path / "out.mov"
+    output = output.with_suffix(".mov" if codec == "prores" else ".mkv")
+    with pytest.raises(UsageError, match=r"closed captions .*\(x264, x265.*\), or .*--drop captions"):
+        upscale(source, output, codec=codec)
+    assert not parts_folder(output).exists()
+    upscale(source, output, codec=codec, drop=("captions",))
+    assert "captions" not in caplog.text
+    upscale(source, output, codec=codec, drop=("unsupported",), overwrite=True)
+    assert "will not have: closed captions" in caplog.text
+    assert len(decoded(output)) == 7
+
+
+def test_captions_that_come_late_are_lost_with_a_warning(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = captioned(tmp_path / "in.ts", frames=24, first=20)
+    upscale(source, tmp_path / "out.mkv", codec="ffv1")
+    assert caplog.text.count("captions inside the picture, from 0.833 s on, are lost: FFV1") == 1
+
+
+def captioned(path: Path, frames: int = 7, first: int = 0) -> Path:
+    """A stream with a caption (ATSC A/53, part 4) in the SEI of each picture from `first` on, put there by
+    hand.
+    """
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = 48, 32, "yuv420p"
     encoder.time_base, encoder.options = Fraction(1, 24), {"bf": "0", "preset": "ultrafast"}
     with av.open(str(path), "w") as container:
         stream = container.add_mux_stream("h264", width=48, height=32)
         stream.time_base = Fraction(1, 90000)
-        for number in (*range(7), None):
+        for number in (*range(frames), None):
             frame = None
             if number is not None:
                 frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24").reformat(format="yuv420p")
@@ -327,6 +387,7 @@ def captioned(path: Path) -> Path:
                 )
                 caption = b"\xb5\x00\x31GA94\x03\xc1\xff\xfc\x94" + bytes([0x2C + packet.pts, 0xFF])
                 sei = b"\0\0\0\1\x06\x04" + bytes([len(caption)]) + caption + b"\x80"
+                sei = sei if packet.pts >= first else b""
                 new = av.Packet(data[:slice_start] + sei + data[slice_start:])
                 new.pts, new.dts, new.time_base = packet.pts, packet.dts, Fraction(1, 24)
                 new.is_keyframe, new.duration, new.stream = packet.is_keyframe, 1, stream
