@@ -8,7 +8,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,8 @@ _PROBED_PACKETS = 500
 _PROGRESSIVE = (0, 1)
 _PADDED = 2
 """FFmpeg counts the padding of its lines in, which matters for small pictures."""
+_LENIENT = "mjpeg"
+"""FFmpeg's decoder that says nothing of most damage unless it is told to; others say the same either way."""
 _VP8_SHOWN = 0x10
 GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS, which PyAV sets
 CAPTIONS = "A53_CC"
@@ -45,7 +47,7 @@ class VideoInfo:
 
     `counted`: see `is_counted`. `start`: when the file starts, in seconds. `matrix`: FFmpeg's display matrix,
     for rotation and mirroring. `codes_fields`: each frame is a field only. `promised_frames`: what the header
-    says, 0 where it doesn't.
+    says, 0 where it doesn't; `probed`: how many of the first were decoded. `strict`: see `prepare`.
     """
 
     index: int
@@ -66,6 +68,8 @@ class VideoInfo:
     counted: bool
     start: Fraction
     promised_frames: int
+    probed: int
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,19 @@ def probe(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> VideoInfo:
         frames = list(islice(_first_frames(container, stream), _PROBED_FRAMES))
         if not frames:
             raise InputError("none of its first frames can be decoded")
-        return _info(container, stream, frames)
+        info = _info(container, stream, frames)
+    return replace(info, strict=info.codec == _LENIENT and _bears_strictness(path, info, max_pixels))
+
+
+def _bears_strictness(path: Path, info: VideoInfo, max_pixels: int) -> bool:
+    """Most of the first frames can be decoded by the letter, so that others that can't are damaged: some
+    cameras write files that never can.
+    """
+    with opened(path, max_pixels=max_pixels) as container:
+        stream = container.streams.video[position_of(container, info.index)]
+        prepare(stream, max_pixels, strict=True)
+        whole = sum(1 for _ in islice(_first_frames(container, stream), _PROBED_FRAMES))
+    return 2 * whole > min(_PROBED_FRAMES, info.probed)
 
 
 def scan(path: Path, index: int, *, complete: bool = True, fields: bool = False) -> Scan:
@@ -233,10 +249,13 @@ def is_shown(packet: AnyPacket, codec: str) -> bool:
     return codec != "vp8" or bool(memoryview(packet)[0] & _VP8_SHOWN)
 
 
-def prepare(stream: av.VideoStream, max_pixels: int) -> None:
-    """Decode with threads, and nothing larger than `max_pixels`."""
+def prepare(stream: av.VideoStream, max_pixels: int, *, strict: bool = False) -> None:
+    """Decode with threads, and nothing larger than `max_pixels`; `strict`: what is not by the letter of its
+    format is an error.
+    """
     stream.thread_type = "AUTO"
-    stream.codec_context.options = {"max_pixels": str(_PADDED * max_pixels)}
+    options = {"max_pixels": str(_PADDED * max_pixels)}
+    stream.codec_context.options = options | ({"err_detect": "explode"} if strict else {})
 
 
 def decode_packets(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
@@ -298,6 +317,7 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         counted=is_counted(container),
         start=start,
         promised_frames=stream.frames,
+        probed=len(frames),
     )
 
 

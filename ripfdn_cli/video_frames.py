@@ -111,7 +111,7 @@ class VideoFrames:
         """Decoded frames with their numbers, from a keyframe before number `first` on."""
         with opened(self.path, max_pixels=self.max_pixels) as container:
             stream = container.streams.video[position_of(container, self.info.index)]
-            prepare(stream, self.max_pixels)
+            prepare(stream, self.max_pixels, strict=self.info.strict)
             if first and not self._seek(container, stream, max(0, first - _WARM_UP)):
                 return
             begin = -1 if first else 0

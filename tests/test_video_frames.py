@@ -60,13 +60,33 @@ def test_every_frame_comes_once(codec: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("codec", "kind"),
-    # FFmpeg's JPEG decoder finds a picture behind nearly anything.
+    # A JPEG without its beginning is one still.
     [(codec, kind) for codec in CODECS for kind in DAMAGES if (codec, kind) != ("mjpeg", "head")],
 )
 def test_a_damaged_frame_is_an_error_that_says_where(codec: str, kind: str, tmp_path: Path) -> None:
     path = damage(make_clip(tmp_path / "clip.mkv", CODECS[codec]), 7, DAMAGES[kind])
     with pytest.raises(InputError, match=r"from frame \d+ at 0\.\d+ s on can't be decoded"):
         list(frames_of(path)())
+
+
+def hollow(data: bytes) -> bytes:
+    return data[:-60] + bytes(40) + data[-20:]
+
+
+def test_damage_within_a_jpeg_is_noticed(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", CODECS["mjpeg"])
+    assert probe(clip).strict
+    path = damage(clip, 7, hollow)
+    with pytest.raises(InputError, match="a frame from frame 7 at"):
+        list(frames_of(path)())
+
+
+def test_jpegs_that_are_never_by_the_letter_are_taken_as_they_are(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "clip.mkv", CODECS["mjpeg"])
+    for number in range(24):
+        path = damage(path, number, hollow).rename(tmp_path / f"{number}.mkv")
+    assert not probe(path).strict
+    assert len(numbers(frames_of(path)())) == 24
 
 
 @pytest.mark.parametrize("codec", CODECS)
