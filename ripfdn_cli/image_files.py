@@ -43,6 +43,7 @@ from ripfdn_cli.picture import (
     without_alpha,
 )
 from ripfdn_cli.pillow_pixels import image_of, pixels_of
+from ripfdn_cli.storage import Location, is_remote, read_object
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Encoding:
             raise UsageError(f"{entry.title} can't be lossless; choose png, webp or tiff with --format")
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
+def read_rgb(path: Location) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB as the file stores it: neither orientation nor profile applied.
 
     Grey becomes three equal channels, transparency is dropped, 16 bits are rounded to 8. Raises InputError.
@@ -85,13 +86,17 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(as_rgb(as_samples(picture.frames[0], np.uint8))[..., :3])
 
 
-def read_picture(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+def read_picture(path: Location, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """The picture in the file `path`. Raises InputError, UnavailableError where an extra is missing."""
     return decode(read_file(path, max_pixels=max_pixels), str(path), max_pixels=max_pixels)
 
 
-def read_file(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
-    """The content of the regular file `path`; never waits on a pipe or a device. Raises InputError."""
+def read_file(path: Location, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
+    """The content of the regular file `path`, or of the object; never waits on a pipe or a device. Raises
+    InputError.
+    """
+    if is_remote(path):
+        return _limited(read_object(path, _most_bytes(max_pixels)), str(path), max_pixels)
     try:
         # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -106,9 +111,15 @@ def read_file(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
 
 def read_limited(stream: Any, name: str, max_pixels: int) -> bytes:
     """All of `stream`, unless it is longer than any file of `max_pixels` can be. Raises InputError."""
-    most = _BYTES_PER_PIXEL * max_pixels + _FILE_OVERHEAD
-    data: bytes = stream.read(most + 1)
-    if len(data) > most:
+    return _limited(stream.read(_most_bytes(max_pixels) + 1), name, max_pixels)
+
+
+def _most_bytes(max_pixels: int) -> int:
+    return _BYTES_PER_PIXEL * max_pixels + _FILE_OVERHEAD
+
+
+def _limited(data: bytes, name: str, max_pixels: int) -> bytes:
+    if len(data) > (most := _most_bytes(max_pixels)):
         raise InputError(f"{name} is over the limit of {most} bytes; raise --max-pixels if that is meant")
     return data
 

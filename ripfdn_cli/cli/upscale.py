@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,6 +51,11 @@ STATUSES = ("done", "skipped", "failed")
 )
 @click.option("--include", multiple=True, metavar="GLOB", help="Of folders, only files that match.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Of folders, no files that match.")
+@click.option(
+    "--shard",
+    metavar="N/M",
+    help="Only share N of M, as 3/16: for the jobs of an array, all into one folder.",
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done, how large, how long, and stop.")
 @size_options
 @network_options
@@ -67,21 +71,27 @@ def upscale(
     skip_existing: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    shard: str | None,
     dry_run: bool,
     network: NetworkSettings,
     picture: PictureSettings,
     file_format: Format | None,
     video: VideoOptions,
 ) -> None:
-    """Upscale pictures and videos: INPUTS are files, folders (at any depth), or - for stdin.
+    """Upscale pictures and videos: INPUTS are files, folders (at any depth), URLs (s3://bucket/folder/) of
+    either, or - for stdin.
 
     A folder or a glob of numbered frames with --fps becomes a video, and a video becomes numbered frames, by
     an output such as clip.mkv or 'out/%06d.png'.
     """
     from ripfdn_cli.jobs.batch import BatchRequest, plan_batch
+    from ripfdn_cli.jobs.shards import Shard
+    from ripfdn_cli.storage import location
 
     silence_decoders()
+    share = None if shard is None else Shard.parse(shard)
     if is_video_command(inputs, output):
+        _refuse_for_video(inputs, output, shard)
         upscale_videos(
             console,
             inputs,
@@ -99,13 +109,27 @@ def upscale(
     if PIPE in inputs or output == PIPE:
         _upscale_pipe(console, inputs, output, overwrite, network, picture, file_format)
         return
-    paths = tuple(Path(name) for name in inputs)
-    request = BatchRequest(paths, output, file_format, include, exclude, overwrite, skip_existing)
+    paths = tuple(location(name) for name in inputs)
+    request = BatchRequest(paths, output, file_format, include, exclude, overwrite, skip_existing, share)
     batch = plan_batch(request, picture, network)
     if dry_run:
         _show_estimate(console, batch)
     else:
         _run(console, batch)
+
+
+def _refuse_for_video(inputs: tuple[str, ...], output: str, shard: str | None) -> None:
+    """Raises UsageError for what only pictures can have."""
+    from ripfdn_cli.storage import is_url
+
+    if shard is not None:
+        raise UsageError("--shard is for pictures; give each job videos of its own")
+    for name in (*inputs, output):
+        if is_url(name):
+            raise UsageError(
+                f"{name}: videos are read and written in files only; mount the store as a folder "
+                "(with s3fs-fuse, mountpoint-s3 or rclone), or copy the video"
+            )
 
 
 def _run(console: Console, batch: Batch) -> None:
@@ -196,15 +220,15 @@ def _upscale_pipe(
     file_format: Format | None,
 ) -> None:
     """One picture from stdin, to stdout, or both."""
-    from ripfdn_cli.atomic_file import write_bytes
     from ripfdn_cli.image_files import read_file, read_limited
-    from ripfdn_cli.jobs.images import ImageRun, Outcome, make_folder
+    from ripfdn_cli.jobs.images import ImageRun, Outcome
     from ripfdn_cli.jobs.output_names import output_names
+    from ripfdn_cli.storage import location, make_folder, publish
 
     started = time.perf_counter()
     if len(inputs) > 1:
         raise UsageError("a pipe takes one picture: give one input with -, or with -o -")
-    source, to_stdout = Path(inputs[0]), output == PIPE
+    source, to_stdout = location(inputs[0]), output == PIPE
     _check_pipes(console, from_stdin=inputs[0] == PIPE, to_stdout=to_stdout)
     target = None if to_stdout else output_names(output, [source], file_format).single
     if target is None and not to_stdout:
@@ -223,7 +247,7 @@ def _upscale_pipe(
         sys.stdout.buffer.flush()
     else:
         make_folder(target.parent)
-        write_bytes(target, content, overwrite=overwrite)
+        publish(target, content, overwrite=overwrite)
     outcome = Outcome(source, target, facts, size=len(content), seconds=time.perf_counter() - started)
     console.record(outcome.record())
 

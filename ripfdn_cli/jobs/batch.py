@@ -6,18 +6,18 @@ import logging
 from collections.abc import Generator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
-from ripfdn_cli.atomic_file import remove_stale_temporaries
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_formats import Format
 from ripfdn_cli.jobs.collisions import check_collisions, check_existing
 from ripfdn_cli.jobs.devices import NetworkSettings
 from ripfdn_cli.jobs.find_inputs import find_inputs
-from ripfdn_cli.jobs.images import ImageRun, ImageTask, Outcome, plan_tasks
+from ripfdn_cli.jobs.images import Digests, ImageRun, ImageTask, Outcome, plan_tasks
 from ripfdn_cli.jobs.journal import Journal, open_journal, read_journal
 from ripfdn_cli.jobs.output_names import output_names
 from ripfdn_cli.jobs.picture_job import PictureSettings
+from ripfdn_cli.jobs.shards import Shard
+from ripfdn_cli.storage import Location, Snapshot, is_folder, is_remote, remove_stale
 from ripfdn_cli.upscaler import Progress
 
 log = logging.getLogger(__name__)
@@ -25,15 +25,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """Inputs and output as the user names them, and what may happen to files that are there."""
+    """Inputs and output as the user names them, and what may happen to files that are there. `shard`: only
+    this share of the inputs.
+    """
 
-    inputs: tuple[Path, ...]
+    inputs: tuple[Location, ...]
     output: str
     file_format: Format | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     overwrite: bool = False
     skip_existing: bool = False
+    shard: Shard | None = None
+
+    @property
+    def part(self) -> str:
+        """The part of the journal that a run of this request writes."""
+        return "" if self.shard is None else self.shard.part
 
 
 @dataclass(frozen=True)
@@ -45,13 +53,10 @@ class Batch:
     request: BatchRequest
     picture: PictureSettings
     network: NetworkSettings
-    folder: Path
+    folder: Location
     tasks: tuple[ImageTask, ...]
     failed: tuple[Outcome, ...]
-
-    @property
-    def is_single(self) -> bool:
-        return len(self.request.inputs) == 1 and not self.request.inputs[0].is_dir()
+    is_single: bool
 
     def __len__(self) -> int:
         return len(self.tasks) + len(self.failed)
@@ -63,18 +68,16 @@ class Batch:
         `ImageRun.run` raises.
         """
         journaled = not self.is_single or self.request.skip_existing
-        with open_journal(self.folder) if journaled else nullcontext() as journal:
-            run = self._image_run(journal, progress)
-            done, to_do = self._divided(run, journal)
-            check_existing((task.output for task in to_do), overwrite=self.request.overwrite)
-            for folder in {task.output.parent for task in self.tasks}:
-                remove_stale_temporaries(folder)
+        with open_journal(self.folder, self.request.part) if journaled else nullcontext() as journal:
+            done, to_do = self._divided(journal)
+            for folder in {str(task.output.parent): task.output.parent for task in self.tasks}.values():
+                remove_stale(folder)
             yield from self.failed
             yield from (Outcome(task.source.path, task.output) for task in done)
             if journal is not None and to_do:
                 journal.start()
             complete = not self.failed
-            with closing(run.run(to_do)) as outcomes:
+            with closing(self._outcomes(to_do, journal, progress)) as outcomes:
                 for outcome in outcomes:
                     complete = complete and outcome.error is None
                     yield outcome
@@ -83,26 +86,32 @@ class Batch:
 
     def look(self) -> tuple[list[ImageTask], list[ImageTask]]:
         """Tasks that are done, and those that `run` would do. Raises OutputError as it would."""
-        journal = read_journal(self.folder)
-        done, to_do = self._divided(self._image_run(journal, None), journal)
-        check_existing((task.output for task in to_do), overwrite=self.request.overwrite)
-        return done, to_do
+        return self._divided(read_journal(self.folder, self.request.part))
 
-    def _image_run(self, journal: Journal | None, progress: Progress | None) -> ImageRun:
+    def _outcomes(
+        self, tasks: list[ImageTask], journal: Journal | None, progress: Progress | None
+    ) -> Generator[Outcome]:
         overwrite = self.request.overwrite
-        return ImageRun(self.picture, self.network, overwrite=overwrite, journal=journal, progress=progress)
+        run = ImageRun(self.picture, self.network, overwrite=overwrite, journal=journal, progress=progress)
+        return run.run(tasks)
 
-    def _divided(self, run: ImageRun, journal: Journal | None) -> tuple[list[ImageTask], list[ImageTask]]:
+    def _divided(self, journal: Journal | None) -> tuple[list[ImageTask], list[ImageTask]]:
         """Done and to do. What the journal says is done is left out, unless it is to be done once more: by a
-        finished run's command with --overwrite.
+        finished run's command with --overwrite. Raises OutputError for outputs that may not be replaced.
         """
+        snapshot = Snapshot([self.folder, *(path for path in self.request.inputs if _is_store_folder(path))])
         once_more = self.request.overwrite and not self.request.skip_existing
-        if journal is None or (journal.finished and once_more):
-            return [], list(self.tasks)
         done: list[ImageTask] = []
-        to_do: list[ImageTask] = []
-        for task in self.tasks:
-            (done if run.is_done(task) else to_do).append(task)
+        to_do: list[ImageTask] = list(self.tasks)
+        if journal is not None and not (journal.finished and once_more):
+            digests = Digests(self.picture, self.network, self.network.choices())
+            to_do = []
+            for task in self.tasks:
+                settings = digests.of(task.file_format)
+                known = journal.is_done(task.source.path, task.output, settings, snapshot.stamp_of)
+                (done if known else to_do).append(task)
+        outputs = (task.output for task in to_do)
+        check_existing(outputs, overwrite=self.request.overwrite, stamp_of=snapshot.stamp_of)
         return done, to_do
 
 
@@ -110,6 +119,7 @@ def plan_batch(request: BatchRequest, picture: PictureSettings, network: Network
     """Find the inputs and name the outputs; nothing is written, no picture decoded.
 
     Raises InputError where there are none, UsageError where names collide or settings contradict each other.
+    A shard's outputs are checked against those of all others, and it may have no pictures.
     """
     names = output_names(request.output, request.inputs, request.file_format)
     sources = find_inputs(
@@ -122,4 +132,13 @@ def plan_batch(request: BatchRequest, picture: PictureSettings, network: Network
     check_collisions(
         [(task.source.path, task.output) for task in tasks], inputs=[source.path for source in sources]
     )
-    return Batch(request, picture, network, names.folder, tuple(tasks), tuple(failed))
+    if (shard := request.shard) is not None:
+        own = {str(source.path) for source in sources if shard.has(source)}
+        tasks = [task for task in tasks if str(task.source.path) in own]
+        failed = [outcome for outcome in failed if str(outcome.source) in own]
+    single = shard is None and len(request.inputs) == 1 and not is_folder(request.inputs[0])
+    return Batch(request, picture, network, names.folder, tuple(tasks), tuple(failed), single)
+
+
+def _is_store_folder(path: Location) -> bool:
+    return is_remote(path) and is_folder(path)

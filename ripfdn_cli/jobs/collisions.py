@@ -8,13 +8,14 @@ from pathlib import Path
 
 from ripfdn_cli.atomic_file import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from ripfdn_cli.errors import OutputError, UsageError
+from ripfdn_cli.storage import Location, StampOf, is_remote, stamp_of
 
-Pair = tuple[Path, Path]
+Pair = tuple[Location, Location]
 """An input, and where its result goes."""
 
 
 def check_collisions(
-    pairs: Sequence[Pair], *, inputs: Iterable[Path], folds_names: Callable[[Path], bool] | None = None
+    pairs: Sequence[Pair], *, inputs: Iterable[Location], folds_names: Callable[[Path], bool] | None = None
 ) -> None:
     """Raises UsageError that names both files, where two results have one name or a result is an input.
 
@@ -32,20 +33,22 @@ def check_collisions(
             )
 
 
-def check_existing(outputs: Iterable[Path], *, overwrite: bool) -> None:
+def check_existing(outputs: Iterable[Location], *, overwrite: bool, stamp_of: StampOf = stamp_of) -> None:
     """Raises OutputError where a file is there already (unless `overwrite`), or a folder is in its place."""
     for output in outputs:
-        if output.is_dir():
+        if not is_remote(output) and output.is_dir():
             raise OutputError(f"{output} is a folder; choose another name, or put a / after it")
-        if not overwrite and os.path.lexists(output):
+        if not overwrite and (stamp_of(output) is not None if is_remote(output) else os.path.lexists(output)):
             raise OutputError(
                 f"{output} exists already, and not from this command; choose another place with -o, "
                 "or pass --overwrite"
             )
 
 
-def file_system_folds_names(folder: Path) -> bool:
+def file_system_folds_names(folder: Location) -> bool:
     """Whether a.png and A.PNG are one file in `folder`, or in what there is above it. Tried with a file."""
+    if is_remote(folder):
+        return False
     place = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
     try:
         with tempfile.NamedTemporaryFile(
@@ -72,12 +75,14 @@ def _check_names(pairs: Sequence[Pair], folds_names: Callable[[Path], bool]) -> 
             )
 
 
-def _normal(path: Path) -> str:
-    return os.path.normpath(path.absolute())
+def _normal(path: Location) -> str:
+    return str(path) if is_remote(path) else os.path.normpath(path.absolute())
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What hard links and symbolic links to one file have in common."""
+def _identity(path: Location) -> tuple[int, int] | str | None:
+    """What hard links and symbolic links to one file have in common; an object has one name."""
+    if is_remote(path):
+        return str(path)
     try:
         status = path.stat()
     except OSError:

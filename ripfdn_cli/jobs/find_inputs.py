@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ripfdn_cli.image_formats import SUFFIXES
+from ripfdn_cli.storage import Location, is_folder, is_remote, walk_objects
 
 log = logging.getLogger(__name__)
 
@@ -18,16 +19,16 @@ _NOT_PICTURES = ("thumbs.db", "desktop.ini")
 class Source:
     """The `path` of an input, and its path `below` the folder it was found in; for a file given, its name."""
 
-    path: Path
+    path: Location
     below: Path
 
 
 def find_inputs(
-    arguments: Sequence[Path],
+    arguments: Sequence[Location],
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    leave_out: Path | None = None,
+    leave_out: Location | None = None,
 ) -> list[Source]:
     """Files as they are given; from folders every file with a picture's suffix, at any depth, sorted.
 
@@ -35,16 +36,37 @@ def find_inputs(
     aren't followed. `include` and `exclude` are globs on the name or on the path below the folder ("*.png",
     "raw/*"); they say nothing to files that are given themselves. A source is named once.
     """
-    found: dict[Path, Source] = {}
+    found: dict[str, Source] = {}
     for argument in arguments:
-        if argument.is_dir():
-            for path in _walk(argument, leave_out):
-                below = path.relative_to(argument)
-                if _wanted(below, include, exclude):
-                    found.setdefault(path, Source(path, below))
+        if is_folder(argument):
+            for source in _sources_in(argument, leave_out):
+                if _wanted(source.below, include, exclude):
+                    found.setdefault(str(source.path), source)
         else:
-            found.setdefault(argument, Source(argument, Path(argument.name)))
+            found.setdefault(str(argument), Source(argument, Path(argument.name)))
     return list(found.values())
+
+
+def _sources_in(folder: Location, leave_out: Location | None) -> Iterator[Source]:
+    if is_remote(folder):
+        return _walk_store(folder, leave_out)
+    local = None if leave_out is None or is_remote(leave_out) else leave_out
+    return (Source(path, path.relative_to(folder)) for path in _walk(folder, local))
+
+
+def _walk_store(folder: Location, leave_out: Location | None) -> Iterator[Source]:
+    assert is_remote(folder)
+    inner = "" if leave_out is None else str(leave_out).rstrip("/") + "/"
+    for name in walk_objects(folder):
+        below, path = Path(name), folder / name
+        hidden = any(_hidden(part) for part in below.parts)
+        if not hidden and below.suffix.lower() in SUFFIXES and not (inner and _is_inner(path, inner, folder)):
+            yield Source(path, below)
+
+
+def _is_inner(path: Location, inner: str, folder: Location) -> bool:
+    """Whether `path` lies in the folder of results `inner`, where that is one inside of `folder`."""
+    return str(path).startswith(inner) and inner != str(folder).rstrip("/") + "/"
 
 
 def _walk(folder: Path, leave_out: Path | None) -> Iterator[Path]:

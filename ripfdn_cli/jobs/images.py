@@ -10,14 +10,12 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-from ripfdn_cli.atomic_file import output_error, write_bytes
 from ripfdn_cli.errors import DiskFullError, InputError, InternalError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.image_files import read_file, read_header
 from ripfdn_cli.image_formats import Format, load_plugin
@@ -26,6 +24,7 @@ from ripfdn_cli.jobs.find_inputs import Source
 from ripfdn_cli.jobs.journal import Journal
 from ripfdn_cli.jobs.output_names import OutputNames, ResultSize
 from ripfdn_cli.jobs.picture_job import Facts, PictureJob, PictureSettings
+from ripfdn_cli.storage import Location, Stamp, is_remote, make_folder, publish, stamp_of
 from ripfdn_cli.upscaler import Progress
 from ripfdn_cli.weights_store import weights_path
 
@@ -33,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _WAITING_PICTURES = 2 * 2**30
 """Bytes that the pictures in work may take together where --memory doesn't say it."""
+_WAITING_FOR_STORES = 12
+"""Threads more where inputs or outputs lie in a store, which takes its time for each."""
 _EXTRA_WORKERS = 3
 """Threads that decode, finish, encode and write beside those that wait for a device."""
 
@@ -42,7 +43,7 @@ class ImageTask:
     """One input and where its result goes."""
 
     source: Source
-    output: Path
+    output: Location
     file_format: Format
 
 
@@ -50,8 +51,8 @@ class ImageTask:
 class Outcome:
     """What became of an input: `facts` of a result, an `error`, or neither where it was done already."""
 
-    source: Path
-    output: Path | None
+    source: Location
+    output: Location | None
     facts: Facts | None = None
     error: RipfdnError | None = None
     size: int = 0
@@ -106,28 +107,24 @@ class ImageRun:
         self._settings, self._overwrite, self._journal = settings, overwrite, journal
         self._progress, self._stopping = progress, threading.Event()
         self._devices = Devices(network)
-        self._digests = Digests(settings, network, self._devices.choices)
+        self.digests = Digests(settings, network, self._devices.choices)
         self._job = PictureJob(
             settings, self._devices, ByteBudget(network.memory or _WAITING_PICTURES), self._tile_done
         )
 
-    def is_done(self, task: ImageTask) -> bool:
-        """Whether the journal says that this very result is there already."""
-        if self._journal is None:
-            return False
-        return self._journal.is_done(task.source.path, task.output, self._digests.of(task.file_format))
-
-    def run(self, tasks: Iterable[ImageTask]) -> Generator[Outcome]:
+    def run(self, tasks: Sequence[ImageTask]) -> Generator[Outcome]:
         """What became of each task, in their order. Closing the iterator stops the run at the next tile.
 
         Raises DiskFullError, and what `Upscaler.load` raises: they would befall all the others too.
         """
         workers = len(self._devices) + max(_EXTRA_WORKERS, os.cpu_count() or 1)
+        if any(is_remote(task.source.path) or is_remote(task.output) for task in tasks):
+            workers += _WAITING_FOR_STORES
         pool = ThreadPoolExecutor(workers, thread_name_prefix="picture")
         waiting: deque[Future[Outcome]] = deque()
         try:
             for task in tasks:
-                waiting.append(pool.submit(self._attempt, task))
+                waiting.append(pool.submit(self.attempt, task))
                 if len(waiting) >= 2 * workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -137,7 +134,11 @@ class ImageRun:
         finally:
             self._stopping.set()
             pool.shutdown(cancel_futures=True)
-            self._devices.close()
+            self.close()
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._devices.close()
 
     def run_bytes(self, data: bytes, name: str, file_format: Format | None) -> tuple[bytes, Facts]:
         """One picture from a pipe or for one. Raises RipfdnError."""
@@ -148,8 +149,11 @@ class ImageRun:
         finally:
             self._devices.close()
 
-    def _attempt(self, task: ImageTask) -> Outcome:
-        """The outcome of `task`, its error included: the others go on."""
+    def attempt(self, task: ImageTask) -> Outcome:
+        """The outcome of `task`, its error included: the others go on. For any number of threads.
+
+        Raises DiskFullError and NetworkUnavailableError, which concern them all.
+        """
         started = time.perf_counter()
         source, output = task.source.path, task.output
         try:
@@ -171,17 +175,17 @@ class ImageRun:
         """Read, upscale, write; facts and the size of the new file."""
         self._check_stopping()
         source, output = task.source.path, task.output
-        read = source.stat() if source.exists() else None
+        read = stamp_of(source)
         data = read_file(source, max_pixels=self._settings.max_pixels)
         content, facts = self._job.run(data, str(source), task.file_format)
         self._check_stopping()
         make_folder(output.parent)
 
-        def record(written: os.stat_result) -> None:
+        def record(written: Stamp) -> None:
             if self._journal is not None and read is not None:
-                self._journal.add(source, read, output, written, self._digests.of(task.file_format))
+                self._journal.add(source, read, output, written, self.digests.of(task.file_format))
 
-        write_bytes(output, content, overwrite=self._overwrite, before_publish=record)
+        publish(output, content, overwrite=self._overwrite, record=record)
         return facts, len(content)
 
     def _tile_done(self, done: int, total: int) -> None:
@@ -195,16 +199,16 @@ class ImageRun:
 
 
 class Digests:
-    """Tells results of one set of settings from those of another."""
+    """Tells results of one set of settings from those of another; `weights`: the SHA-256 of each file."""
 
     def __init__(
         self, settings: PictureSettings, network: NetworkSettings, choices: Mapping[int, str]
     ) -> None:
-        weights = {
+        self.weights = {
             name: hashlib.sha256(weights_path(name).read_bytes()).hexdigest() for name in choices.values()
         }
         shaping = (network.engine, network.precision, network.tile, network.halo, network.ensemble)
-        self._parts = [asdict(settings), weights, shaping]
+        self._parts = [asdict(settings), self.weights, shaping]
         self._known: dict[str, str] = {}
 
     def of(self, file_format: Format) -> str:
@@ -241,11 +245,3 @@ def _result_size(source: Source, settings: PictureSettings, network_scale: int) 
     header = read_header(data, str(source.path), max_pixels=settings.max_pixels)
     width, height = settings.size.target(header.width, header.height, network_scale)
     return ResultSize(Fraction(width, header.width), width, height)
-
-
-def make_folder(folder: Path) -> None:
-    """Raises OutputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(folder, error) from error

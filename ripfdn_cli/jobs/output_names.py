@@ -12,6 +12,7 @@ from pathlib import Path
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.image_formats import Format, format_of
 from ripfdn_cli.jobs.find_inputs import Source
+from ripfdn_cli.storage import Location, is_folder, location
 
 FIELDS = ("stem", "ext", "name", "parent", "scale", "width", "height", "format")
 _SIZE_FIELDS = frozenset({"scale", "width", "height"})
@@ -34,17 +35,17 @@ class OutputNames:
     `file_format` the one asked for, or None for the input's.
     """
 
-    folder: Path
+    folder: Location
     template: str | None
     file_format: Format | None
-    single: Path | None = None
+    single: Location | None = None
 
     @property
     def needs_size(self) -> bool:
         """Whether names depend on the size of the result, which is in the input's header."""
         return self.template is not None and bool(_SIZE_FIELDS & set(_fields(self.template)))
 
-    def of(self, source: Source, size: ResultSize | None) -> Path:
+    def of(self, source: Source, size: ResultSize | None) -> Location:
         """The file for the result of `source`; `size` where `needs_size`. Raises UsageError."""
         if self.single is not None:
             return self.single
@@ -55,7 +56,7 @@ class OutputNames:
         tree = Path() if "parent" in _fields(self.template) else source.below.parent
         return self.folder / tree / name
 
-    def format_for(self, output: Path) -> Format:
+    def format_for(self, output: Location) -> Format:
         """The format of the file `output`, by --format or by its suffix. Raises UsageError."""
         found = self.file_format or format_of(output)
         if found is None:
@@ -79,16 +80,16 @@ class OutputNames:
         return values
 
 
-def output_names(output: str, sources: Sequence[Path], file_format: Format | None) -> OutputNames:
+def output_names(output: str, sources: Sequence[Location], file_format: Format | None) -> OutputNames:
     """The rule that `output` (the argument of -o) means for the arguments `sources`. Raises UsageError."""
     if "{" in output:
         _check_template(output)
         slash = output.rfind("/", 0, output.index("{"))
         folder = "/" if slash == 0 else output[: max(slash, 0)]
-        return OutputNames(Path(folder), output[slash + 1 :], file_format)
-    path = Path(output)
-    many = len(sources) != 1 or sources[0].is_dir()
-    if output.endswith(("/", "\\")) or path.is_dir() or (not path.suffix and (many or file_format is None)):
+        return OutputNames(location(folder), output[slash + 1 :], file_format)
+    path = location(output)
+    many = len(sources) != 1 or is_folder(sources[0])
+    if output.endswith(("/", "\\")) or is_folder(path) or (not path.suffix and (many or file_format is None)):
         return OutputNames(path, None, file_format)
     if many and (format_of(path) is not None):
         raise UsageError(f"{output} is a file, and there are several inputs; name a folder with -o {output}/")

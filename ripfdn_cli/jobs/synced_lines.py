@@ -23,9 +23,9 @@ class SyncedLines:
         self._path, self._descriptor, self.lines = path, descriptor, lines
         self._writing = threading.Lock()
 
-    def append(self, values: dict[str, Any]) -> None:
-        """Add `values` as a line, and wait until the disk has it. For any thread. Raises OutputError."""
-        line = memoryview(json.dumps(values).encode() + b"\n")
+    def append(self, *values: dict[str, Any]) -> None:
+        """Add `values`, a line each, and wait until the disk has them. For any thread. Raises OutputError."""
+        line = memoryview(b"".join(json.dumps(each).encode() + b"\n" for each in values))
         try:
             with self._writing:
                 while line:
@@ -48,13 +48,8 @@ def open_lines(path: Path, *, skip_damaged: bool = False) -> Iterator[SyncedLine
     What a killed run left of its last line is cut off. Raises UsageError where another process has it open,
     OutputError where it can't be written, or where a line is damaged and isn't to be skipped.
     """
+    descriptor = _open_locked(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise output_error(path, error) from error
-    try:
-        _lock(descriptor, path)
         whole = _whole_lines(path.read_bytes())
         os.ftruncate(descriptor, len(whole))
         yield SyncedLines(path, descriptor, _parsed(path, whole, skip_damaged))
@@ -68,6 +63,27 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return _parsed(path, _whole_lines(path.read_bytes()), skip_damaged=True)
     except OSError:
         return []
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        descriptor = _open(path)
+        try:
+            _lock(descriptor, path)
+        except UsageError:
+            os.close(descriptor)
+            raise
+        if os.fstat(descriptor).st_nlink or path.exists():
+            return descriptor
+        os.close(descriptor)  # who had the lock before has deleted it
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise output_error(path, error) from error
 
 
 def _whole_lines(content: bytes) -> bytes:

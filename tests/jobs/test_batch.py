@@ -262,7 +262,7 @@ def test_an_engine_that_is_not_there_stops_the_run(
 def test_a_full_disk_stops_the_run_and_what_is_done_stays_done(
     tree: Path, network: NetworkSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, real, count = tmp_path / "out", images.write_bytes, 0
+    out, real, count = tmp_path / "out", images.publish, 0
 
     def full_after_two(path: Path, data: bytes, **options: Any) -> None:
         nonlocal count
@@ -271,7 +271,7 @@ def test_a_full_disk_stops_the_run_and_what_is_done_stays_done(
             raise DiskFullError("full")
         real(path, data, **options)
 
-    monkeypatch.setattr(images, "write_bytes", full_after_two)
+    monkeypatch.setattr(images, "publish", full_after_two)
     with pytest.raises(DiskFullError):
         run(batch(network, tree, output=out))
     monkeypatch.undo()

@@ -8,6 +8,11 @@ import pytest
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.jobs.journal import JOURNAL_NAME, open_journal, read_journal
+from ripfdn_cli.storage import Stamp, stamp_of_status
+
+
+def stamp(path: Path) -> Stamp:
+    return stamp_of_status(path.stat())
 
 
 def write(folder: Path, source: Path, output: Path, content: bytes = b"result", settings: str = "s") -> None:
@@ -15,7 +20,7 @@ def write(folder: Path, source: Path, output: Path, content: bytes = b"result", 
     with open_journal(folder) as journal:
         journal.start()
         output.write_bytes(content)
-        journal.add(source, source.stat(), output, output.stat(), settings)
+        journal.add(source, stamp(source), output, stamp(output), settings)
 
 
 @pytest.fixture
