@@ -42,6 +42,11 @@ def load_validation_sets(folders: Sequence[str], scale: int) -> list[ValidationS
 def validate(network: RIPFDN, sets: Sequence[ValidationSet], device: str) -> dict[str, Score]:
     """Mean scores of `network` by set, under the papers' protocol, as `ripfdn eval` gives them in fp32."""
     upscaler = Upscaler(to_checkpoint(network, {}), device=device, engine="torch", precision="fp32")
+    return score_sets(upscaler, sets)
+
+
+def score_sets(upscaler: Upscaler, sets: Sequence[ValidationSet]) -> dict[str, Score]:
+    """Mean scores of `upscaler` by set, under the papers' protocol."""
     return {data.name: _mean([_score(upscaler, pair, data.scale) for pair in data.pairs]) for data in sets}
 
 
