@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.network_options import network_options
 from ripfdn_cli.cli.picture_options import picture_options, size_options
+from ripfdn_cli.cli.sizes import Rectangle
+from ripfdn_cli.cli.upscale_pipe import PIPE, tile_progress, upscale_pipe
 from ripfdn_cli.cli.upscale_video import is_video_command, upscale_videos
 from ripfdn_cli.cli.video_options import VideoOptions, video_options
 from ripfdn_cli.errors import SomeItemsFailedError, UsageError
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from ripfdn_cli.image_formats import Format
     from ripfdn_cli.jobs.batch import Batch
     from ripfdn_cli.jobs.devices import NetworkSettings
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PIPE = "-"
 STATUSES = ("done", "skipped", "failed")
 
 
@@ -56,6 +53,9 @@ STATUSES = ("done", "skipped", "failed")
     metavar="N/M",
     help="Only share N of M, as 3/16: for the jobs of an array, all into one folder.",
 )
+@click.option(
+    "--raw", type=Rectangle(), help="Stdin has frames of this size, WxH, as raw rgb24; y4m says so itself."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done, how large, how long, and stop.")
 @size_options
 @network_options
@@ -72,6 +72,7 @@ def upscale(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     shard: str | None,
+    raw: tuple[int, int] | None,
     dry_run: bool,
     network: NetworkSettings,
     picture: PictureSettings,
@@ -107,8 +108,10 @@ def upscale(
     if video.given:
         raise UsageError(f"{video.given[0]} is for video and says nothing to pictures; leave it")
     if PIPE in inputs or output == PIPE:
-        _upscale_pipe(console, inputs, output, overwrite, network, picture, file_format)
+        upscale_pipe(console, inputs, output, overwrite, network, picture, file_format, raw)
         return
+    if raw is not None:
+        raise UsageError("--raw is for frames from stdin; give - as the input and -o -")
     paths = tuple(location(name) for name in inputs)
     request = BatchRequest(paths, output, file_format, include, exclude, overwrite, skip_existing, share)
     batch = plan_batch(request, picture, network)
@@ -125,6 +128,11 @@ def _refuse_for_video(inputs: tuple[str, ...], output: str, shard: str | None) -
     if shard is not None:
         raise UsageError("--shard is for pictures; give each job videos of its own")
     for name in (*inputs, output):
+        if name == PIPE:
+            raise UsageError(
+                "frames go from a pipe to a pipe: "
+                "ffmpeg -i clip.mp4 -f yuv4mpegpipe - | ripfdn upscale - -o -"
+            )
         if is_url(name):
             raise UsageError(
                 f"{name}: videos are read and written in files only; mount the store as a folder "
@@ -137,7 +145,7 @@ def _run(console: Console, batch: Batch) -> None:
     single = len(batch) == 1
     with (
         console.progress(total=None if single else len(batch), unit="tile" if single else "picture") as bar,
-        closing(batch.run(_tile_progress(bar) if single else None)) as outcomes,
+        closing(batch.run(tile_progress(bar) if single else None)) as outcomes,
     ):
         for outcome in outcomes:
             record = outcome.record()
@@ -194,71 +202,6 @@ def _tell(console: Console, outcome: Outcome, *, alone: bool) -> None:
         width, height = outcome.facts.output_size
         level = logging.INFO if alone else logging.DEBUG
         log.log(level, "%s: %d×%d px in %.1f s", outcome.output, width, height, outcome.seconds)
-
-
-def _tile_progress(bar: tqdm[Any]) -> Callable[[int, int], None]:
-    """Shows tiles; a second round (transparency, another frame) adds to the first."""
-    earlier = 0
-
-    def show(done: int, total: int) -> None:
-        nonlocal earlier
-        if earlier + done <= bar.n:
-            earlier = int(bar.n)
-        bar.total = earlier + total
-        bar.update(earlier + done - bar.n)
-
-    return show
-
-
-def _upscale_pipe(
-    console: Console,
-    inputs: tuple[str, ...],
-    output: str,
-    overwrite: bool,
-    network: NetworkSettings,
-    picture: PictureSettings,
-    file_format: Format | None,
-) -> None:
-    """One picture from stdin, to stdout, or both."""
-    from ripfdn_cli.image_files import read_file, read_limited
-    from ripfdn_cli.jobs.images import ImageRun, Outcome
-    from ripfdn_cli.jobs.output_names import output_names
-    from ripfdn_cli.storage import location, make_folder, publish
-
-    started = time.perf_counter()
-    if len(inputs) > 1:
-        raise UsageError("a pipe takes one picture: give one input with -, or with -o -")
-    source, to_stdout = location(inputs[0]), output == PIPE
-    _check_pipes(console, from_stdin=inputs[0] == PIPE, to_stdout=to_stdout)
-    target = None if to_stdout else output_names(output, [source], file_format).single
-    if target is None and not to_stdout:
-        raise UsageError(f"-o {output}: what comes from stdin has no name; name the file to write")
-    if target is not None and file_format is None:
-        file_format = output_names(output, [source], None).format_for(target)
-    if inputs[0] == PIPE:
-        data, name = read_limited(sys.stdin.buffer, "stdin", picture.max_pixels), "stdin"
-    else:
-        data, name = read_file(source, max_pixels=picture.max_pixels), str(source)
-    with console.progress(total=None, unit="tile") as bar:
-        run = ImageRun(picture, network, progress=_tile_progress(bar))
-        content, facts = run.run_bytes(data, name, file_format)
-    if target is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    else:
-        make_folder(target.parent)
-        publish(target, content, overwrite=overwrite)
-    outcome = Outcome(source, target, facts, size=len(content), seconds=time.perf_counter() - started)
-    console.record(outcome.record())
-
-
-def _check_pipes(console: Console, *, from_stdin: bool, to_stdout: bool) -> None:
-    if to_stdout and console.json:
-        raise UsageError("--json and -o - would both write to stdout; leave one out")
-    if to_stdout and sys.stdout.isatty():
-        raise UsageError("-o - would write a picture to the terminal; redirect stdout, or name a file")
-    if from_stdin and sys.stdin.isatty():
-        raise UsageError("- reads a picture from stdin, and stdin is the terminal; redirect it")
 
 
 def silence_decoders() -> None:
