@@ -87,6 +87,12 @@ def wrong_packets(path: Path, track: VideoTrack, streams: SourceStreams | None) 
     return problems
 
 
+def wrong_copies(path: Path, streams: SourceStreams, limit: int) -> list[str]:
+    """How the packets in the file `path` differ from the first `limit` of `streams`, which it was made of."""
+    with opened(path) as output, open_source(streams) as source:
+        return list(_copy_problems(output, _records(output, output.demux()), source, limit))
+
+
 def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Missing]:
     settings = track.settings
     stream = output.streams.video[0]
@@ -263,10 +269,12 @@ def _time_differences(name: str, have: _Record, want: _Record) -> list[str]:
     return []
 
 
-def _copy_problems(output: InputContainer, records: dict[int, _Record], source: OpenSource) -> Iterator[str]:
+def _copy_problems(
+    output: InputContainer, records: dict[int, _Record], source: OpenSource, limit: int | None = None
+) -> Iterator[str]:
     pairs = [(old, new) for old, new in _pairs(output, source) if new is not None]
     moving = {old.index: None for old, _ in pairs if old.type != "attachment" and not is_cover(old)}
-    wanted = _records(source.container, source.packets(moving))
+    wanted = _records(source.container, islice(source.packets(moving), limit))
     for old, new in pairs:
         if old.type == "attachment":
             if old.data != new.data:

@@ -25,7 +25,14 @@ from ripfdn_cli.image_files import Encoding, encode
 from ripfdn_cli.jobs.segments import Parts
 from ripfdn_cli.numbered_frames import FramePattern
 from ripfdn_cli.picture import Animation, Frame, Picture, as_samples
-from ripfdn_cli.video_check import CHAPTERS, Missing, missing_parts, named_streams, wrong_packets
+from ripfdn_cli.video_check import (
+    CHAPTERS,
+    Missing,
+    missing_parts,
+    named_streams,
+    wrong_copies,
+    wrong_packets,
+)
 from ripfdn_cli.video_codecs import LOSSLESS
 from ripfdn_cli.video_colour import RGB_TAGS, Colour, ToRgb, bits_of
 from ripfdn_cli.video_copies import SourceStreams
@@ -258,10 +265,12 @@ class VideoTarget:
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:
-    """Whether `container` accepts all this, and gives its streams back."""
+    """Whether `container` accepts all this, and gives its streams back as they were."""
     try:
         mux(path, container, track, streams, name=path, limit=_TRIAL_PACKETS)
-        return not any(part.stream is not None for part in missing_parts(path, container, track, streams))
+        if any(part.stream is not None for part in missing_parts(path, container, track, streams)):
+            return False
+        return streams is None or not wrong_copies(path, streams, _TRIAL_PACKETS)
     except InternalError:
         return False
     finally:

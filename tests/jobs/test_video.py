@@ -224,6 +224,18 @@ def test_what_a_container_can_not_hold_is_left_out_when_asked(
     assert [stream.kind for stream in streams_of(tmp_path / "silent.mkv")] == ["video", "attachment"]
 
 
+def test_sound_whose_start_is_unreadable_is_named_before_the_work(tmp_path: Path, upscale: Upscale) -> None:
+    """Nothing then says how much of AAC's first packet is padding, which Matroska's times depend on."""
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=6, audio="aac"))
+    with av.open(str(source)) as container:
+        sound = bytes(next(packet for packet in container.demux(audio=0) if packet.size))
+    source.write_bytes(source.read_bytes().replace(sound, b"\xb3" * len(sound)))
+    with pytest.raises(UsageError, match=r"Matroska can't hold stream 1 \(audio, aac"):
+        upscale(source, tmp_path / "out.mkv")
+    upscale(source, tmp_path / "out.mp4")
+    assert len(streams_of(tmp_path / "out.mp4")) == 2
+
+
 def test_a_codec_that_a_container_can_not_hold_is_said(tmp_path: Path, upscale: Upscale) -> None:
     source = make_clip(tmp_path / "in.mkv", Clip(frames=3))
     with pytest.raises(UsageError, match=r"WebM can't hold x264 .*\.mkv or \.mp4 or \.mov"):
