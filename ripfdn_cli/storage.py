@@ -140,6 +140,13 @@ def walk_objects(folder: Location) -> dict[str, Stamp]:
         }
 
 
+def names_in(folder: Location) -> list[str]:
+    """Names of the files or objects in `folder`, none below it, sorted. Raises InputError."""
+    if is_remote(folder):
+        return [name for name in walk_objects(folder) if "/" not in name]
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
+
+
 def read_objects(folder: Location, names: Iterable[str]) -> dict[str, bytes]:
     """Contents of small objects below `folder`, read side by side where the store can. Raises InputError."""
     paths = {f"{_path(folder).rstrip('/')}/{name}": name for name in names}
@@ -260,8 +267,12 @@ def _put(place: Location, content: bytes, overwrite: bool) -> None:
 
 
 def _store(place: Location) -> Any:
-    """The fsspec file system that `place`, a URL, is in."""
-    return cast(Any, place).fs
+    """The fsspec file system that `place`, a URL, is in. What it remembers of listings is forgotten: others
+    write there, too.
+    """
+    store = cast(Any, place).fs
+    store.invalidate_cache()
+    return store
 
 
 def _path(place: Location) -> str:

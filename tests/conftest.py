@@ -1,6 +1,7 @@
 """What several test modules need: small networks made by code, and the folders that only developers have."""
 
 import logging
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ripfdn_cli.architecture import NetworkConfig
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.matlab_bicubic import imresize
 from ripfdn_cli.network import RIPFDN, bilinear_start, to_checkpoint
+from ripfdn_cli.storage import Location, location
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -110,3 +112,35 @@ def small_data_set(tmp_path: Path) -> Path:
             (tmp_path / "Small" / folder).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / "Small" / folder / f"{name}.png")
     return tmp_path / "Small"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The URL of an S3 server on loopback, with a bucket "bucket", in the environment for commands too."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        import s3fs
+
+        s3fs.S3FileSystem().mkdir("bucket")
+        yield f"http://{host}:{port}"
+        server.stop()
+
+
+@pytest.fixture(params=["memory", "s3"])
+def store(request: pytest.FixtureRequest) -> Iterator[Location]:
+    """An empty folder in a store, for each of two stores."""
+    if request.param == "s3":
+        request.getfixturevalue("s3_server")
+    folder = location(f"{request.param}://bucket/{uuid.uuid4().hex}")
+    yield folder
+    if request.param == "memory":
+        folder.fs.store.clear()  # type: ignore[attr-defined]

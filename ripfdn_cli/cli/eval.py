@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ripfdn_cli.cli.console import Console, console_options
+from ripfdn_cli.cli.places import Place
 from ripfdn_cli.metrics import PAPERS, PROTOCOLS
 
 if TYPE_CHECKING:
     from ripfdn_cli.evaluation.benchmark import Method, Observer, Row
     from ripfdn_cli.evaluation.datasets import DataSet
     from ripfdn_cli.metrics import Protocol
+    from ripfdn_cli.storage import Location
 
-FOLDER = click.Path(path_type=Path)
-OUTPUT = click.Path(path_type=Path, dir_okay=False)
+PLACE = Place()
 
 
 @click.command("eval")
-@click.argument("sets", metavar="[SET]...", nargs=-1, type=FOLDER)
-@click.option("--hr", type=FOLDER, help="One more set: its HR pictures. LR is made where --lr is not given.")
+@click.argument("sets", metavar="[SET]...", nargs=-1, type=PLACE)
+@click.option("--hr", type=PLACE, help="One more set: its HR pictures. LR is made where --lr is not given.")
 @click.option(
-    "--lr", type=FOLDER, help="Its LR pictures, paired by name. Without --hr: timing and pictures only."
+    "--lr", type=PLACE, help="Its LR pictures, paired by name. Without --hr: timing and pictures only."
 )
 @click.option(
     "-w",
@@ -67,18 +67,18 @@ OUTPUT = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Runs of a picture; the fastest counts.",
 )
-@click.option("--csv", "csv_path", type=OUTPUT, help="Write the table to this file, too.")
+@click.option("--csv", "csv_path", type=PLACE, help="Write the table to this file, too.")
 @click.option(
-    "--report", "report_path", type=OUTPUT, help="Write a page with plots and pictures: one HTML file."
+    "--report", "report_path", type=PLACE, help="Write a page with plots and pictures: one HTML file."
 )
 @click.option("--overwrite", is_flag=True, help="Replace --csv and --report files that exist already.")
 @console_options
 def eval(
     console: Console,
     *,
-    sets: tuple[Path, ...],
-    hr: Path | None,
-    lr: Path | None,
+    sets: tuple[Location, ...],
+    hr: Location | None,
+    lr: Location | None,
     weights: tuple[str, ...],
     device: str,
     engine: tuple[str, ...],
@@ -86,19 +86,20 @@ def eval(
     threads: int | None,
     protocol_names: tuple[str, ...],
     repeat: int,
-    csv_path: Path | None,
-    report_path: Path | None,
+    csv_path: Location | None,
+    report_path: Location | None,
     overwrite: bool,
 ) -> None:
     """Score and time weights on data sets, beside bicubic and Lanczos.
 
-    A SET is a folder with HR/ and perhaps LRbicx4/ (LRbicx2/, LRbicx3/ for weights of those scales), paired
-    by name. LR pictures that are missing are made by MATLAB's bicubic. Every number names its protocol.
+    A SET is a folder (or its URL) with HR/ and perhaps LRbicx4/ (LRbicx2/, LRbicx3/ for weights of those
+    scales), paired by name. LR pictures that are missing are made by MATLAB's bicubic. Every number names its
+    protocol.
     """
-    from ripfdn_cli.atomic_file import write_bytes
     from ripfdn_cli.evaluation.benchmark import Engines, network_methods
     from ripfdn_cli.evaluation.report import Report
     from ripfdn_cli.evaluation.table import csv_table, notes, record, text_table
+    from ripfdn_cli.storage import publish
 
     protocols = _protocols(protocol_names)
     _check_outputs([path for path in (csv_path, report_path) if path is not None], overwrite)
@@ -114,9 +115,9 @@ def eval(
     for line in (*text_table(rows, protocols), "", *notes(rows, protocols)):
         console.text(line)
     if csv_path is not None:
-        write_bytes(csv_path, csv_table(rows, protocols).encode(), overwrite=overwrite)
+        publish(csv_path, csv_table(rows, protocols).encode(), overwrite=overwrite)
     if report is not None and report_path is not None:
-        write_bytes(report_path, report.render(rows).encode(), overwrite=overwrite)
+        publish(report_path, report.render(rows).encode(), overwrite=overwrite)
 
 
 def _protocols(names: tuple[str, ...]) -> list[Protocol]:
@@ -124,20 +125,23 @@ def _protocols(names: tuple[str, ...]) -> list[Protocol]:
     return [PROTOCOLS[name] for name in chosen]
 
 
-def _check_outputs(paths: list[Path], overwrite: bool) -> None:
+def _check_outputs(paths: list[Location], overwrite: bool) -> None:
     """Raise OutputError now rather than after minutes of work."""
     from ripfdn_cli.errors import OutputError, UsageError
+    from ripfdn_cli.storage import is_remote, stamp_of
 
-    if len({path.resolve() for path in paths}) < len(paths):
+    if len({str(path if is_remote(path) else path.resolve()) for path in paths}) < len(paths):
         raise UsageError(f"--csv and --report both name {paths[0]}; give two files")
     for path in paths:
-        if path.exists() and not overwrite:
+        if not overwrite and stamp_of(path) is not None:
             raise OutputError(f"{path} exists already; choose another name, or pass --overwrite")
-        if not path.parent.is_dir():
+        if not is_remote(path) and not path.parent.is_dir():
             raise OutputError(f"can't write {path}: there is no folder {path.parent}; make it first")
 
 
-def _data_sets(sets: tuple[Path, ...], hr: Path | None, lr: Path | None, scales: list[int]) -> list[DataSet]:
+def _data_sets(
+    sets: tuple[Location, ...], hr: Location | None, lr: Location | None, scales: list[int]
+) -> list[DataSet]:
     """All sets at all scales. Raises UsageError where none is named, InputError."""
     from ripfdn_cli.errors import UsageError
     from ripfdn_cli.evaluation.datasets import find_data_set, pair_folders

@@ -1,7 +1,6 @@
 """Data sets of super-resolution: HR pictures and the LR pictures that belong to them, as 8-bit RGB."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.image_files import read_rgb
 from ripfdn_cli.image_formats import FORMATS
 from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.storage import Location, is_folder, is_remote, names_in
 
 HR_FOLDER = "HR"
 PICTURE_SUFFIXES = frozenset(suffix for entry in FORMATS for suffix in entry.suffixes)
@@ -23,8 +23,8 @@ class PicturePair:
     """Where one picture lies. Without `lr` it is made from `hr`; without `hr` there is no score."""
 
     name: str
-    hr: Path | None
-    lr: Path | None
+    hr: Location | None
+    lr: Location | None
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,24 @@ def lr_folder(scale: int) -> str:
     return f"LRbicx{scale}"
 
 
-def find_data_set(folder: Path, scale: int) -> DataSet:
+def find_data_set(folder: Location, scale: int) -> DataSet:
     """The data set in `folder`: HR/ with LRbicx`scale`/ beside it or without, or the latter alone.
 
     Raises InputError where it has neither, no pictures, or names without a partner.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{folder} is no folder; name the folder of a data set")
     hr, lr = folder / HR_FOLDER, folder / lr_folder(scale)
-    if not hr.is_dir() and not lr.is_dir():
+    has_hr, has_lr = is_folder(hr), is_folder(lr)
+    if not has_hr and not has_lr:
         raise InputError(
             f"{folder} has no folder {HR_FOLDER} or {lr_folder(scale)}; "
             "give a folder that has, or name folders of pictures with --hr and --lr"
         )
-    return pair_folders(hr if hr.is_dir() else None, lr if lr.is_dir() else None, scale)
+    return pair_folders(hr if has_hr else None, lr if has_lr else None, scale)
 
 
-def pair_folders(hr: Path | None, lr: Path | None, scale: int) -> DataSet:
+def pair_folders(hr: Location | None, lr: Location | None, scale: int) -> DataSet:
     """The data set of the pictures in `hr` and `lr`, paired by name: a.png with a.png, a.jpg or ax4.png
     (DIV2K's way).
 
@@ -88,7 +89,7 @@ def pair_folders(hr: Path | None, lr: Path | None, scale: int) -> DataSet:
         _check_partners(found_hr, found_lr, hr, lr)
     names = sorted(found_hr or found_lr)
     pairs = tuple(PicturePair(name, found_hr.get(name), found_lr.get(name)) for name in names)
-    return DataSet(_set_name(folder.resolve(), scale), scale, pairs)
+    return DataSet(_set_name(folder if is_remote(folder) else folder.resolve(), scale), scale, pairs)
 
 
 def load_pair(pair: PicturePair, scale: int) -> LoadedPair:
@@ -107,17 +108,18 @@ def load_pair(pair: PicturePair, scale: int) -> LoadedPair:
     return LoadedPair(pair.name, lr, hr)
 
 
-def _set_name(folder: Path, scale: int) -> str:
+def _set_name(folder: Location, scale: int) -> str:
     return folder.parent.name if folder.name in (HR_FOLDER, lr_folder(scale)) else folder.name
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
+def _pictures(folder: Location) -> dict[str, Location]:
     """Pictures in `folder` by name without suffix. Raises InputError."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{folder} is no folder; name a folder of pictures")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith(".") or not path.is_file():
+    found: dict[str, Location] = {}
+    for name in names_in(folder):
+        path = folder / name
+        if path.suffix.lower() not in PICTURE_SUFFIXES or name.startswith("."):
             continue
         if path.stem in found:
             raise InputError(f"{found[path.stem]} and {path} share a name; take one of them away")
@@ -127,12 +129,14 @@ def _pictures(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _hr_name(lr_name: str, hr: dict[str, Path], scale: int) -> str:
+def _hr_name(lr_name: str, hr: dict[str, Location], scale: int) -> str:
     """The name of the partner of `lr_name`: the same, or, as in DIV2K, without x4 at its end."""
     return lr_name if lr_name in hr else lr_name.removesuffix(f"x{scale}")
 
 
-def _check_partners(hr: dict[str, Path], lr: dict[str, Path], hr_folder: Path, lr_folder: Path) -> None:
+def _check_partners(
+    hr: dict[str, Location], lr: dict[str, Location], hr_folder: Location, lr_folder: Location
+) -> None:
     for have, lack, folder in ((hr, lr, lr_folder), (lr, hr, hr_folder)):
         alone = sorted(have.keys() - lack.keys())
         if alone:

@@ -51,10 +51,13 @@ class OutputNames:
             return self.single
         suffix = source.below.suffix if self.file_format is None else self.file_format.suffixes[0]
         if self.template is None:
-            return self.folder / source.below.parent / (source.below.stem + suffix)
+            return self._in_folder(source.below.parent / (source.below.stem + suffix))
         name = self.template.format_map(self._values(source, suffix, size))
         tree = Path() if "parent" in _fields(self.template) else source.below.parent
-        return self.folder / tree / name
+        return self._in_folder(tree / name)
+
+    def _in_folder(self, path: Path) -> Location:
+        return self.folder / path.as_posix()  # for URLs "a/." is not "a"
 
     def format_for(self, output: Location) -> Format:
         """The format of the file `output`, by --format or by its suffix. Raises UsageError."""

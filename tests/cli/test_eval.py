@@ -10,6 +10,7 @@ from skimage.data import astronaut
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import CheckpointError, InputError, OutputError, RipfdnError, UsageError
+from ripfdn_cli.storage import Location, publish, read_object
 
 PLAIN = ("--engine", "torch", "--precision", "fp32", "--device", "cpu", "--threads", "1")
 
@@ -173,3 +174,25 @@ def test_the_default_weights_beat_bicubic(tmp_path: Path) -> None:
     bicubic, _, network = records(invoke(tmp_path, *PLAIN, "--json"))
     assert network["weights"] == "x4"
     assert network["scores"]["Y"]["psnr"] > bicubic["scores"]["Y"]["psnr"] + 1
+
+
+def test_a_data_set_may_lie_in_a_store_and_the_table_go_there(
+    small_data_set: Path, small_weights: Path, tmp_path: Path, store: Location
+) -> None:
+    for path in small_data_set.rglob("*.png"):
+        name = path.relative_to(small_data_set.parent).as_posix()
+        publish(store / name, path.read_bytes(), overwrite=True)
+    table, remote = tmp_path / "scores.csv", store / "scores.csv"
+    local = invoke(small_data_set, "-w", small_weights, *PLAIN, "--csv", table)
+    arguments = (store / small_data_set.name, "-w", small_weights, *PLAIN, "--csv", remote)
+    result = invoke(*arguments)
+    assert result.exit_code == local.exit_code == 0, result.exception
+    names = ("data_set", "method", "psnr_Y", "ssim_Y")
+    rows = [
+        [[row[name] for name in names] for row in csv.DictReader(content.splitlines())]
+        for content in (table.read_text(), read_object(remote, 10**6).decode())
+    ]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 3
+    assert "exists already" in str(failure(invoke(*arguments)))
+    assert isinstance(failure(invoke(store / "none", "-w", small_weights, *PLAIN)), InputError)

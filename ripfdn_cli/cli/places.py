@@ -1,0 +1,21 @@
+"""Files, folders and URLs on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ripfdn_cli.storage import Location
+
+
+class Place(click.ParamType["Location"]):
+    """A path, or a URL of a store."""
+
+    name = "path"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Location:
+        from ripfdn_cli.storage import location
+
+        return location(value) if isinstance(value, str) else value  # type: ignore[return-value]
