@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import PurePath
 
 from ripfdn_cli.errors import UnavailableError, UsageError
+from ripfdn_cli.jxl_header import CODESTREAM, CONTAINER
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def load_plugin(entry: Format) -> None:
 
 def sniff_extra(head: bytes) -> Format | None:
     """The format of an extra package whose signature the first 16 bytes `head` of a file bear."""
-    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")):
+    if head.startswith((CODESTREAM, CONTAINER)):
         return format_named("jxl")
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1"):
         return format_named("heic")

@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -158,6 +159,18 @@ def test_cmyk_becomes_rgb(encoder: str) -> None:
     red, green, blue = (int(value) for value in frame[8, 8])
     assert red < 60
     assert min(green, blue) > 150
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_avif_of_more_bits_keeps_them(bits: int, channels: int) -> None:
+    top = 2**bits - 1
+    samples = np.linspace(0, top, 16 * 24 * channels).reshape(16, 24, channels).astype(np.uint16)
+    data = imagecodecs.avif_encode(samples.squeeze(), bitspersample=bits, level=100)  # lossless
+    assert read_header(data, "a.avif").sample_bytes == 2
+    (pixels,) = decode(data, "a.avif").frames
+    assert pixels.dtype == np.uint16
+    np.testing.assert_array_equal(pixels, np.rint(samples * (65535 / top)))
 
 
 @pytest.mark.parametrize("maximum", [1, 100, 255, 1000, 65535])
