@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ripfdn_cli.jobs.devices import NetworkSettings
     from ripfdn_cli.jobs.images import Outcome
     from ripfdn_cli.jobs.picture_job import PictureSettings
+    from ripfdn_cli.jobs.ray_run import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,15 @@ STATUSES = ("done", "skipped", "failed")
     help="Only share N of M, as 3/16: for the jobs of an array, all into one folder.",
 )
 @click.option(
+    "--on",
+    type=click.Choice(["ray"]),
+    help="Run on a Ray cluster; without --address, on one of this machine.",
+)
+@click.option("--address", help="Of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Engines on the cluster.  [default: all it has room for]"
+)
+@click.option(
     "--raw", type=Rectangle(), help="Stdin has frames of this size, WxH, as raw rgb24; y4m says so itself."
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be done, how large, how long, and stop.")
@@ -72,6 +82,9 @@ def upscale(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     shard: str | None,
+    on: str | None,
+    address: str | None,
+    workers: int | None,
     raw: tuple[int, int] | None,
     dry_run: bool,
     network: NetworkSettings,
@@ -91,8 +104,9 @@ def upscale(
 
     silence_decoders()
     share = None if shard is None else Shard.parse(shard)
+    cluster = _cluster(on, address, workers)
     if is_video_command(inputs, output):
-        _refuse_for_video(inputs, output, shard)
+        _refuse_for_video(inputs, output, {"--shard": shard, "--on": on})
         upscale_videos(
             console,
             inputs,
@@ -118,15 +132,24 @@ def upscale(
     if dry_run:
         _show_estimate(console, batch)
     else:
-        _run(console, batch)
+        _run(console, batch, cluster)
 
 
-def _refuse_for_video(inputs: tuple[str, ...], output: str, shard: str | None) -> None:
+def _cluster(on: str | None, address: str | None, workers: int | None) -> Cluster | None:
+    from ripfdn_cli.jobs.ray_run import Cluster
+
+    if on is None and (address is not None or workers is not None):
+        raise UsageError(f"{'--address' if address else '--workers'} is for a cluster; give --on ray, too")
+    return None if on is None else Cluster(address, workers)
+
+
+def _refuse_for_video(inputs: tuple[str, ...], output: str, given: dict[str, str | None]) -> None:
     """Raises UsageError for what only pictures can have."""
     from ripfdn_cli.storage import is_url
 
-    if shard is not None:
-        raise UsageError("--shard is for pictures; give each job videos of its own")
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(f"{option} is for pictures; give each machine videos of its own")
     for name in (*inputs, output):
         if name == PIPE:
             raise UsageError(
@@ -140,12 +163,12 @@ def _refuse_for_video(inputs: tuple[str, ...], output: str, shard: str | None) -
             )
 
 
-def _run(console: Console, batch: Batch) -> None:
+def _run(console: Console, batch: Batch, cluster: Cluster | None) -> None:
     started, count = time.perf_counter(), Counter[str]()
-    single = len(batch) == 1
+    single = len(batch) == 1 and cluster is None
     with (
         console.progress(total=None if single else len(batch), unit="tile" if single else "picture") as bar,
-        closing(batch.run(tile_progress(bar) if single else None)) as outcomes,
+        closing(batch.run(tile_progress(bar) if single else None, cluster)) as outcomes,
     ):
         for outcome in outcomes:
             record = outcome.record()

@@ -16,6 +16,7 @@ from ripfdn_cli.jobs.images import Digests, ImageRun, ImageTask, Outcome, plan_t
 from ripfdn_cli.jobs.journal import Journal, open_journal, read_journal
 from ripfdn_cli.jobs.output_names import output_names
 from ripfdn_cli.jobs.picture_job import PictureSettings
+from ripfdn_cli.jobs.ray_run import Cluster, RayRun
 from ripfdn_cli.jobs.shards import Shard
 from ripfdn_cli.storage import Location, Snapshot, is_folder, is_remote, remove_stale
 from ripfdn_cli.upscaler import Progress
@@ -61,37 +62,50 @@ class Batch:
     def __len__(self) -> int:
         return len(self.tasks) + len(self.failed)
 
-    def run(self, progress: Progress | None = None) -> Generator[Outcome]:
+    def run(self, progress: Progress | None = None, cluster: Cluster | None = None) -> Generator[Outcome]:
         """What became of each input. Closing the iterator stops the run; run again, it goes on where it was.
 
         Raises OutputError before the first picture where outputs are there and may not be replaced, and what
-        `ImageRun.run` raises.
+        `ImageRun.run` (on a `cluster`, `RayRun.run`) raises.
         """
         journaled = not self.is_single or self.request.skip_existing
         with open_journal(self.folder, self.request.part) if journaled else nullcontext() as journal:
             done, to_do = self._divided(journal)
-            for folder in {str(task.output.parent): task.output.parent for task in self.tasks}.values():
-                remove_stale(folder)
+            self._remove_stale()
             yield from self.failed
             yield from (Outcome(task.source.path, task.output) for task in done)
             if journal is not None and to_do:
                 journal.start()
             complete = not self.failed
-            with closing(self._outcomes(to_do, journal, progress)) as outcomes:
+            with closing(self._outcomes(to_do, journal, progress, cluster)) as outcomes:
                 for outcome in outcomes:
                     complete = complete and outcome.error is None
                     yield outcome
             if journal is not None and complete:
                 journal.finish()
+            if cluster is not None:
+                self._remove_stale()  # of workers that died
 
     def look(self) -> tuple[list[ImageTask], list[ImageTask]]:
         """Tasks that are done, and those that `run` would do. Raises OutputError as it would."""
         return self._divided(read_journal(self.folder, self.request.part))
 
+    def _remove_stale(self) -> None:
+        for folder in {str(task.output.parent): task.output.parent for task in self.tasks}.values():
+            remove_stale(folder)
+
     def _outcomes(
-        self, tasks: list[ImageTask], journal: Journal | None, progress: Progress | None
+        self,
+        tasks: list[ImageTask],
+        journal: Journal | None,
+        progress: Progress | None,
+        cluster: Cluster | None,
     ) -> Generator[Outcome]:
         overwrite = self.request.overwrite
+        if cluster is not None:
+            recorded = None if journal is None else self.folder
+            remote = RayRun(self.picture, self.network, cluster, overwrite=overwrite, journal=recorded)
+            return remote.run(tasks)
         run = ImageRun(self.picture, self.network, overwrite=overwrite, journal=journal, progress=progress)
         return run.run(tasks)
 

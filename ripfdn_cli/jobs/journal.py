@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ripfdn_cli.jobs.object_lines import OBJECTS_FOLDER, open_object_lines, read_object_lines
+from ripfdn_cli.jobs.object_lines import OBJECTS_FOLDER, ObjectLines, open_object_lines, read_object_lines
 from ripfdn_cli.jobs.synced_lines import open_lines, read_lines
 from ripfdn_cli.storage import Location, Stamp, StampOf, below, full_name, is_remote, matches, stamp_of
 
@@ -132,6 +132,17 @@ def open_journal(folder: Location, part: str = _WHOLE) -> Iterator[Journal]:
             _take_over_parts(folder, lines)
         else:
             yield Journal(folder, _read_all(folder), lines, part)
+
+
+@contextmanager
+def open_part(folder: Location, part: str) -> Iterator[Journal]:
+    """A new `part` to write, for one worker of a run: what others have written is not read."""
+    if is_remote(folder):
+        objects = ObjectLines(folder / OBJECTS_FOLDER, part, [])
+        yield Journal(folder, [], objects, part)
+        return
+    with open_lines(folder / journal_name(part)) as lines:
+        yield Journal(folder, [], lines, part)
 
 
 def read_journal(folder: Location, part: str = _WHOLE) -> Journal:

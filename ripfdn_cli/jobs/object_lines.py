@@ -28,8 +28,10 @@ _READ_AT_ONCE = 500
 class ObjectLines:
     """Made by `open_object_lines`; `lines` are those that were there."""
 
-    def __init__(self, folder: Location, name: str, lines: list[dict[str, Any]]) -> None:
-        self._folder, self._name, self.lines = folder, name, lines
+    def __init__(self, folder: Location, part: str, lines: list[dict[str, Any]]) -> None:
+        began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+        self._name = f"{began}-{part or 'all'}-{secrets.token_hex(4)}"
+        self._folder, self.lines = folder, lines
         self._changed = threading.Condition()
         self._open: list[bytes] = []
         self._number, self._added, self._saved = 0, 0, 0
@@ -69,8 +71,7 @@ def open_object_lines(folder: Location, part: str) -> Iterator[ObjectLines]:
     """The lines in the objects of `folder`, and objects of this process for more. Any number of processes may
     have them open. Raises InputError where they can't be read.
     """
-    began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-    yield ObjectLines(folder, f"{began}-{part or 'all'}-{secrets.token_hex(4)}", read_object_lines(folder))
+    yield ObjectLines(folder, part, read_object_lines(folder))
 
 
 def read_object_lines(folder: Location) -> list[dict[str, Any]]:
