@@ -68,7 +68,7 @@ class Batch:
         Raises OutputError before the first picture where outputs are there and may not be replaced, and what
         `ImageRun.run` (on a `cluster`, `RayRun.run`) raises.
         """
-        journaled = not self.is_single or self.request.skip_existing
+        journaled = not self.is_single or self.request.skip_existing or cluster is not None
         with open_journal(self.folder, self.request.part) if journaled else nullcontext() as journal:
             done, to_do = self._divided(journal)
             self._remove_stale()
@@ -103,8 +103,7 @@ class Batch:
     ) -> Generator[Outcome]:
         overwrite = self.request.overwrite
         if cluster is not None:
-            recorded = None if journal is None else self.folder
-            remote = RayRun(self.picture, self.network, cluster, overwrite=overwrite, journal=recorded)
+            remote = RayRun(self.picture, self.network, cluster, overwrite=overwrite, journal=self.folder)
             return remote.run(tasks)
         run = ImageRun(self.picture, self.network, overwrite=overwrite, journal=journal, progress=progress)
         return run.run(tasks)

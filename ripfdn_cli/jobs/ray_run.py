@@ -23,7 +23,7 @@ from ripfdn_cli import __version__
 from ripfdn_cli.errors import DiskFullError, InternalError, RipfdnError, UnavailableError, UsageError
 from ripfdn_cli.jobs.devices import NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.jobs.images import Digests, ImageRun, ImageTask, Outcome
-from ripfdn_cli.jobs.journal import open_part
+from ripfdn_cli.jobs.journal import open_part, read_journal
 from ripfdn_cli.jobs.picture_job import PictureSettings
 from ripfdn_cli.storage import Location, is_remote
 
@@ -58,13 +58,13 @@ class Fatal:
 @dataclass(frozen=True)
 class Job:
     """What a worker is told. `weights`: SHA-256 of the files the driver has; `cwd`: where relative paths
-    begin, None where there are none; `journal`: its folder, None where nothing is recorded.
+    begin, None where there are none; `journal`: its folder.
     """
 
     picture: PictureSettings
     network: NetworkSettings
     overwrite: bool
-    journal: Location | None
+    journal: Location
     weights: dict[str, str]
     cwd: str | None
     version: str = __version__
@@ -75,6 +75,7 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self._fatal: Fatal | None = None
+        self._journal = job.journal
         self._open = ExitStack()  # until the end of the process
         try:
             self._run = _started(job, self._open)
@@ -85,15 +86,22 @@ class Worker:
     def ready(self) -> Fatal | None:
         return self._fatal
 
-    def upscale(self, task: ImageTask) -> Outcome | Fatal:
+    def upscale(self, task: ImageTask, again: bool) -> Outcome | Fatal:
+        """`again`: a worker died with `task`, and may have written its result."""
         if self._fatal is not None:
             return self._fatal
+        if again and self._is_done(task):
+            return Outcome(task.source.path, task.output)
         try:
             return self._run.attempt(task)
         except NetworkUnavailableError as error:
             return Fatal(error.reason)
         except DiskFullError as error:
             return Fatal(error)
+
+    def _is_done(self, task: ImageTask) -> bool:
+        digest = self._run.digests.of(task.file_format)
+        return read_journal(self._journal).is_done(task.source.path, task.output, digest)
 
 
 def _started(job: Job, stack: ExitStack) -> ImageRun:
@@ -104,9 +112,7 @@ def _started(job: Job, stack: ExitStack) -> ImageRun:
         )
     if job.cwd is not None:
         os.chdir(job.cwd)
-    journal = None
-    if job.journal is not None:
-        journal = stack.enter_context(open_part(job.journal, f"ray-{secrets.token_hex(8)}"))
+    journal = stack.enter_context(open_part(job.journal, f"ray-{secrets.token_hex(8)}"))
     run = ImageRun(job.picture, job.network, overwrite=job.overwrite, journal=journal)
     if run.digests.weights != job.weights:
         raise UnavailableError("a worker has other weights under the same name; install the same everywhere")
@@ -123,7 +129,7 @@ class _Place:
 
 
 class RayRun:
-    """Upscales tasks on `cluster`; `journal` is the folder of the journal, None for none."""
+    """Upscales tasks on `cluster`; `journal` is the folder of the journal."""
 
     def __init__(
         self,
@@ -132,7 +138,7 @@ class RayRun:
         cluster: Cluster,
         *,
         overwrite: bool,
-        journal: Location | None,
+        journal: Location,
     ) -> None:
         self._settings, self._network, self._cluster = settings, network, cluster
         self._overwrite, self._journal = overwrite, journal
@@ -211,7 +217,8 @@ class _Pool:
 
     def _give(self, place: _Place, task: ImageTask) -> None:
         place.busy += 1
-        self._calls[place.actor.upscale.remote(task)] = place, task
+        again = self._deaths[str(task.source.path)] > 0
+        self._calls[place.actor.upscale.remote(task, again)] = place, task
 
     def _ended(self) -> Iterator[tuple[_Place, ImageTask | None, Outcome | None]]:
         """Calls that have ended: a worker has started (no task), a picture has its outcome, or none as its
@@ -297,10 +304,17 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
             raise UnavailableError(
                 f"can't reach Ray at {address}: {reason}; check --address and the token (RAY_AUTH_TOKEN_PATH)"
             ) from error
+    # What Ray says of itself would go to stdout, where only results go.
+    ray._private.worker.print_to_stdstream = _log_said
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _log_said(data: dict[str, Any], ignore_prefix: bool) -> None:
+    for line in data["lines"]:
+        log.debug("ray: %s", line)
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 '.[test,ray]', then pytest tests/jobs/test_ray_run.py, with -m slow for 500 pictures and 10 kills.
 """
 
+import gc
 import os
 import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 from PIL import Image
 from sample_pictures import smooth
 
-from ripfdn_cli.errors import InputError, UnavailableError, UsageError
+from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.jobs.batch import Batch, BatchRequest, plan_batch
 from ripfdn_cli.jobs.devices import NetworkSettings
 from ripfdn_cli.jobs.images import Outcome
@@ -23,6 +26,14 @@ from ripfdn_cli.jobs.journal import JOURNAL_NAME
 from ripfdn_cli.jobs.picture_job import PictureSettings
 from ripfdn_cli.jobs.ray_run import Cluster
 from ripfdn_cli.storage import Location, location, publish, read_objects, walk_objects
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+"""Ray leaves its processes to the end of its own."""
+
+# Not importorskip: Ray takes its way of authentication from the environment when it is imported.
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
 
 WITHOUT_RAY = """
 import sys
@@ -35,6 +46,13 @@ main(["upscale", *sys.argv[1:], "--on", "ray"])
 @pytest.fixture
 def network(enlarging_weights: dict[int, Path]) -> NetworkSettings:
     return NetworkSettings(weights=str(enlarging_weights[4]), engine="torch", devices=("cpu",), threads=1)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What Ray leaves is warned of in the test that left it."""
+    yield
+    gc.collect()
 
 
 def pictures(folder: Path, count: int) -> Path:
@@ -93,22 +111,22 @@ def check_storm(network: NetworkSettings, folder: Path, count: int, kills: int) 
     assert (len(done), [task.source.path.name for task in to_do]) == (count, ["bad.png"])
 
 
+@needs_ray
 def test_workers_that_die_lose_nothing(network: NetworkSettings, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
     check_storm(network, tmp_path, count=40, kills=2)
 
 
+@needs_ray
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_ten_kills_in_five_hundred_pictures(network: NetworkSettings, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
     check_storm(network, tmp_path, count=500, kills=10)
 
 
+@needs_ray
 def test_a_store_is_read_and_written_by_workers(
     network: NetworkSettings, tmp_path: Path, s3_server: str
 ) -> None:
-    pytest.importorskip("ray")
     folder, base = pictures(tmp_path / "in", 6), location("s3://bucket/ray")
     for path in folder.iterdir():
         publish(base / "in" / path.name, path.read_bytes(), overwrite=True)
@@ -120,8 +138,8 @@ def test_a_store_is_read_and_written_by_workers(
     assert len(planned(network, base / "in", f"{base}/out/").look()[0]) == 6
 
 
+@needs_ray
 def test_what_concerns_all_pictures_ends_the_run(network: NetworkSettings, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
     source = pictures(tmp_path / "in", 3)
     settings: dict[str, Any] = {"weights": network.weights, "threads": 1}
     with pytest.raises(UsageError, match="Ray gives each worker its device"):
@@ -130,11 +148,9 @@ def test_what_concerns_all_pictures_ends_the_run(network: NetworkSettings, tmp_p
                 cluster=Cluster()
             )
         )
-    with pytest.raises(UnavailableError, match="nosuch"):
-        batch = planned(
-            NetworkSettings(devices=("cpu",), engine="nosuch", **settings), source, tmp_path / "b"
-        )
-        list(batch.run(cluster=Cluster(workers=1)))
+    unknown = NetworkSettings(devices=("cpu",), engine="nosuch", **settings)
+    with pytest.raises(UsageError, match="nosuch"):
+        list(planned(unknown, source, tmp_path / "b").run(cluster=Cluster(workers=1)))
     with pytest.raises(InputError):
         planned(NetworkSettings(weights="nosuch"), source, tmp_path / "c")
 
