@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ripfdn_cli.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines.choose import load_engine
-from ripfdn_cli.engines.contract import LEVELS, Engine, TileJob
-from ripfdn_cli.errors import InputError, NonFiniteResultError, OutOfMemoryError, UsageError
+from ripfdn_cli.engines.contract import LEVELS, Engine, TileJob, TileOfFrame, YuvEngine, YuvJob, YuvResult
+from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
 from ripfdn_cli.tile_grid import (
     DEFAULT_HALO,
     Tile,
@@ -24,6 +24,7 @@ from ripfdn_cli.tile_grid import (
     whole_grid,
 )
 from ripfdn_cli.weights_store import load_weights
+from ripfdn_cli.yuv_format import YuvFormat
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +167,41 @@ class Upscaler:
         except (OutOfMemoryError, NonFiniteResultError):  # which one at a time may yet do
             return [self.upscale(picture, progress=progress) for picture in pictures]
 
+    @property
+    def converts_yuv(self) -> bool:
+        """Whether `upscale_yuv` can be called."""
+        return isinstance(self._engine, YuvEngine) and not self._ensemble
+
+    def upscale_yuv(
+        self,
+        frames: NDArray[Any],
+        source: YuvFormat,
+        target: YuvFormat,
+        *,
+        progress: Progress | None = None,
+    ) -> list[YuvResult]:
+        """`frames` (N, K), samples in the format `source`, of sides that the network takes, made larger in
+        the format `target`; colours are converted on the device. A result holds what the memory allows.
+
+        Raises OutOfMemoryError, NonFiniteResultError: what to do then is the caller's, as RGB is `upscale`'s.
+        """
+        engine = self._engine
+        if not isinstance(engine, YuvEngine):
+            raise InternalError(f"{engine.name} converts no colours")
+        grid = self.grid(source.height, source.width)
+        tiles, together = tuple(_part(grid, tile) for tile in grid), self._together(grid)
+        parts = [frames[start : start + together] for start in range(0, len(frames), together)]
+        results = []
+        for result in engine.run_yuv(YuvJob(part, source, target, tiles) for part in parts):
+            results.append(result)
+            if progress is not None:
+                progress(len(results), len(parts))
+        return results
+
+    def _together(self, grid: TileGrid) -> int:
+        """How many frames' tiles the memory allows at once."""
+        return max(1, self._largest_tile // (grid.tile_height * grid.tile_width))
+
     def _averaged(self, pixels: NDArray[Any], progress: Progress | None) -> NDArray[Any]:
         """The mean over the eight flips and rotations of `pixels`, computed in float32."""
         unit = _to_unit_range(pixels)
@@ -191,7 +227,7 @@ class Upscaler:
         """(N, H, W, 3) → (N, scale·H, scale·W, 3), by tiles of as many frames as the memory allows."""
         scale, count = self.scale, len(pixels)
         output = np.empty((count, scale * grid.height, scale * grid.width, 3), pixels.dtype)
-        together = max(1, self._largest_tile // (grid.tile_height * grid.tile_width))
+        together = self._together(grid)
         parts = [slice(start, start + together) for start in range(0, count, together)]
         places = [(part, tile) for part in parts for tile in grid]
         results = self._engine.run(_job(pixels[part], grid, tile) for part, tile in places)
@@ -306,9 +342,15 @@ def _part_of(progress: Progress | None, turn: int) -> Progress | None:
 
 
 def _job(pixels: NDArray[Any], grid: TileGrid, tile: Tile) -> TileJob:
+    part = _part(grid, tile)
+    return TileJob(pixels[:, part.rows, part.columns], part.geometry, part.keep)
+
+
+def _part(grid: TileGrid, tile: Tile) -> TileOfFrame:
     rows, columns = tile.rows, tile.columns
-    return TileJob(
-        pixels=pixels[:, rows.start : rows.stop, columns.start : columns.stop],
+    return TileOfFrame(
+        rows=slice(rows.start, rows.stop),
+        columns=slice(columns.start, columns.stop),
         geometry=attention_geometry(
             height=grid.height,
             width=grid.width,

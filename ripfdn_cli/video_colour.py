@@ -23,9 +23,25 @@ _MATRICES = {
     9: "bt2020nc",
 }
 """Matrix coefficients of H.273 that libswscale converts, by its names for them."""
+WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+}
+"""Weights of red and blue in luma, by the same numbers (ITU-T H.273, table 4)."""
+SITINGS = {"left": (0.0, 0.5), "auto": (0.5, 0.5)}
+"""Where chroma samples lie for each `Colour.chroma`: px from the first pixel's middle, across and down.
+
+Frames that go through PyAV's filters lose what the decoder knows, so that "auto" is libswscale's default.
+"""
 _FULL_RANGE = 2
 _SITED_BY_DECODER = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mjpeg", "theora"}
 """Codecs whose decoder knows where chroma samples lie; for others they lie to the left, as in MPEG-2."""
+WRITTEN_CHROMA = "left"
+"""Where chroma samples of results lie."""
 _FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 
 
@@ -135,12 +151,26 @@ class ToRgb:
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[Any]:
         """Raises InputError where `frame` is not of the first one's size and format."""
-        if (frame.width, frame.height, frame.format.name) != self._like:
-            raise InputError(
-                f"its frames change from {self._like[0]}×{self._like[1]} {self._like[2]} "
-                f"to {frame.width}×{frame.height} {frame.format.name}; cut it with --start and --end"
-            )
+        check_alike(frame, self._like)
         return self._convert(frame).to_ndarray()
+
+
+def check_alike(frame: av.VideoFrame, like: tuple[int, int, str]) -> None:
+    """Raises InputError where `frame` has not the width, height and pixel format `like`."""
+    if (frame.width, frame.height, frame.format.name) != like:
+        raise InputError(
+            f"its frames change from {like[0]}×{like[1]} {like[2]} "
+            f"to {frame.width}×{frame.height} {frame.format.name}; cut it with --start and --end"
+        )
+
+
+def tag(frame: av.VideoFrame, tags: ColourTags) -> av.VideoFrame:
+    """`frame`, to be encoded, with `tags` written into it."""
+    frame.color_primaries, frame.color_trc = tags.primaries, tags.transfer
+    frame.colorspace = tags.matrix
+    frame.color_range = _FULL_RANGE if tags.full_range else 1
+    frame.pict_type = 0  # the encoder decides
+    return frame
 
 
 class FromRgb:
@@ -152,7 +182,8 @@ class FromRgb:
         options = ""
         if tags.matrix != RGB_MATRIX:
             options = (
-                f":out_color_matrix={_MATRICES[tags.matrix]}:out_range={_range(tags)}:out_chroma_loc=left"
+                f":out_color_matrix={_MATRICES[tags.matrix]}:out_range={_range(tags)}"
+                f":out_chroma_loc={WRITTEN_CHROMA}"
             )
         self._convert = Conversion(width, height, self._format, target, options)
         self._tags = tags
@@ -163,12 +194,7 @@ class FromRgb:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=self._format)
         else:
             frame = self._carried(pixels, carrier)
-        result = self._convert(frame)
-        result.color_primaries, result.color_trc = self._tags.primaries, self._tags.transfer
-        result.colorspace = self._tags.matrix
-        result.color_range = _FULL_RANGE if self._tags.full_range else 1
-        result.pict_type = 0  # the encoder decides
-        return result
+        return tag(self._convert(frame), self._tags)
 
     def _carried(self, pixels: NDArray[Any], carrier: av.VideoFrame) -> av.VideoFrame:
         """PyAV copies side data only with a frame: the carrier is made as large, and its picture replaced."""

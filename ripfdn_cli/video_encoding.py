@@ -20,9 +20,11 @@ from ripfdn_cli.atomic_file import output_error, replacing
 from ripfdn_cli.errors import InternalError, UnavailableError, UsageError
 from ripfdn_cli.pyav_versions import AnyPacket, as_fraction, open_output
 from ripfdn_cli.video_codecs import Codec
-from ripfdn_cli.video_colour import ColourTags, FromRgb
+from ripfdn_cli.video_colour import WRITTEN_CHROMA, ColourTags, FromRgb
 from ripfdn_cli.video_hdr import HdrMetadata
 from ripfdn_cli.video_timeline import Ticks
+from ripfdn_cli.video_yuv import frame_of, yuv_format
+from ripfdn_cli.yuv_format import YuvFormat
 
 _READ_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "nut,mov"}
 _FILE_ERRORS = {
@@ -69,6 +71,11 @@ class EncoderSettings:
                 f"in {self.pixel_format}; ask for {even} with --width and --height, or pass --pix-fmt yuv444p"
             )
 
+    @property
+    def layout(self) -> YuvFormat | None:
+        """The format of frames that need no conversion; None where it is not one that devices write."""
+        return yuv_format(self.pixel_format, self.width, self.height, self.tags, WRITTEN_CHROMA)
+
     def describe(self) -> dict[str, Any]:
         """What makes two encodings differ, for a journal."""
         return {
@@ -107,15 +114,24 @@ class SegmentWriter:
     def add(
         self, pixels: NDArray[Any], pts: int, duration: int, carrier: av.VideoFrame | None = None
     ) -> None:
-        """`pixels` (H, W, 3 or 4) RGB or RGBA, uint8 or uint16, shows at `pts`, later than any before."""
-        if self._to_yuv is None:
-            self._to_yuv = FromRgb(pixels, self._settings.pixel_format, self._settings.tags)
+        """`pixels` (H, W, 3 or 4) RGB or RGBA, uint8 or uint16, or samples (K,) in the `layout` of the
+        settings, shows at `pts`, later than any before.
+        """
         if self._pts and pts <= self._pts[-1]:
             raise InternalError(f"frame at {pts} after one at {self._pts[-1]}")
-        frame = self._to_yuv(pixels, carrier)
+        frame = self._frame(pixels, carrier)
         frame.pts, frame.time_base, frame.duration = pts, self._settings.time_base, duration
         self._pts.append(pts)
         self._write(self._stream.encode(frame))
+
+    def _frame(self, pixels: NDArray[Any], carrier: av.VideoFrame | None) -> av.VideoFrame:
+        settings = self._settings
+        if pixels.ndim == 1:
+            assert settings.layout is not None
+            return frame_of(pixels, settings.layout, settings.tags, carrier)
+        if self._to_yuv is None:
+            self._to_yuv = FromRgb(pixels, settings.pixel_format, settings.tags)
+        return self._to_yuv(pixels, carrier)
 
     @property
     def frames(self) -> int:

@@ -20,6 +20,8 @@ from ripfdn_cli.pyav_versions import side_data_of
 from ripfdn_cli.video_colour import ToRgb
 from ripfdn_cli.video_files import CAPTIONS, VideoInfo, decode_packets, opened, position_of, prepare, reading
 from ripfdn_cli.video_timeline import SourceTimes
+from ripfdn_cli.video_yuv import ToSamples
+from ripfdn_cli.yuv_format import YuvFormat
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +33,9 @@ _WARM_UP = 8
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """`pixels` (H, W, 3 or 4) RGB or RGBA, uint8 or uint16, for the source frames `index` up to but without
-    `stop`: more than one where others can't be decoded. `captions`: a decoded frame to carry closed captions.
+    """`pixels` (H, W, 3 or 4) RGB or RGBA, uint8 or uint16, or the samples (K,) of YUV planes, for the source
+    frames `index` up to but without `stop`: more than one where others can't be decoded. `captions`: a
+    decoded frame to carry closed captions.
     """
 
     index: int
@@ -58,7 +61,8 @@ class VideoFrames:
     """The frames of the video `info` in `path`, whose `times` are known from a scan.
 
     `deinterlace`: interlaced frames become whole ones, as many as there were. `bad_frames`: whether one that
-    can't be decoded is an error or shows the one before it once more.
+    can't be decoded is an error or shows the one before it once more. `layout`: the format whose samples are
+    wanted as they are; None for RGB.
     """
 
     path: Path
@@ -68,6 +72,7 @@ class VideoFrames:
     bad_frames: BadFrames = "error"
     max_pixels: int = DEFAULT_MAX_PIXELS
     with_captions: bool = True
+    layout: YuvFormat | None = None
 
     def __call__(self, first: int = 0, before: dict[int, int] | None = None) -> Iterator[SourceFrame]:
         """Frames from number `first` on. `before`: checksums of frames shortly before it, by number, from the
@@ -100,12 +105,12 @@ class VideoFrames:
         decoded = self._numbered(first)
         if self.deinterlace:
             decoded = _deinterlaced(decoded)
-        to_rgb: ToRgb | None = None
+        convert: ToRgb | ToSamples | None = None if self.layout is None else ToSamples(self.layout)
         for entry in decoded:
-            if to_rgb is None:
-                to_rgb = ToRgb(entry.frame, self.info.colour)
+            if convert is None:
+                convert = ToRgb(entry.frame, self.info.colour)
             captions = _captions(entry.frame) if self.with_captions else None
-            yield SourceFrame(entry.index, entry.stop, to_rgb(entry.frame), captions)
+            yield SourceFrame(entry.index, entry.stop, convert(entry.frame), captions)
 
     def _numbered(self, first: int) -> Iterator[_Decoded]:
         """Decoded frames with their numbers, from a keyframe before number `first` on."""

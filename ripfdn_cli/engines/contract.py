@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.architecture import AttentionGeometry
 from ripfdn_cli.errors import NonFiniteResultError
+from ripfdn_cli.yuv_format import YuvFormat
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 """(N, h, w, 3) RGB: uint8 in 0..255, uint16 in 0..65535, float32 with 0..1 as the nominal range."""
@@ -32,6 +33,40 @@ class TileJob:
     keep: tuple[int, int, int, int]
 
 
+@dataclass(frozen=True)
+class TileOfFrame:
+    """Which rows and columns of a frame a tile reads; `geometry` and `keep` as in TileJob."""
+
+    rows: slice
+    columns: slice
+    geometry: AttentionGeometry
+    keep: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class YuvJob:
+    """A batch of frames, `samples` (N, K) in `source`'s format, whose results are wanted in `target`'s.
+
+    `tiles` cover the frame, and are of one size.
+    """
+
+    samples: NDArray[Any]
+    source: YuvFormat
+    target: YuvFormat
+    tiles: tuple[TileOfFrame, ...]
+
+
+@dataclass(frozen=True)
+class YuvResult:
+    """`samples` (N, L) in the format that was wanted. To check them by: `seen` (N, H, W, 3), the RGB that the
+    network was given, and `shown`, the RGB that `samples` stand for, shrunk to its size and of its type.
+    """
+
+    samples: NDArray[Any]
+    seen: NDArray[Any]
+    shown: NDArray[Any]
+
+
 class Engine(Protocol):
     """Runs one network on one device at one precision.
 
@@ -53,6 +88,17 @@ class Engine(Protocol):
         Integers are clamped and rounded half to even; floats are left as the network gives them. Raises
         NonFiniteResultError where a result has a NaN or an infinity, OutOfMemoryError where a tile doesn't
         fit. May read a job ahead of the result it yields, to overlap copies with computing.
+        """
+        ...
+
+
+@runtime_checkable
+class YuvEngine(Engine, Protocol):
+    """An engine that converts colours on its device, so that frames cross to it and back as YUV."""
+
+    def run_yuv(self, jobs: Iterable[YuvJob]) -> Iterator[YuvResult]:
+        """Results in the order of `jobs`; the network gets and gives integers, as in `run`. Raises what `run`
+        raises.
         """
         ...
 

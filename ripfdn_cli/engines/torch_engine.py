@@ -18,8 +18,9 @@ from torch import Tensor
 
 from ripfdn_cli.architecture import AttentionGeometry
 from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.engines.contract import LEVELS, TileJob, not_finite
+from ripfdn_cli.engines.contract import LEVELS, TileJob, TileOfFrame, YuvJob, YuvResult, not_finite
 from ripfdn_cli.engines.machine_memory import default_memory
+from ripfdn_cli.engines.yuv_tensors import from_rgb, shrunk, to_rgb
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
 from ripfdn_cli.network import RIPFDN, build_network
 
@@ -47,12 +48,11 @@ Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 @dataclass
 class _Flight:
-    """A tile on its way: its result on the host as soon as `landed` has happened, and the sum of its results.
-
-    `cargo` keeps alive what the device still reads.
+    """A job on its way: its results on the host as soon as `landed` has happened, and the sum of all that the
+    network gave. `shape` is its tiles'. `cargo` keeps alive what the device still reads.
     """
 
-    result: Tensor
+    results: tuple[Tensor, ...]
     total: Tensor
     shape: torch.Size
     started: float
@@ -98,6 +98,15 @@ class TorchEngine:
         self._most_in_flight = 2 if self._where.type == "cuda" else 1
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        for (result,) in self._flown(jobs):
+            yield result
+
+    def run_yuv(self, jobs: Iterable[YuvJob]) -> Iterator[YuvResult]:
+        """As contract.py says; on a CPU too, where nothing is won by it."""
+        for samples, seen, shown in self._flown(jobs):
+            yield YuvResult(samples, seen, shown)
+
+    def _flown(self, jobs: Iterable[TileJob | YuvJob]) -> Iterator[tuple[NDArray[Any], ...]]:
         flights: deque[_Flight] = deque()
         for job in jobs:
             with _out_of_memory_as_ours(), torch.inference_mode():
@@ -107,30 +116,66 @@ class TorchEngine:
         while flights:
             yield self._land(flights.popleft())
 
-    def _launch_simply(self, job: TileJob) -> _Flight:
+    def _launch_simply(self, job: TileJob | YuvJob) -> _Flight:
         started = time.perf_counter()
-        pixels = torch.from_numpy(np.ascontiguousarray(job.pixels)).to(self._where)
-        image, total = self._eager(pixels, *self._matrices(job.geometry))
-        return _Flight(self._kept(image, job).cpu(), total.cpu(), pixels.shape, started)
+        arrived = torch.from_numpy(_freight(job)).to(self._where)
+        results, total = self._compute(job, arrived)
+        return _Flight(tuple(result.cpu() for result in results), total.cpu(), _tile_shape(job), started)
 
-    def _launch_on_cuda(self, job: TileJob) -> _Flight:
+    def _launch_on_cuda(self, job: TileJob | YuvJob) -> _Flight:
         started = time.perf_counter()
         computing = torch.cuda.current_stream(self._where)
         arriving, leaving = self._copy_streams
-        host = torch.from_numpy(np.ascontiguousarray(job.pixels)).pin_memory()
+        host = torch.from_numpy(_freight(job)).pin_memory()
         with torch.cuda.stream(arriving):
-            pixels = host.to(self._where, non_blocking=True)
-        matrices = self._matrices(job.geometry)
+            arrived = host.to(self._where, non_blocking=True)
+        for part in _tiles(job):
+            self._matrices(part.geometry)
         computing.wait_stream(arriving)
-        with self._cudnn(pixels.shape):
-            image, total = self._step(pixels.shape)(pixels, *matrices)
+        results, total = self._compute(job, arrived)
         # Copies, because a captured graph writes its next results into the same memory.
-        kept, total = self._kept(image, job).clone(memory_format=torch.contiguous_format), total.clone()
+        kept = [result.clone(memory_format=torch.contiguous_format) for result in (*results, total)]
         leaving.wait_stream(computing)
         with torch.cuda.stream(leaving):
-            result, total_on_host = _to_pinned(kept), _to_pinned(total)
+            *on_host, total_on_host = map(_to_pinned, kept)
             landed = leaving.record_event()
-        return _Flight(result, total_on_host, pixels.shape, started, landed, (host, pixels, kept, total))
+        cargo = (host, arrived, *kept)
+        return _Flight(tuple(on_host), total_on_host, _tile_shape(job), started, landed, cargo)
+
+    def _compute(self, job: TileJob | YuvJob, arrived: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The results of `job`, whose pixels or samples `arrived`, and the sum of what the network gave."""
+        if isinstance(job, YuvJob):
+            return self._compute_yuv(job, arrived)
+        image, total = self._network(arrived, job.geometry)
+        return (self._kept(image, job.keep),), total
+
+    def _compute_yuv(self, job: YuvJob, samples: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        seen = _of_each(samples, lambda frame: to_rgb(frame, job.source))  # (N, H, W, 3)
+        larger, total = self._pasted(seen, job.tiles)
+        results = _of_each(larger, lambda frame: from_rgb(frame, job.target))  # (N, L)
+        shown = _of_each(results, lambda frame: shrunk(to_rgb(frame, job.target), self.scale, seen.dtype))
+        return (results, seen, shown), total
+
+    def _pasted(self, pixels: Tensor, tiles: tuple[TileOfFrame, ...]) -> tuple[Tensor, Tensor]:
+        """(N, H, W, 3) → (N, s·H, s·W, 3), and the sum of what the network gave."""
+        count, height, width, _ = pixels.shape
+        larger = pixels.new_empty((count, self.scale * height, self.scale * width, 3))
+        total = torch.zeros((), device=self._where)
+        for tile in tiles:
+            part = pixels[:, tile.rows, tile.columns].contiguous()
+            image, part_total = self._network(part, tile.geometry)
+            kept = self._kept(image, tile.keep)
+            top = self.scale * (tile.rows.start + tile.keep[0])
+            left = self.scale * (tile.columns.start + tile.keep[2])
+            larger[:, top : top + kept.shape[1], left : left + kept.shape[2]] = kept
+            total = total + part_total
+        return larger, total
+
+    def _network(self, pixels: Tensor, geometry: AttentionGeometry) -> tuple[Tensor, Tensor]:
+        if self._where.type != "cuda":
+            return self._eager(pixels, *self._matrices(geometry))
+        with self._cudnn(pixels.shape):
+            return self._step(pixels.shape)(pixels, *self._matrices(geometry))
 
     @property
     def _copy_streams(self) -> "tuple[torch.cuda.Stream, torch.cuda.Stream]":
@@ -138,14 +183,14 @@ class TorchEngine:
             self._streams = (_stream(self._where), _stream(self._where))
         return self._streams
 
-    def _land(self, flight: _Flight) -> NDArray[Any]:
+    def _land(self, flight: _Flight) -> tuple[NDArray[Any], ...]:
         with _out_of_memory_as_ours():
             if flight.landed is not None:
                 flight.landed.synchronize()
         self._seconds[flight.shape] += time.perf_counter() - flight.started
         if not torch.isfinite(flight.total):
             raise not_finite(self)
-        return flight.result.numpy()
+        return tuple(result.numpy() for result in flight.results)
 
     def _step(self, shape: torch.Size) -> Step:
         """The compiled network where it is worth it for tiles of `shape`, else the eager one."""
@@ -167,8 +212,8 @@ class TorchEngine:
             self._may_compile = False
             return self._eager(pixels, rows, columns)
 
-    def _kept(self, image: Tensor, job: TileJob) -> Tensor:
-        top, bottom, left, right = (self.scale * side for side in job.keep)
+    def _kept(self, image: Tensor, keep: tuple[int, int, int, int]) -> Tensor:
+        top, bottom, left, right = (self.scale * side for side in keep)
         return image[:, top:bottom, left:right]
 
     def _cudnn(self, shape: torch.Size) -> AbstractContextManager[None]:
@@ -282,6 +327,33 @@ def _device_memory(device: torch.device) -> int:
 
 def _stream(device: torch.device) -> "torch.cuda.Stream":
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def _freight(job: TileJob | YuvJob) -> NDArray[Any]:
+    """What crosses to the device."""
+    return np.ascontiguousarray(job.samples if isinstance(job, YuvJob) else job.pixels)
+
+
+def _tiles(job: TileJob | YuvJob) -> tuple[TileOfFrame, ...] | tuple[TileJob]:
+    return job.tiles if isinstance(job, YuvJob) else (job,)
+
+
+def _tile_shape(job: TileJob | YuvJob) -> torch.Size:
+    if isinstance(job, TileJob):
+        return torch.Size(job.pixels.shape)
+    rows, columns = job.tiles[0].rows, job.tiles[0].columns
+    return torch.Size((len(job.samples), rows.stop - rows.start, columns.stop - columns.start, 3))
+
+
+def _of_each(frames: Tensor, convert: Callable[[Tensor], Tensor]) -> Tensor:
+    """`convert` for one frame after the other, as it takes several times their size in float32."""
+    results = frames.new_empty(0)
+    for number, frame in enumerate(frames):
+        result = convert(frame)
+        if number == 0:
+            results = result.new_empty((len(frames), *result.shape))
+        results[number] = result
+    return results
 
 
 def _to_pinned(tensor: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import av
 import numpy as np
 
 from ripfdn_cli.jobs.collisions import check_collisions, check_existing
+from ripfdn_cli.jobs.device_colour import DeviceColour, GrownYuv, PreparedYuv, device_colour
 from ripfdn_cli.jobs.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.jobs.disk_space import DiskWatch
 from ripfdn_cli.jobs.frames import Grower, Grown, Prepared, finish, prepare
@@ -26,6 +27,7 @@ from ripfdn_cli.jobs.stages import ahead, behind
 from ripfdn_cli.jobs.video_plan import VideoPlan, VideoSettings, plan_video
 from ripfdn_cli.jobs.video_targets import OpenSegment, SequenceTarget
 from ripfdn_cli.picture import Frame
+from ripfdn_cli.video_frames import SourceFrame
 from ripfdn_cli.weights_store import weights_path
 
 log = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ class _Work:
 
     number: int
     checksum: int
-    prepared: Prepared
+    prepared: Prepared | PreparedYuv
     outputs: range
     captions: av.VideoFrame | None
 
@@ -79,9 +81,9 @@ class _Result:
     """One of the results that `future` will have."""
 
     place: int
-    future: Future[list[Grown]] | None = None
+    future: Future[Sequence[Grown | GrownYuv]] | None = None
 
-    def get(self) -> Grown:
+    def get(self) -> Grown | GrownYuv:
         assert self.future is not None
         return self.future.result()[self.place]
 
@@ -93,11 +95,12 @@ def upscale_video(
     network: NetworkSettings,
     *,
     progress: VideoProgress | None = None,
+    device_colour_always: bool = False,
 ) -> VideoFacts:
     """Make `output` from `paths`: a video, an animated picture, a folder or glob of frames, or the frames.
 
     What is done survives any interruption in a folder beside `output`, from where the same call goes on.
-    Raises RipfdnError.
+    `device_colour_always`: see `device_colour`. Raises RipfdnError.
     """
     started = time.perf_counter()
     devices = Devices(network)
@@ -107,7 +110,7 @@ def upscale_video(
         with open_parts(
             parts_folder(output), _job(plan, network, devices), restart=settings.restart
         ) as parts:
-            run = _Run(plan, parts, devices, progress)
+            run = _Run(plan, parts, devices, progress, device_colour_always)
             run.finish()
         parts.remove()
         return run.facts(time.perf_counter() - started)
@@ -145,8 +148,15 @@ class _Run:
     """The frames of `plan` that `parts` has not yet."""
 
     def __init__(
-        self, plan: VideoPlan, parts: Parts, devices: Devices, progress: VideoProgress | None
+        self,
+        plan: VideoPlan,
+        parts: Parts,
+        devices: Devices,
+        progress: VideoProgress | None,
+        device_colour_always: bool,
     ) -> None:
+        self._device_colour_always = device_colour_always
+        self._colour: DeviceColour | None = None
         self._plan, self._parts, self._devices = plan, parts, devices
         self._progress = progress or (lambda done, total, written: None)
         self._total = len(plan.target.timeline)
@@ -189,6 +199,9 @@ class _Run:
         """Decode and prepare ahead, run the network on every device, finish and encode behind."""
         if self._resumed == self._total:
             return
+        self._colour = self._devices.run(
+            lambda networks: device_colour(self._plan, networks, always=self._device_colour_always)
+        )
         writer = _SegmentedWriter(self._plan, self._parts, self._wrote_frame, self._wrote_segment)
         workers = ThreadPoolExecutor(len(self._devices), "network")
         try:
@@ -210,22 +223,27 @@ class _Run:
         first = int(shows[self._resumed])
         before = self._parts.records[-1].before if self._parts.records else {}
         known = {number: checksum for number, checksum in before.items() if number < first}
-        for frame in source.frames(first, known):
+        frames = source.frames if self._colour is None else self._colour.frames
+        for frame in frames(first, known):
             start, stop = np.searchsorted(shows, [frame.index, frame.stop]).tolist()
             if start == self._total:
                 return
             if outputs := range(max(start, self._resumed), stop):
-                prepared = prepare(frame.pixels, source.samples)
-                yield _Work(frame.index, frame.checksum, prepared, outputs, frame.captions)
+                yield _Work(frame.index, frame.checksum, self._prepared(frame), outputs, frame.captions)
+
+    def _prepared(self, frame: SourceFrame) -> Prepared | PreparedYuv:
+        if self._colour is not None:
+            return PreparedYuv(frame.pixels)
+        return prepare(frame.pixels, self._plan.source.samples)
 
     def _through_network(
         self, work: Iterator[_Work], workers: ThreadPoolExecutor
     ) -> Iterator[tuple[_Work, _Result]]:
         """Each frame with its result to come; computed once for frames that are equal to the last bit."""
-        recent: deque[tuple[Prepared, _Result]] = deque(maxlen=ALIKE)
+        recent: deque[tuple[Any, _Result]] = deque(maxlen=ALIKE)
         for items in _batches(work, self._together()):
             results: list[_Result] = []
-            new: list[tuple[Prepared, _Result]] = []
+            new: list[tuple[Any, _Result]] = []
             for item in items:
                 result = next((known for frame, known in recent if frame.equals(item.prepared)), None)
                 if result is None:
@@ -243,8 +261,12 @@ class _Run:
     def _together(self) -> int:
         return self._devices.run(lambda networks: frames_together(networks, self._plan.passes))
 
-    def _grow(self, frames: list[Prepared]) -> list[Grown]:
-        def grow(networks: Networks) -> list[Grown]:
+    def _grow(self, frames: Sequence[Any]) -> Sequence[Grown | GrownYuv]:
+        colour = self._colour
+
+        def grow(networks: Networks) -> Sequence[Grown | GrownYuv]:
+            if colour is not None:
+                return colour.grow_all(networks, frames, self._tile_done)
             return Grower(networks, 0, self._tile_done).grow_all(frames, self._plan.passes)
 
         return self._devices.run(grow)
@@ -296,7 +318,7 @@ class _SegmentedWriter:
         self._next = parts.frames
         self._open: tuple[AbstractContextManager[OpenSegment], OpenSegment] | None = None
         self._seen: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
-        self._last: tuple[Grown, Frame] | None = None
+        self._last: tuple[Grown | GrownYuv, Frame] | None = None
 
     def write(self, item: tuple[_Work, _Result]) -> None:
         work, result = item
@@ -336,8 +358,11 @@ class _SegmentedWriter:
             self._open = context, context.__enter__()
         return self._open[1]
 
-    def _finished(self, grown: Grown) -> Frame:
+    def _finished(self, grown: Grown | GrownYuv) -> Frame:
         """The frame of `grown` in its final size, made once for frames that come again."""
         if self._last is None or self._last[0] is not grown:
-            self._last = grown, finish(grown, self._plan.size, wrap=False)
+            if isinstance(grown, GrownYuv):
+                self._last = grown, grown.finish()
+            else:
+                self._last = grown, finish(grown, self._plan.size, wrap=False)
         return self._last[1]

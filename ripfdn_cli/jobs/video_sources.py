@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,14 @@ from ripfdn_cli.image_files import read_picture
 from ripfdn_cli.jobs.kept_scan import keep_scan, scan_once
 from ripfdn_cli.numbered_frames import find_frames
 from ripfdn_cli.picture import DEFAULT_MAX_PIXELS, Frame, as_rgb, has_alpha
-from ripfdn_cli.video_colour import RGB_TAGS, ColourTags
+from ripfdn_cli.video_colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video_copies import SourceStreams, copied_streams
 from ripfdn_cli.video_files import VideoInfo, opened, probe
 from ripfdn_cli.video_frames import BadFrames, SourceFrame, VideoFrames
 from ripfdn_cli.video_hdr import NO_HDR, HdrMetadata
 from ripfdn_cli.video_timeline import SourceTimes, Timeline, at_rate, timeline
+from ripfdn_cli.video_yuv import yuv_format
+from ripfdn_cli.yuv_format import YuvFormat
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +48,22 @@ class ReadingOptions:
 
 
 @dataclass(frozen=True)
+class YuvSource:
+    """The same frames, by `frames`, as the samples of their planes in the format `layout`."""
+
+    layout: YuvFormat
+    colour: Colour
+    frames: Callable[[int, dict[int, int]], Iterator[SourceFrame]]
+
+
+@dataclass(frozen=True)
 class VideoSource:
     """Frames with their times, and what has to be known of them to write others like them.
 
     `samples`: uint8 or uint16. `frames(first, before)` gives them from number `first` on, as `VideoFrames`
     does. `identity` tells this input from any other, as JSON. `streams`: what else is in its file. `keep`
     keeps in a folder what took long to find out. `reading` is what else shapes the frames; `first_number`
-    that of the first frame, for names.
+    that of the first frame, for names. `yuv`: where frames can be had unconverted.
     """
 
     files: tuple[Path, ...]
@@ -75,6 +86,7 @@ class VideoSource:
     first_number: int = 1
     reading: dict[str, Any] = field(default_factory=dict)
     keep: Callable[[Path], None] | None = None
+    yuv: YuvSource | None = None
 
     @property
     def name(self) -> str:
@@ -123,7 +135,16 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         reading={"deinterlace": options.deinterlace, "bad_frames": options.bad_frames}
         | ({"captions": "dropped"} if drops_captions else {}),
         keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
+        yuv=_yuv_source(info, frames),
     )
+
+
+def _yuv_source(info: VideoInfo, frames: VideoFrames) -> YuvSource | None:
+    colour = info.colour
+    layout = yuv_format(info.pixel_format, info.width, info.height, colour.tags, colour.chroma)
+    if layout is None or (frames.deinterlace and layout.interleaved):  # which bwdif doesn't keep
+        return None
+    return YuvSource(layout, colour, replace(frames, layout=layout))
 
 
 def sequence_source(paths: Sequence[Path], options: ReadingOptions) -> VideoSource:

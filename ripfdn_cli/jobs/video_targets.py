@@ -46,6 +46,7 @@ from ripfdn_cli.video_encoding import (
 from ripfdn_cli.video_formats import CONTAINERS, Container
 from ripfdn_cli.video_mux import VideoTrack, mux
 from ripfdn_cli.video_timeline import Timeline
+from ripfdn_cli.yuv_format import YuvFormat
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,11 @@ class VideoTarget:
         self._leave_unsupported = leave_unsupported
         self._accepted: frozenset[Missing] = frozenset()
         self._captions_lost = False
+
+    @property
+    def layout(self) -> YuvFormat | None:
+        """The format of frames that it takes as samples; None where it takes RGB only."""
+        return self._settings.layout
 
     @property
     def frame_bytes(self) -> float:
