@@ -71,7 +71,7 @@ def main() -> None:
                 found.append(speed)
     one, two = median(rates[1]), median(rates[2])
     core_hours = MILLION / two * 2 / 3600
-    print(f"{machine_name()}; {options.count} pictures of {options.side}×{options.side} px, ×4\n")
+    print(f"{machine_name('cpu')}; {options.count} pictures of {options.side}×{options.side} px, ×4\n")
     print("| workers of one thread | pictures/s | × one worker |\n| --- | --- | --- |")
     print(f"| 1 | {one:.2f} | 1.00 |\n| 2 | {two:.2f} | {two / one:.2f} |\n")
     print(f"{megabytes:.2f} MB a result; a million: {core_hours:.0f} core hours, {megabytes:.2f} TB")
