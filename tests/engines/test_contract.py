@@ -16,9 +16,11 @@ from ripfdn_cli import Upscaler
 from ripfdn_cli.architecture import SCALES, attention_geometry
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines.choose import load_engine
-from ripfdn_cli.engines.contract import Engine, TileJob
+from ripfdn_cli.engines.contract import Engine, TileJob, TileOfFrame, YuvEngine, YuvJob
+from ripfdn_cli.engines.yuv_tensors import from_rgb, shrunk, to_rgb
 from ripfdn_cli.errors import NonFiniteResultError, UnavailableError
 from ripfdn_cli.weights_store import shipped_folder
+from ripfdn_cli.yuv_format import YuvFormat
 
 CPU = [
     ("openvino", "cpu", "fp32"),
@@ -209,6 +211,83 @@ def test_a_tile_without_its_geometry_is_not_the_whole(engine: Engine) -> None:
     told = only(engine.run([TileJob(tile, geometry, (0, 40, 48, 96))]))
     untold = only(engine.run([whole_job(tile[0], keep=(0, 40, 48, 96))]))
     assert np.mean(told != whole) < np.mean(untold != whole) / 5
+
+
+def yuv_format(bits: int, width: int, height: int) -> YuvFormat:
+    return YuvFormat("", width, height, bits, (1, 1), (0.2126, 0.0722), full_range=False, siting=(0, 0.5))
+
+
+def whole_yuv_job(bits: int, seed: int) -> YuvJob:
+    """Two frames of 4:2:0, of colours without edges."""
+    source = yuv_format(bits, 34, 22)
+    ramps = np.add.outer(np.arange(source.samples), [seed, 3 * seed])
+    codes = (110 + 40 * np.sin(ramps / 7)).astype(source.dtype) << (bits - 8)
+    geometry = attention_geometry(height=22, width=34)
+    tile = TileOfFrame(slice(0, 22), slice(0, 34), geometry, (0, 22, 0, 34))
+    return YuvJob(codes.T, source, yuv_format(bits, 136, 88), (tile,))
+
+
+@pytest.fixture
+def yuv_engine(engine: Engine) -> YuvEngine:
+    if not isinstance(engine, YuvEngine):
+        pytest.skip(f"{engine.name} converts no colours")
+    return engine
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_frames_in_yuv_give_what_they_give_in_rgb(yuv_engine: YuvEngine, bits: int) -> None:
+    jobs = [whole_yuv_job(bits, seed) for seed in range(1, 4)]
+    results = list(yuv_engine.run_yuv(iter(jobs)))
+    for job, result in zip(jobs, results, strict=True):
+        seen = torch.stack([to_rgb(torch.from_numpy(frame), job.source) for frame in job.samples])
+        larger = only(yuv_engine.run([TileJob(seen.numpy(), job.tiles[0].geometry, job.tiles[0].keep)]))
+        for number, picture in enumerate(larger):
+            samples = from_rgb(torch.from_numpy(picture), job.target)
+            shown = shrunk(to_rgb(samples, job.target), 4, seen.dtype).numpy()
+            unit = 1 if yuv_engine.device == "cpu" else 2 ** (bits - 8)
+            assert np.abs(result.samples[number].astype(int) - samples.numpy()).max() <= unit
+            level = 1 if bits == 8 else 257
+            assert np.abs(result.seen[number].astype(int) - seen[number].numpy()).max() <= level
+            assert np.abs(result.shown[number].astype(int) - shown).max() <= level
+        assert result.samples.dtype == job.target.dtype
+        assert result.seen.shape == result.shown.shape == (2, 22, 34, 3)
+
+
+def test_frames_in_yuv_of_another_depth_are_shown_in_the_first(yuv_engine: YuvEngine) -> None:
+    job = replace(whole_yuv_job(8, 1), target=yuv_format(10, 136, 88))
+    result = only(yuv_engine.run_yuv([job]))
+    assert (result.samples.dtype, result.shown.dtype) == (np.uint16, np.uint8)
+    assert np.abs(result.shown.astype(int) - result.seen).mean() < 40
+
+
+@pytest.mark.parametrize("tile", [24, 32])
+def test_frames_in_yuv_are_the_same_in_tiles(kind: tuple[str, str, str], engine: Engine, tile: int) -> None:
+    if not isinstance(engine, YuvEngine):
+        pytest.skip(f"{engine.name} converts no colours")
+    source, target = yuv_format(8, 260, 22), yuv_format(8, 1040, 88)
+    frames = np.random.default_rng(6).integers(60, 180, (2, source.samples), np.uint8)
+    results = []
+    for side in (None, tile):
+        upscaler = Upscaler.load(
+            GOLDEN / "small_x4.safetensors", engine=kind[0], device=kind[1], precision=kind[2], tile=side
+        )
+        parts = upscaler.upscale_yuv(frames, source, target)
+        results.append(np.concatenate([part.samples for part in parts]))
+    assert results[0].shape == (2, target.samples)
+    assert np.abs(results[0].astype(int) - results[1]).max() <= max(1, 2 * TOLERANCE[kind[2]] * 255)
+    assert np.mean(results[0] != results[1]) < (0.005 if kind[2] == "fp32" else 1)
+
+
+def test_an_overflow_in_yuv_is_an_error(make_engine: MakeEngine) -> None:
+    checkpoint = golden_checkpoint()
+    tensors = dict(checkpoint.tensors)
+    for name in ("deep.weight", "upsample.weight"):
+        tensors[name] = tensors[name] * np.float32(1e30)
+    engine = make_engine(replace(checkpoint, tensors=tensors, sha256=""))
+    if not isinstance(engine, YuvEngine):
+        pytest.skip(f"{engine.name} converts no colours")
+    with pytest.raises(NonFiniteResultError):
+        list(engine.run_yuv([whole_yuv_job(8, 1)]))
 
 
 def test_an_engine_says_what_it_is(engine: Engine, kind: tuple[str, str, str]) -> None:

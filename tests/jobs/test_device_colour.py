@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from captioned_clip import captioned, captions_of
 from video_clips import Clip, Tags, make_clip
 from video_facts import decoded, picture_times, planes, tags_of
 
@@ -257,6 +258,16 @@ def test_nothing_is_converted_in_torch_on_a_processor_unless_a_test_says_so(
         upscale_video([clip], tmp_path / "out.mkv", VideoSettings(codec="ffv1"), network)
     assert not converted
     assert "colours are converted" not in caplog.text
+
+
+def test_captions_travel_beside_the_planes(tmp_path: Path, upscale: Upscale, converted: list[int]) -> None:
+    source = captioned(tmp_path / "in.ts")
+    upscale(source, tmp_path / "out.mkv", codec="x264", preset="ultrafast", crf=1)
+    assert sum(converted) == 7
+    assert captions_of(tmp_path / "out.mkv") == captions_of(source)
+    assert len(set(captions_of(source))) > 1
+    upscale(source, tmp_path / "other.mkv", codec="x264", preset="ultrafast", crf=1, always=False)
+    assert_same(tmp_path / "out.mkv", tmp_path / "other.mkv")
 
 
 def test_deinterlaced_frames_are_converted_on_the_device(

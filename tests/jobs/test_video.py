@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from captioned_clip import captioned, captions_of
 from dynamic_hdr import dolby_vision, dynamic_clip, hdr10_plus
 from field_pictures import field_clip
 from PIL import Image
@@ -340,11 +341,6 @@ def test_fields_that_are_pictures_of_their_own_are_refused(tmp_path: Path, upsca
         upscale(source, tmp_path / "out.mkv", deinterlace=True)
 
 
-def captions_of(path: Path) -> list[bytes | None]:
-    sides = [frame.side_data for frame in decoded(path)]
-    return [bytes(side["A53_CC"]) if "A53_CC" in side else None for side in sides]
-
-
 @pytest.mark.parametrize("codec", ["x264", "x265"])
 def test_closed_captions_inside_the_picture_are_kept(codec: str, tmp_path: Path, upscale: Upscale) -> None:
     source = captioned(tmp_path / "in.ts")
@@ -378,36 +374,6 @@ def test_captions_that_come_late_are_lost_with_a_warning(
     upscale(source, tmp_path / "out.mkv", codec="ffv1")
     assert caplog.text.count("are lost: FFV1") == 1
     assert "captions inside the picture, from 0.833 s on, are lost" in caplog.text
-
-
-def captioned(path: Path, frames: int = 7, first: int = 0) -> Path:
-    """A stream with a caption (ATSC A/53, part 4) in the SEI of each picture from `first` on, put there by
-    hand.
-    """
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = 48, 32, "yuv420p"
-    encoder.time_base, encoder.options = Fraction(1, 24), {"bf": "0", "preset": "ultrafast"}
-    with av.open(str(path), "w") as container:
-        stream = container.add_mux_stream("h264", width=48, height=32)
-        stream.time_base = Fraction(1, 90000)
-        for number in (*range(frames), None):
-            frame = None
-            if number is not None:
-                frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24").reformat(format="yuv420p")
-                frame.pts, frame.time_base = number, Fraction(1, 24)
-            for packet in encoder.encode(frame):
-                data = bytes(packet)
-                slice_start = min(
-                    place for kind in (b"\x65", b"\x41") if (place := data.find(b"\0\0\1" + kind)) >= 0
-                )
-                caption = b"\xb5\x00\x31GA94\x03\xc1\xff\xfc\x94" + bytes([0x2C + packet.pts, 0xFF])
-                sei = b"\0\0\0\1\x06\x04" + bytes([len(caption)]) + caption + b"\x80"
-                sei = sei if packet.pts >= first else b""
-                new = av.Packet(data[:slice_start] + sei + data[slice_start:])
-                new.pts, new.dts, new.time_base = packet.pts, packet.dts, Fraction(1, 24)
-                new.is_keyframe, new.duration, new.stream = packet.is_keyframe, 1, stream
-                container.mux(new)
-    return path
 
 
 def test_a_cut_keeps_sound_and_chapters_in_step(tmp_path: Path, upscale: Upscale) -> None:
