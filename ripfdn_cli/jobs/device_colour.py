@@ -116,10 +116,10 @@ def device_colour(plan: VideoPlan, networks: Networks, *, always: bool = False) 
 
     `always`: on a processor too, where libswscale is faster.
     """
-    if not plan.passes or not _serves(networks[plan.passes[0]], always):
+    if not plan.passes or (networks[plan.passes[0]].device == "cpu" and not always):
         return None
     source, target = plan.source.yuv, plan.target.layout if isinstance(plan.target, VideoTarget) else None
-    reason = _obstacle(plan, source, target)
+    reason = _obstacle(plan, networks[plan.passes[0]], source, target)
     if reason is not None or source is None or target is None:
         log.debug("colours are converted by libswscale, as %s", reason)
         return None
@@ -131,8 +131,12 @@ def _serves(network: Upscaler, always: bool) -> bool:
     return network.converts_yuv and (always or network.device != "cpu")
 
 
-def _obstacle(plan: VideoPlan, source: YuvSource | None, target: YuvFormat | None) -> str | None:
+def _obstacle(
+    plan: VideoPlan, network: Upscaler, source: YuvSource | None, target: YuvFormat | None
+) -> str | None:
     """Why the colours of `plan` can't be converted on a device."""
+    if not network.converts_yuv:
+        return "the engine or an ensemble takes RGB"
     if source is None or target is None:
         return "one of the formats is none that devices convert"
     if len(plan.passes) != 1 or plan.size != _enlarged(plan):

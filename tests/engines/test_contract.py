@@ -260,20 +260,22 @@ def test_frames_in_yuv_of_another_depth_are_shown_in_the_first(yuv_engine: YuvEn
     assert np.abs(result.shown.astype(int) - result.seen).mean() < 40
 
 
-@pytest.mark.parametrize("tile", [24, 32])
-def test_frames_in_yuv_are_the_same_in_tiles(kind: tuple[str, str, str], engine: Engine, tile: int) -> None:
+@pytest.mark.parametrize("size", [(150, 22), (22, 150)])
+def test_frames_in_yuv_are_the_same_in_tiles(
+    kind: tuple[str, str, str], engine: Engine, size: tuple[int, int]
+) -> None:
     if not isinstance(engine, YuvEngine):
         pytest.skip(f"{engine.name} converts no colours")
-    source, target = yuv_format(8, 260, 22), yuv_format(8, 1040, 88)
-    frames = np.random.default_rng(6).integers(60, 180, (2, source.samples), np.uint8)
+    source, target = yuv_format(8, *size), yuv_format(8, 4 * size[0], 4 * size[1])
+    frames = np.random.default_rng(6).integers(60, 180, (1, source.samples), np.uint8)
     results = []
-    for side in (None, tile):
+    for side in (None, 32):
         upscaler = Upscaler.load(
             GOLDEN / "small_x4.safetensors", engine=kind[0], device=kind[1], precision=kind[2], tile=side
         )
         parts = upscaler.upscale_yuv(frames, source, target)
         results.append(np.concatenate([part.samples for part in parts]))
-    assert results[0].shape == (2, target.samples)
+    assert results[0].shape == (1, target.samples)
     assert np.abs(results[0].astype(int) - results[1]).max() <= max(1, 2 * TOLERANCE[kind[2]] * 255)
     assert np.mean(results[0] != results[1]) < (0.005 if kind[2] == "fp32" else 1)
 
