@@ -32,14 +32,22 @@ WEIGHTS = {
     9: (0.2627, 0.0593),
 }
 """Weights of red and blue in luma, by the same numbers (ITU-T H.273, table 4)."""
-SITINGS = {"left": (0.0, 0.5), "auto": (0.5, 0.5)}
-"""Where chroma samples lie for each `Colour.chroma`: px from the first pixel's middle, across and down.
-
-Frames that go through PyAV's filters lose what the decoder knows, so that "auto" is libswscale's default.
+SITINGS = {
+    "left": (0.0, 0.5),
+    "center": (0.5, 0.5),
+    "topleft": (0.0, 0.0),
+    "top": (0.5, 0.0),
+    "bottomleft": (0.0, 1.0),
+    "bottom": (0.5, 1.0),
+}
+"""Where chroma samples lie for each `Colour.chroma`: px from the first pixel's middle, across and down. By
+libswscale's names, in the order of FFmpeg's numbers for them, from 1.
 """
 _FULL_RANGE = 2
-_SITED_BY_DECODER = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mjpeg", "theora"}
-"""Codecs whose decoder knows where chroma samples lie; for others they lie to the left, as in MPEG-2."""
+_CENTRED_CODECS = {"mjpeg", "mpeg1video", "theora"}
+"""Codecs whose chroma lies in the middle of its pixels unless the frame says otherwise; others have it to the
+left, as in MPEG-2 and what came after it.
+"""
 WRITTEN_CHROMA = "left"
 """Where chroma samples of results lie."""
 _FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
@@ -85,7 +93,7 @@ def colour_of(frame: av.VideoFrame, codec: str) -> Colour:
     is_rgb = frame.format.is_rgb or frame.format.has_palette
     full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj") or is_rgb
     said = ColourTags(frame.colorspace, frame.color_primaries, frame.color_trc, full)
-    chroma = "auto" if codec in _SITED_BY_DECODER else "left"
+    chroma = _chroma_of(frame, codec)
     if is_rgb:
         return Colour(replace(said, matrix=RGB_MATRIX), chroma=chroma)
     if said.matrix not in (*_MATRICES, UNSPECIFIED):
@@ -133,6 +141,16 @@ class Conversion:
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         self._graph.vpush(frame)
         return self._graph.vpull()
+
+
+def _chroma_of(frame: av.VideoFrame, codec: str) -> str:
+    """Where the chroma samples lie, a key of SITINGS. It is said to libswscale, as frames that go through
+    PyAV's filters lose it.
+    """
+    said = getattr(frame, "chroma_location", 0)  # PyAV 18 doesn't tell
+    if 1 <= said <= len(SITINGS):
+        return list(SITINGS)[said - 1]
+    return "center" if codec in _CENTRED_CODECS else "left"
 
 
 class ToRgb:

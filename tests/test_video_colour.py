@@ -95,9 +95,12 @@ def test_the_wrong_matrix_would_be_noticed() -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_chroma_lies_to_the_left_of_its_pixels(axis: int) -> None:
+@pytest.mark.parametrize(
+    ("codec", "across"), [("ffv1", 0.0), ("h264", 0.0), ("hevc", 0.0), ("mpeg2video", 0.0), ("mjpeg", 0.25)]
+)
+def test_chroma_lies_where_the_codec_has_it(axis: int, codec: str, across: float) -> None:
     """On a ramp of chroma the position can be read off: left means over the left one of two columns of luma,
-    and in the middle of two lines.
+    and in the middle of two lines; of JPEG in the middle of four pixels.
     """
     side = 64
     frame = av.VideoFrame(side, side, "yuv420p")
@@ -109,12 +112,12 @@ def test_chroma_lies_to_the_left_of_its_pixels(axis: int) -> None:
             lines[:, : samples.shape[1]] = samples
         plane.update(lines.tobytes())
     frame.colorspace, frame.color_range = 1, 1
-    pixels = ToRgb(frame, colour_of(frame, "ffv1"))(frame).astype(float) / 255
+    pixels = ToRgb(frame, colour_of(frame, codec))(frame).astype(float) / 255
     cr = (pixels[..., 0] - 112 / 219) / 1.5748 * 224 + 128
     line = cr[side // 2] if axis else cr[:, side // 2]
     position = (line - 96) / 2
     offset = (np.arange(side) / 2 - position)[16:48].mean()
-    assert offset == pytest.approx(0.0 if axis else 0.25, abs=0.05)
+    assert offset == pytest.approx(across if axis else 0.25, abs=0.05)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -76,7 +76,7 @@ def test_rgb_becomes_what_libswscale_makes_of_it(name: str, tags: ColourTags) ->
     assert np.abs(samples.astype(int) - expected).max() <= code(kind)
 
 
-@pytest.mark.parametrize("chroma", ["left", "auto"])
+@pytest.mark.parametrize("chroma", ["left", "center", "topleft"])
 @pytest.mark.parametrize(("name", "tags"), CASES)
 def test_yuv_becomes_what_libswscale_makes_of_it(name: str, tags: ColourTags, chroma: str) -> None:
     kind = layout(name, tags, chroma=chroma)
@@ -132,7 +132,7 @@ def test_there_and_back_is_at_most_a_code_off(name: str) -> None:
 
 @pytest.mark.parametrize("size", [(15, 15), (16, 17), (33, 24), (3, 2), (1, 1)])
 @pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "nv12", "yuv444p"])
-@pytest.mark.parametrize("chroma", ["left", "auto"])
+@pytest.mark.parametrize("chroma", ["left", "center", "topleft"])
 def test_a_ramp_of_chroma_is_where_it_should_be_at_odd_sizes(
     name: str, size: tuple[int, int], chroma: str
 ) -> None:
