@@ -23,8 +23,8 @@ from ripfdn_cli.tile_grid import (
     planned_grid,
     whole_grid,
 )
+from ripfdn_cli.video.yuv_format import YuvFormat
 from ripfdn_cli.weights_store import load_weights
-from ripfdn_cli.yuv_format import YuvFormat
 
 log = logging.getLogger(__name__)
 

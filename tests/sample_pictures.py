@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
-from ripfdn_cli.picture import as_samples
+from ripfdn_cli.pictures.picture import as_samples
 
 
 def smooth(height: int, width: int, channels: int = 3, samples: str = "uint8") -> NDArray[Any]:

@@ -28,7 +28,7 @@ FLOORS = [
 ]
 LEAF_FLOOR = 2
 """Rooms for files and formats, which stand on no list above: from the lowest floors and each other only."""
-FOLDERS = {"engines", "jobs", "training", "evaluation", "exporting", "cli"}
+FOLDERS = {"pictures", "video", "engines", "jobs", "training", "evaluation", "exporting", "cli"}
 
 
 def room_of(module: str) -> str:

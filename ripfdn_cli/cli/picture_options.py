@@ -89,8 +89,8 @@ def picture_options(command: Callable[..., R]) -> Callable[..., R]:
         max_pixels: int,
         **others: Any,
     ) -> R:
-        from ripfdn_cli.image_formats import format_named
         from ripfdn_cli.jobs.picture_job import PictureSettings
+        from ripfdn_cli.pictures.formats import format_named
 
         picture = PictureSettings(
             size=size,

@@ -20,12 +20,12 @@ from ripfdn_cli.cli.video_options import VideoOptions, video_options
 from ripfdn_cli.errors import SomeItemsFailedError, UsageError
 
 if TYPE_CHECKING:
-    from ripfdn_cli.image_formats import Format
     from ripfdn_cli.jobs.batch import Batch
     from ripfdn_cli.jobs.devices import NetworkSettings
     from ripfdn_cli.jobs.images import Outcome
     from ripfdn_cli.jobs.picture_job import PictureSettings
     from ripfdn_cli.jobs.ray_run import Cluster
+    from ripfdn_cli.pictures.formats import Format
 
 log = logging.getLogger(__name__)
 

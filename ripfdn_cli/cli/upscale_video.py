@@ -33,8 +33,8 @@ _FOR_PICTURES = (
 
 def is_video_command(inputs: Sequence[str], output: str) -> bool:
     """Whether these arguments are about frames. Raises UsageError where they are about both kinds."""
-    from ripfdn_cli.numbered_frames import is_pattern
-    from ripfdn_cli.video_formats import is_video
+    from ripfdn_cli.video.formats import is_video
+    from ripfdn_cli.video.numbered_frames import is_pattern
 
     target = Path(output)
     if is_video(target) or is_pattern(target):
@@ -110,8 +110,8 @@ def _jobs(paths: tuple[Path, ...], output: str) -> list[tuple[tuple[Path, ...], 
     """Inputs and output of each result: pictures together are the frames of one."""
     from ripfdn_cli.jobs.find_inputs import Source
     from ripfdn_cli.jobs.output_names import output_names
-    from ripfdn_cli.numbered_frames import is_pattern
-    from ripfdn_cli.video_formats import is_video
+    from ripfdn_cli.video.formats import is_video
+    from ripfdn_cli.video.numbered_frames import is_pattern
 
     target = Path(output)
     videos = [path for path in paths if is_video(path) and not path.is_dir()]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ripfdn_cli.architecture import AttentionGeometry
 from ripfdn_cli.errors import NonFiniteResultError
-from ripfdn_cli.yuv_format import YuvFormat
+from ripfdn_cli.video.yuv_format import YuvFormat
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 """(N, h, w, 3) RGB: uint8 in 0..255, uint16 in 0..65535, float32 with 0..1 as the nominal range."""

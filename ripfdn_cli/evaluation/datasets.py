@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError, UsageError
-from ripfdn_cli.image_files import read_rgb
-from ripfdn_cli.image_formats import FORMATS
 from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.pictures.files import read_rgb
+from ripfdn_cli.pictures.formats import FORMATS
 from ripfdn_cli.storage import Location, is_folder, is_remote, names_in
 
 HR_FOLDER = "HR"

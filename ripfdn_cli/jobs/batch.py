@@ -8,7 +8,6 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.image_formats import Format
 from ripfdn_cli.jobs.collisions import check_collisions, check_existing
 from ripfdn_cli.jobs.devices import NetworkSettings
 from ripfdn_cli.jobs.find_inputs import find_inputs
@@ -18,6 +17,7 @@ from ripfdn_cli.jobs.output_names import output_names
 from ripfdn_cli.jobs.picture_job import PictureSettings
 from ripfdn_cli.jobs.ray_run import Cluster, RayRun
 from ripfdn_cli.jobs.shards import Shard
+from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.storage import Location, Snapshot, is_folder, is_remote, remove_stale
 from ripfdn_cli.upscaler import Progress
 

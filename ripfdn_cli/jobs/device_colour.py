@@ -22,12 +22,12 @@ from ripfdn_cli.jobs.self_check import check_result
 from ripfdn_cli.jobs.video_plan import VideoPlan
 from ripfdn_cli.jobs.video_sources import YuvSource
 from ripfdn_cli.jobs.video_targets import VideoTarget
-from ripfdn_cli.picture import Frame
+from ripfdn_cli.pictures.picture import Frame
 from ripfdn_cli.upscaler import Progress, Upscaler
-from ripfdn_cli.video_colour import ToRgb
-from ripfdn_cli.video_frames import SourceFrame
-from ripfdn_cli.video_yuv import frame_of
-from ripfdn_cli.yuv_format import YuvFormat
+from ripfdn_cli.video.colour import ToRgb
+from ripfdn_cli.video.frames import SourceFrame
+from ripfdn_cli.video.yuv import frame_of
+from ripfdn_cli.video.yuv_format import YuvFormat
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from math import prod
 from typing import Any
 
 from ripfdn_cli.errors import RipfdnError
-from ripfdn_cli.image_files import read_file, read_header
 from ripfdn_cli.jobs.batch import Batch
 from ripfdn_cli.jobs.devices import Devices, Networks, NetworkUnavailableError
 from ripfdn_cli.jobs.images import ImageTask
 from ripfdn_cli.jobs.network_cost import NetworkTrials
 from ripfdn_cli.jobs.picture_job import aim, bytes_held
+from ripfdn_cli.pictures.files import read_file, read_header
 
 _BYTES_PER_PIXEL = {
     "png": 1.2, "jpeg": 0.4, "webp": 0.25, "tiff": 1.8, "bmp": 3.0, "avif": 0.2,

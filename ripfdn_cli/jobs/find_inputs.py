@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ripfdn_cli.image_formats import SUFFIXES
+from ripfdn_cli.pictures.formats import SUFFIXES
 from ripfdn_cli.storage import Location, is_folder, is_remote, walk_objects
 
 log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import BinaryIO
 
-from ripfdn_cli.frame_streams import FrameStream
 from ripfdn_cli.jobs.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.jobs.frames import Grower, Grown, Prepared, finish, prepare
 from ripfdn_cli.jobs.output_size import SizeRequest, passes
 from ripfdn_cli.jobs.stages import ahead, behind
+from ripfdn_cli.video.frame_streams import FrameStream
 
 _READ_AHEAD = 4
 _WRITE_BEHIND = 2

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ripfdn_cli.architecture import GRID_STEP
 from ripfdn_cli.jobs.self_check import check_result
-from ripfdn_cli.picture import Frame, as_rgb, as_samples, has_alpha
-from ripfdn_cli.resampling import resize
-from ripfdn_cli.transparency import bleed, limit
+from ripfdn_cli.pictures.picture import Frame, as_rgb, as_samples, has_alpha
+from ripfdn_cli.pictures.resampling import resize
+from ripfdn_cli.pictures.transparency import bleed, limit
 from ripfdn_cli.upscaler import Progress, Upscaler
 
 

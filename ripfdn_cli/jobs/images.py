@@ -17,13 +17,13 @@ from fractions import Fraction
 from typing import Any
 
 from ripfdn_cli.errors import DiskFullError, InputError, InternalError, OutOfMemoryError, RipfdnError
-from ripfdn_cli.image_files import read_file, read_header
-from ripfdn_cli.image_formats import Format, load_plugin
 from ripfdn_cli.jobs.devices import ByteBudget, Devices, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.jobs.find_inputs import Source
 from ripfdn_cli.jobs.journal import Journal
 from ripfdn_cli.jobs.output_names import OutputNames, ResultSize
 from ripfdn_cli.jobs.picture_job import Facts, PictureJob, PictureSettings
+from ripfdn_cli.pictures.files import read_file, read_header
+from ripfdn_cli.pictures.formats import Format, load_plugin
 from ripfdn_cli.storage import Location, Stamp, is_remote, make_folder, publish, stamp_of
 from ripfdn_cli.upscaler import Progress
 from ripfdn_cli.weights_store import weights_path

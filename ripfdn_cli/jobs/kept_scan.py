@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from ripfdn_cli.atomic_file import write_bytes
-from ripfdn_cli.video_files import Scan, scan
-from ripfdn_cli.video_timeline import SourceTimes
+from ripfdn_cli.video.files import Scan, scan
+from ripfdn_cli.video.timeline import SourceTimes
 
 _NAME = "scan.npz"
 
 
 def scan_once(path: Path, index: int, folder: Path, *, complete: bool, fields: bool) -> Scan:
-    """The scan of `path` (see `video_files.scan`): the one kept in `folder`, where `path` is of the same size
+    """The scan of `path` (see `video.files.scan`): the one kept in `folder`, where `path` is of the same size
     and age as then.
     """
     return _kept(folder, _stamp(path, index, fields)) or scan(path, index, complete=complete, fields=fields)

@@ -10,8 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.image_formats import Format, format_of
 from ripfdn_cli.jobs.find_inputs import Source
+from ripfdn_cli.pictures.formats import Format, format_of
 from ripfdn_cli.storage import Location, is_folder, location
 
 FIELDS = ("stem", "ext", "name", "parent", "scale", "width", "height", "format")

@@ -9,12 +9,12 @@ from math import prod
 import numpy as np
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.image_files import Encoding, check_frames, decode, encode, read_header
-from ripfdn_cli.image_formats import Format, check_fits
 from ripfdn_cli.jobs.devices import ByteBudget, Devices, Networks
 from ripfdn_cli.jobs.frames import Grower, Grown, Prepared, finish, prepare
 from ripfdn_cli.jobs.output_size import SizeRequest, passes
-from ripfdn_cli.picture import DEFAULT_MAX_PIXELS, Frame, Header, Picture, as_samples
+from ripfdn_cli.pictures.files import Encoding, check_frames, decode, encode, read_header
+from ripfdn_cli.pictures.formats import Format, check_fits
+from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, Frame, Header, Picture, as_samples
 from ripfdn_cli.upscaler import Progress
 
 DEPTHS = {8: "uint8", 16: "uint16"}

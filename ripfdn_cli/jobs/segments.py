@@ -16,7 +16,7 @@ from typing import Any
 from ripfdn_cli.atomic_file import output_error, remove_stale_temporaries
 from ripfdn_cli.errors import OutputError, UsageError
 from ripfdn_cli.jobs.synced_lines import SyncedLines, open_lines
-from ripfdn_cli.video_encoding import Segment
+from ripfdn_cli.video.encoding import Segment
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import BrokenResultError
-from ripfdn_cli.picture import Frame, highest
+from ripfdn_cli.pictures.picture import Frame, highest
 
 BLOCK = 8
 """Side of the blocks that are compared, in input pixels."""

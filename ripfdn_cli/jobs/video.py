@@ -26,8 +26,8 @@ from ripfdn_cli.jobs.segments import Parts, Record, open_parts, parts_folder
 from ripfdn_cli.jobs.stages import ahead, behind
 from ripfdn_cli.jobs.video_plan import VideoPlan, VideoSettings, plan_video
 from ripfdn_cli.jobs.video_targets import OpenSegment, SequenceTarget
-from ripfdn_cli.picture import Frame
-from ripfdn_cli.video_frames import SourceFrame
+from ripfdn_cli.pictures.picture import Frame
+from ripfdn_cli.video.frames import SourceFrame
 from ripfdn_cli.weights_store import weights_path
 
 log = logging.getLogger(__name__)

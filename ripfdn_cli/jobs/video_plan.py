@@ -11,8 +11,6 @@ from pathlib import Path
 import av
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.image_files import Encoding
-from ripfdn_cli.image_formats import check_fits, format_of
 from ripfdn_cli.jobs.devices import NetworkSettings
 from ripfdn_cli.jobs.output_size import SizeRequest, passes
 from ripfdn_cli.jobs.segments import parts_folder
@@ -24,11 +22,13 @@ from ripfdn_cli.jobs.video_sources import (
     video_source,
 )
 from ripfdn_cli.jobs.video_targets import AnimationTarget, SequenceTarget, Target, VideoTarget
-from ripfdn_cli.numbered_frames import frame_pattern, is_pattern, is_sequence
-from ripfdn_cli.video_codecs import Codec, available_codecs, codec_named, pixel_format_for
-from ripfdn_cli.video_colour import RGB_MATRIX, bits_of, output_tags
-from ripfdn_cli.video_encoding import EncoderSettings
-from ripfdn_cli.video_formats import container_of, is_video
+from ripfdn_cli.pictures.files import Encoding
+from ripfdn_cli.pictures.formats import check_fits, format_of
+from ripfdn_cli.video.codecs import Codec, available_codecs, codec_named, pixel_format_for
+from ripfdn_cli.video.colour import RGB_MATRIX, bits_of, output_tags
+from ripfdn_cli.video.encoding import EncoderSettings
+from ripfdn_cli.video.formats import container_of, is_video
+from ripfdn_cli.video.numbered_frames import frame_pattern, is_pattern, is_sequence
 
 log = logging.getLogger(__name__)
 

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from ripfdn_cli.errors import InputError, UsageError
-from ripfdn_cli.image_files import read_picture
 from ripfdn_cli.jobs.kept_scan import keep_scan, scan_once
-from ripfdn_cli.numbered_frames import find_frames
-from ripfdn_cli.picture import DEFAULT_MAX_PIXELS, Frame, as_rgb, has_alpha
-from ripfdn_cli.video_colour import RGB_TAGS, Colour, ColourTags
-from ripfdn_cli.video_copies import SourceStreams, copied_streams
-from ripfdn_cli.video_files import VideoInfo, opened, probe
-from ripfdn_cli.video_frames import BadFrames, SourceFrame, VideoFrames
-from ripfdn_cli.video_hdr import NO_HDR, HdrMetadata
-from ripfdn_cli.video_timeline import SourceTimes, Timeline, at_rate, timeline
-from ripfdn_cli.video_yuv import yuv_format
-from ripfdn_cli.yuv_format import YuvFormat
+from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, Frame, as_rgb, has_alpha
+from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
+from ripfdn_cli.video.copies import SourceStreams, copied_streams
+from ripfdn_cli.video.files import VideoInfo, opened, probe
+from ripfdn_cli.video.frames import BadFrames, SourceFrame, VideoFrames
+from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
+from ripfdn_cli.video.numbered_frames import find_frames
+from ripfdn_cli.video.timeline import SourceTimes, Timeline, at_rate, timeline
+from ripfdn_cli.video.yuv import yuv_format
+from ripfdn_cli.video.yuv_format import YuvFormat
 
 log = logging.getLogger(__name__)
 

@@ -21,11 +21,10 @@ import numpy as np
 
 from ripfdn_cli.atomic_file import output_error, replacing, write_bytes
 from ripfdn_cli.errors import InternalError, OutputError, UsageError
-from ripfdn_cli.image_files import Encoding, encode
 from ripfdn_cli.jobs.segments import Parts
-from ripfdn_cli.numbered_frames import FramePattern
-from ripfdn_cli.picture import Animation, Frame, Picture, as_samples
-from ripfdn_cli.video_check import (
+from ripfdn_cli.pictures.files import Encoding, encode
+from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
+from ripfdn_cli.video.check import (
     CHAPTERS,
     Missing,
     missing_parts,
@@ -33,20 +32,21 @@ from ripfdn_cli.video_check import (
     wrong_copies,
     wrong_packets,
 )
-from ripfdn_cli.video_codecs import LOSSLESS
-from ripfdn_cli.video_colour import RGB_TAGS, Colour, ToRgb, bits_of
-from ripfdn_cli.video_copies import SourceStreams
-from ripfdn_cli.video_encoding import (
+from ripfdn_cli.video.codecs import LOSSLESS
+from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb, bits_of
+from ripfdn_cli.video.copies import SourceStreams
+from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
     file_sha256,
     open_segment,
     segment_writer,
 )
-from ripfdn_cli.video_formats import CONTAINERS, Container
-from ripfdn_cli.video_mux import VideoTrack, mux
-from ripfdn_cli.video_timeline import Timeline
-from ripfdn_cli.yuv_format import YuvFormat
+from ripfdn_cli.video.formats import CONTAINERS, Container
+from ripfdn_cli.video.mux import VideoTrack, mux
+from ripfdn_cli.video.numbered_frames import FramePattern
+from ripfdn_cli.video.timeline import Timeline
+from ripfdn_cli.video.yuv_format import YuvFormat
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from ripfdn_cli.engines.choose import load_engine
 from ripfdn_cli.engines.contract import Engine, TileJob, TileOfFrame, YuvEngine, YuvJob
 from ripfdn_cli.engines.yuv_tensors import from_rgb, shrunk, to_rgb
 from ripfdn_cli.errors import NonFiniteResultError, UnavailableError
+from ripfdn_cli.video.yuv_format import YuvFormat
 from ripfdn_cli.weights_store import shipped_folder
-from ripfdn_cli.yuv_format import YuvFormat
 
 CPU = [
     ("openvino", "cpu", "fp32"),

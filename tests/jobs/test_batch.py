@@ -11,8 +11,6 @@ from PIL import Image
 from sample_pictures import exif_block, profile, saved, smooth, xmp_packet
 
 from ripfdn_cli.errors import DiskFullError, InputError, OutputError, UnavailableError, UsageError
-from ripfdn_cli.image_files import read_picture
-from ripfdn_cli.image_formats import format_named
 from ripfdn_cli.jobs import images
 from ripfdn_cli.jobs.batch import Batch, BatchRequest, plan_batch
 from ripfdn_cli.jobs.devices import NetworkSettings
@@ -20,6 +18,8 @@ from ripfdn_cli.jobs.images import Outcome
 from ripfdn_cli.jobs.journal import JOURNAL_NAME, read_journal
 from ripfdn_cli.jobs.output_size import SizeRequest
 from ripfdn_cli.jobs.picture_job import PictureSettings
+from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.formats import format_named
 
 
 @pytest.fixture
@@ -334,8 +334,8 @@ def test_strange_names_are_names(network: NetworkSettings, tmp_path: Path) -> No
 def test_depth_follows_the_input_or_the_option(
     network: NetworkSettings, tmp_path: Path, depth: int | None, source: str, expected: int
 ) -> None:
-    from ripfdn_cli.image_files import Encoding, encode
-    from ripfdn_cli.picture import Picture
+    from ripfdn_cli.pictures.files import Encoding, encode
+    from ripfdn_cli.pictures.picture import Picture
 
     entry = format_named("png")
     (tmp_path / "a.png").write_bytes(

@@ -8,7 +8,7 @@ from sample_pictures import smooth
 
 from ripfdn_cli.errors import BrokenResultError
 from ripfdn_cli.jobs.frames import Grower, finish, prepare
-from ripfdn_cli.picture import as_samples
+from ripfdn_cli.pictures.picture import as_samples
 from ripfdn_cli.upscaler import Upscaler
 
 SCALE = 4

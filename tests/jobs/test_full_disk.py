@@ -18,8 +18,8 @@ from sample_pictures import smooth
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import DiskFullError, OutputError
-from ripfdn_cli.image_formats import FORMATS
 from ripfdn_cli.jobs.journal import JOURNAL_NAME
+from ripfdn_cli.pictures.formats import FORMATS
 
 CORE = [entry for entry in FORMATS if entry.extra is None]
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from sample_pictures import smooth
 
-from ripfdn_cli.image_files import decode
 from ripfdn_cli.jobs.journal import JOURNAL_NAME
+from ripfdn_cli.pictures.files import decode
 
 PICTURES = 12
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from sample_pictures import png_of, saved, smooth
 
-from ripfdn_cli.image_files import read_picture
 from ripfdn_cli.jobs.journal import JOURNAL_NAME
+from ripfdn_cli.pictures.files import read_picture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.image_formats import format_named
 from ripfdn_cli.jobs.find_inputs import Source
 from ripfdn_cli.jobs.output_names import ResultSize, output_names
+from ripfdn_cli.pictures.formats import format_named
 
 PHOTO = Source(Path("in/trip/a.b.JPG"), Path("trip/a.b.JPG"))
 SIZE = ResultSize(Fraction(5, 2), 640, 480)

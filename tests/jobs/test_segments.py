@@ -8,7 +8,7 @@ import pytest
 from ripfdn_cli.errors import DiskFullError, OutputError, UsageError
 from ripfdn_cli.jobs.disk_space import DiskWatch
 from ripfdn_cli.jobs.segments import Parts, Record, open_parts
-from ripfdn_cli.video_encoding import Segment
+from ripfdn_cli.video.encoding import Segment
 
 JOB = {"input": "abc", "encoder": {"codec": "x264", "crf": 18}}
 

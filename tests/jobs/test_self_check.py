@@ -5,8 +5,8 @@ from sample_pictures import smooth
 
 from ripfdn_cli.errors import BrokenResultError
 from ripfdn_cli.jobs.self_check import check_result
-from ripfdn_cli.picture import as_samples
-from ripfdn_cli.resampling import resize
+from ripfdn_cli.pictures.picture import as_samples
+from ripfdn_cli.pictures.resampling import resize
 
 SCALES = [2, 3, 4]
 

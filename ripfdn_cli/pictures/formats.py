@@ -1,0 +1,217 @@
+"""The picture formats this program reads and writes: an allowlist, with what each of them can hold.
+
+Pillow knows dozens more; a decoder that is not named here never sees a byte of an input.
+"""
+
+import math
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import PurePath
+
+from ripfdn_cli.errors import UnavailableError, UsageError
+from ripfdn_cli.pictures.jxl_header import CODESTREAM, CONTAINER
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format, and what its files can hold.
+
+    `encoder` and `decoders` are Pillow's names, registered by importing `plugin`. `channels`: 1 grey, 2 grey
+    and alpha, 3 RGB, 4 RGBA. `samples`: NumPy names. `longest_side` in px. `quality`: the default of its
+    lossy encoder, None where it has none. `metadata`: which fields of `Metadata` it keeps.
+    `pixels_per_byte`: how far its best compression can go, None where there is no bound. `longest_segment`:
+    bytes of EXIF, XMP or a comment, None for no limit (a profile is split where there is one).
+    """
+
+    name: str
+    encoder: str
+    suffixes: tuple[str, ...]
+    decoders: tuple[str, ...]
+    plugin: str
+    channels: tuple[int, ...] = (1, 2, 3, 4)
+    samples: tuple[str, ...] = ("uint8",)
+    longest_side: int | None = None
+    quality: int | None = None
+    lossless: bool = True
+    animated: bool = False
+    metadata: frozenset[str] = frozenset()
+    pixels_per_byte: int | None = None
+    longest_segment: int | None = None
+    extra: str | None = None
+
+    @property
+    def title(self) -> str:
+        return {"webp": "WebP", "heic": "HEIC", "jxl": "JPEG XL"}.get(self.name, self.name.upper())
+
+
+_PHOTO = frozenset({"icc_profile", "exif", "xmp"})
+
+FORMATS = (
+    Format(
+        "png",
+        "PNG",
+        (".png", ".apng"),
+        ("PNG",),
+        "PIL.PngImagePlugin",
+        samples=("uint8", "uint16"),
+        longest_side=2**31 - 1,
+        animated=True,
+        metadata=_PHOTO | {"dpi", "text", "png_colour"},
+        pixels_per_byte=8 * 1032,  # deflate's limit, 1 bit a pixel
+    ),
+    Format(
+        "jpeg",
+        "JPEG",
+        (".jpg", ".jpeg", ".jpe", ".jfif"),
+        ("JPEG", "MPO"),
+        "PIL.JpegImagePlugin",
+        channels=(1, 3),
+        longest_side=65500,
+        quality=95,
+        lossless=False,
+        metadata=_PHOTO | {"dpi", "comment", "iptc"},
+        pixels_per_byte=1024,  # two bits a block of 64, and as much again
+        longest_segment=65500,
+    ),
+    Format(
+        "webp",
+        "WEBP",
+        (".webp",),
+        ("WEBP",),
+        "PIL.WebPImagePlugin",
+        channels=(3, 4),
+        longest_side=16383,
+        quality=90,
+        animated=True,
+        metadata=_PHOTO,
+    ),
+    Format(
+        "tiff",
+        "TIFF",
+        (".tif", ".tiff"),
+        ("TIFF",),
+        "PIL.TiffImagePlugin",
+        samples=("uint8", "uint16", "float32"),
+        metadata=_PHOTO | {"dpi"},
+    ),
+    Format(
+        "bmp",
+        "BMP",
+        (".bmp", ".dib"),
+        ("BMP", "DIB"),
+        "PIL.BmpImagePlugin",
+        channels=(1, 3),
+        metadata=frozenset({"dpi"}),
+    ),
+    Format(
+        "avif",
+        "AVIF",
+        (".avif",),
+        ("AVIF",),
+        "PIL.AvifImagePlugin",
+        channels=(3, 4),
+        longest_side=32768,  # what decoders accept by default
+        quality=90,
+        lossless=False,  # its encoder can't keep RGB exactly
+        animated=True,
+        metadata=_PHOTO,
+    ),
+    Format(
+        "ppm",
+        "PPM",
+        (".ppm", ".pgm", ".pbm", ".pnm"),
+        ("PPM",),
+        "PIL.PpmImagePlugin",
+        channels=(1, 3),
+        samples=("uint8", "uint16"),
+        pixels_per_byte=8,
+    ),
+    Format(
+        "gif",
+        "GIF",
+        (".gif",),
+        ("GIF",),
+        "PIL.GifImagePlugin",
+        longest_side=65535,
+        animated=True,
+        metadata=frozenset({"comment"}),
+        pixels_per_byte=4096,  # LZW's longest string
+    ),
+    Format(
+        "jxl",
+        "JXL",
+        (".jxl",),
+        ("JXL",),
+        "pillow_jxl",
+        quality=90,
+        metadata=frozenset({"exif", "xmp"}),  # its plugin takes no profile
+        extra="jxl",
+    ),
+    Format(
+        "heic",
+        "HEIF",
+        (".heic", ".heif", ".hif"),
+        ("HEIF",),
+        "pillow_heif",
+        channels=(3, 4),
+        longest_side=16384,
+        quality=90,
+        lossless=False,
+        metadata=_PHOTO,
+        extra="heic",
+    ),
+)
+SUFFIXES = tuple(suffix for entry in FORMATS for suffix in entry.suffixes)
+
+
+def format_named(name: str) -> Format:
+    """The format called `name` (or by one of its suffixes, "jpg"). Raises UsageError that lists them."""
+    for entry in FORMATS:
+        if name.lower() == entry.name or f".{name.lower()}" in entry.suffixes:
+            return entry
+    known = ", ".join(entry.name for entry in FORMATS)
+    raise UsageError(f"{name!r} is no picture format; there are {known}")
+
+
+def format_of(path: PurePath) -> Format | None:
+    """The format that the suffix of `path` names, None where it names none."""
+    suffix = path.suffix.lower()
+    return next((entry for entry in FORMATS if suffix in entry.suffixes), None)
+
+
+def format_decoded_by(decoder: str) -> Format:
+    """The format whose files Pillow's `decoder` reads."""
+    return next(entry for entry in FORMATS if decoder in entry.decoders)
+
+
+def load_plugin(entry: Format) -> None:
+    """Register `entry` with Pillow. Raises UnavailableError with the pip line where its extra is missing."""
+    try:
+        plugin = import_module(entry.plugin)
+    except ImportError as error:
+        if entry.extra is None:
+            raise
+        raise UnavailableError(
+            f'{entry.title} needs an extra package; install it with: pip install "ripfdn-cli[{entry.extra}]"'
+        ) from error
+    if entry.plugin == "pillow_heif":
+        plugin.register_heif_opener()
+
+
+def sniff_extra(head: bytes) -> Format | None:
+    """The format of an extra package whose signature the first 16 bytes `head` of a file bear."""
+    if head.startswith((CODESTREAM, CONTAINER)):
+        return format_named("jxl")
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1"):
+        return format_named("heic")
+    return None
+
+
+def check_fits(entry: Format, width: int, height: int) -> None:
+    """Raises UsageError where a file of this format can't be `width` × `height` px."""
+    limit = entry.longest_side or math.inf
+    if max(width, height) > limit:
+        raise UsageError(
+            f"the result is {width}×{height} px and {entry.title} holds no side over {limit} px; "
+            "choose another with --format, or a smaller size"
+        )

@@ -1,0 +1,149 @@
+"""What a picture is once it is read: frames of samples, what its file said beside them, and its limits."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ripfdn_cli.errors import InputError
+from ripfdn_cli.pictures.formats import Format
+from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata
+
+DEFAULT_MAX_PIXELS = 250_000_000
+"""Pixels of all frames of an input together; more is taken for an attack or a mistake."""
+
+Frame = NDArray[Any]
+"""(H, W, C): C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; uint8, uint16, or float32 with 0..1 as its nominal
+range. Alpha is not premultiplied.
+"""
+
+
+@dataclass(frozen=True)
+class Animation:
+    """When each frame shows: `durations` in ms, `plays` in all (0: for ever), `disposals` as GIF numbers them
+    (0 and 1 keep the frame, 2 clears it, 3 restores what was before). With `has_still` the first frame is
+    none of the animation but what programs show that can't play it (animated PNG).
+    """
+
+    durations: tuple[float, ...]
+    disposals: tuple[int, ...]
+    plays: int
+    has_still: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One file's content, its pixels standing upright.
+
+    One frame; or an animation's frames, all of one shape, with `animation`; or the pages of a TIFF.
+    """
+
+    frames: tuple[Frame, ...]
+    file_format: Format
+    metadata: Metadata = NO_METADATA
+    animation: Animation | None = None
+
+    @property
+    def width(self) -> int:
+        return int(self.frames[0].shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.frames[0].shape[0])
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before anything is decoded; `width` and `height` of the upright picture."""
+
+    width: int
+    height: int
+    channels: int
+    sample_bytes: int
+    frames: int
+    file_format: Format
+
+
+def check_size(width: int, height: int, frames: int, max_pixels: int) -> None:
+    """Raises InputError where a picture has no pixels, or more than `max_pixels` over all its frames."""
+    if width < 1 or height < 1 or frames < 1:
+        raise InputError(f"it says it is {width}×{height} px")
+    if width * height * frames > max_pixels:
+        count = f"{frames} frames of " if frames > 1 else ""
+        raise too_many_pixels(f"it says it has {count}{width}×{height} px", max_pixels)
+
+
+def too_many_pixels(says: str, max_pixels: int) -> InputError:
+    return InputError(f"{says}, over the limit of {max_pixels} pixels; raise --max-pixels if that is meant")
+
+
+def highest(dtype: np.dtype[Any]) -> int:
+    """The sample that means full: 255, 65535, or 1 for floats."""
+    return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
+
+
+def as_samples(frame: Frame, dtype: DTypeLike) -> Frame:
+    """`frame` with its range mapped to that of `dtype`, rounded half up; floats are clamped to 0..1 for
+    integers.
+    """
+    target = np.dtype(dtype)
+    if frame.dtype == target:
+        return frame
+    if target.kind == "f":
+        return (frame / np.float32(highest(frame.dtype))).astype(target)
+    if frame.dtype.kind == "f":
+        return (np.clip(frame, 0, 1) * highest(target) + 0.5).astype(target)
+    if target == np.uint16:
+        return frame.astype(np.uint16) * np.uint16(257)
+    # 65535 = 255 · 257, and adding the half before dividing rounds.
+    return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def has_alpha(frame: Frame) -> bool:
+    return frame.shape[2] in (2, 4)
+
+
+def is_opaque(frame: Frame) -> bool:
+    return not has_alpha(frame) or bool((frame[..., -1] >= highest(frame.dtype)).all())
+
+
+def without_alpha(frame: Frame, background: tuple[int, int, int] = (255, 255, 255)) -> Frame:
+    """`frame` laid on `background` (8-bit RGB), with one or three channels."""
+    if not has_alpha(frame):
+        return frame
+    if is_opaque(frame):
+        return frame[..., :-1]
+    if frame.shape[2] == 2 and len(set(background)) > 1:
+        frame = np.concatenate([np.repeat(frame[..., :1], 3, axis=2), frame[..., 1:]], axis=2)
+    top = np.float32(highest(frame.dtype))
+    alpha = frame[..., -1:].astype(np.float32) / top
+    behind = np.array(background[: frame.shape[2] - 1], np.float32) / 255 * top
+    mixed = frame[..., :-1] * alpha + behind * (1 - alpha)
+    rounded: Frame = (mixed + 0.5 if frame.dtype.kind == "u" else mixed).astype(frame.dtype)
+    return rounded
+
+
+def as_rgb(frame: Frame) -> Frame:
+    """Grey as three equal channels; an alpha channel stays where it is."""
+    if frame.shape[2] >= 3:
+        return frame
+    return np.concatenate([np.repeat(frame[..., :1], 3, axis=2), frame[..., 1:]], axis=2)
+
+
+def upright(frame: Frame, turn: int) -> Frame:
+    """`frame` with EXIF's orientation `turn` applied: where the stored first row and column belong (EXIF 2.3,
+    tag 274).
+    """
+    if turn >= 5:
+        frame = frame.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        frame = frame[::-1]
+    if turn in (2, 3, 6, 7):
+        frame = frame[:, ::-1]
+    return np.ascontiguousarray(frame)
+
+
+def turned_back(frame: Frame, turn: int) -> Frame:
+    """The frame of which `upright` with this `turn` makes `frame`."""
+    return upright(frame, {6: 8, 8: 6}.get(turn, turn))

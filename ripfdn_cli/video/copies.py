@@ -1,0 +1,199 @@
+"""What a video file has beside its picture: sound, subtitles, chapters, attachments, tags; copied."""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from av.container import InputContainer, OutputContainer
+from av.stream import Discard
+
+from ripfdn_cli.video.files import is_cover, opened
+from ripfdn_cli.video.formats import QUICKTIME_LANGUAGES, Container
+from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
+from ripfdn_cli.video.timeline import Timeline
+
+_CONTAINER_TAGS = (
+    *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration"),
+    *("bps", "number_of_frames", "number_of_bytes", "_statistics_"),
+)
+"""Tags (or their beginnings) in which a container tells of itself, and which would be wrong in another."""
+_EMPTY_TEXT = 2
+_COVER_NAMES = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image/jpeg")}
+
+
+@dataclass(frozen=True)
+class SourceStreams:
+    """What is taken over from the file `path` besides the picture of its stream `video`: streams `copied`,
+    by index, from `start` to before `end` (seconds in the source; None: no bound), `shift` seconds later.
+    """
+
+    path: Path
+    video: int
+    copied: tuple[int, ...]
+    with_chapters: bool = True
+    with_metadata: bool = True
+    shift: Fraction = Fraction(0)
+    start: Fraction | None = None
+    end: Fraction | None = None
+
+    def takes(self, begin: Fraction) -> bool:
+        """What begins at `begin`, in seconds in the source, is in the part that is kept."""
+        return (self.start is None or begin >= self.start) and (self.end is None or begin < self.end)
+
+
+class OpenSource:
+    """The open file `container` that `streams` are taken from."""
+
+    def __init__(self, container: InputContainer, streams: SourceStreams) -> None:
+        self.container, self.streams = container, streams
+
+    @property
+    def video(self) -> Any:
+        return self.container.streams[self.streams.video]
+
+    def copied(self) -> list[Any]:
+        return [self.container.streams[index] for index in self.streams.copied]
+
+    def time_bases(self) -> list[Fraction]:
+        """Of the streams that are copied, where they have one."""
+        return [base for stream in self.copied() if (base := fraction(stream.time_base)) is not None]
+
+    def describe(self, output: OutputContainer, timeline: Timeline) -> None:
+        """Give `output` the file's own tags, and its chapters."""
+        if self.streams.with_metadata:
+            output.metadata.update(plain_tags(self.container.metadata))
+        chapters: Any = list(self.chapters(timeline))
+        output.set_chapters(chapters)
+
+    def chapters(self, timeline: Timeline) -> Iterator[dict[str, Any]]:
+        """The chapters that are kept, moved and cut like the picture, which shows as `timeline` says."""
+        streams = self.streams
+        for chapter in self.container.chapters() if streams.with_chapters else ():
+            base = as_fraction(chapter["time_base"])
+            start, end = chapter["start"] * base + streams.shift, chapter["end"] * base + streams.shift
+            if streams.start is not None or streams.end is not None:
+                start, end = max(start, timeline.start), min(end, timeline.end)
+            if end > start:
+                times = {"start": round(start / base), "end": round(end / base), "time_base": base}
+                yield {**chapter, **times}
+
+    def tags(self, stream: Any, container: Container) -> dict[str, str]:
+        """The tags of `stream` as `container` takes them; none where they are left out."""
+        tags = plain_tags(stream.metadata) if self.streams.with_metadata else {}
+        if container.muxer == "mov" and "language" in tags:
+            tags["language"] = QUICKTIME_LANGUAGES.get(tags["language"], tags["language"])
+        return tags
+
+    def add_to(self, output: OutputContainer, container: Container) -> dict[int, Any]:
+        """New streams of `output` by the index of the one they copy; attachments have no packets to come.
+
+        Raises ValueError where the container doesn't take one of them.
+        """
+        copies: dict[int, Any] = {}
+        for old in self.copied():
+            if is_cover(old) and container.covers_as_attachments:
+                self._attach_cover(output, old)
+                continue
+            new: Any = output.add_stream_from_template(old, opaque=True)
+            new.disposition = old.disposition
+            new.metadata.update(self.tags(old, container))
+            if old.type != "attachment":
+                new.time_base = old.time_base
+                copies[old.index] = new
+        return copies
+
+    def packets(self, copies: dict[int, Any]) -> Iterator[AnyPacket]:
+        """Packets of the streams whose indices `copies` has, as they are but for the shift, each for its new
+        stream (None leaves it where it was).
+        """
+        if not copies:
+            return  # PyAV takes none for all
+        streams = [self.container.streams[index] for index in copies]
+        covers = {stream.index for stream in streams if is_cover(stream)}
+        for packet in _with_decoding_times(self.container.demux(streams), covers):
+            index = packet.stream_index
+            if is_filler(packet, self.container.streams[index]):
+                continue
+            if index not in covers and not self._shift(packet):
+                continue
+            if copies[index] is not None:
+                packet.stream = copies[index]
+            yield packet
+
+    def _shift(self, packet: AnyPacket) -> bool:
+        """Move `packet` as the picture was moved; False where it lies outside the part that is kept."""
+        base = as_fraction(packet.time_base)
+        if not self.streams.takes(packet.pts * base):
+            return False
+        ticks = round(self.streams.shift / base)
+        packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+        return True
+
+    def _attach_cover(self, output: OutputContainer, cover: Any) -> None:
+        """Matroska has cover pictures as attachments with these names (its "cover art guidelines")."""
+        codec = cover.codec_context.name
+        name, kind = _COVER_NAMES.get(codec, (f"cover.{codec}", f"image/{codec}"))
+        with opened(self.streams.path) as again:  # so that this one stays at its beginning
+            for packet in again.demux(again.streams[cover.index]):
+                if packet.size:
+                    output.add_attachment(name, kind, bytes(packet))
+                    return
+
+
+@contextmanager
+def open_source(streams: SourceStreams) -> Iterator[OpenSource]:
+    """Raises InputError, within the block too where reading fails."""
+    with opened(streams.path) as container:
+        yield OpenSource(container, streams)
+
+
+def copied_streams(container: InputContainer, video: int) -> list[Any]:
+    """The streams of `container` to copy: all but the picture, and the tracks that hold only chapters."""
+    return [
+        stream
+        for stream in container.streams
+        if stream.index != video and not (stream.type == "data" and stream.discard == Discard.all)
+    ]
+
+
+def plain_tags(metadata: dict[str, str]) -> dict[str, str]:
+    """`metadata` without what its container says of itself."""
+    return {key: value for key, value in metadata.items() if not key.lower().startswith(_CONTAINER_TAGS)}
+
+
+def is_filler(packet: AnyPacket, stream: Any) -> bool:
+    """An empty subtitle that stands between two of MP4's; its muxer puts them there by itself."""
+    context = stream.codec_context
+    return context is not None and context.name == "mov_text" and packet.size <= _EMPTY_TEXT
+
+
+def _with_decoding_times(packets: Iterable[AnyPacket], covers: Collection[int]) -> Iterator[AnyPacket]:
+    """Packets with content, each with both times; Matroska has none for decoding, and FFmpeg doesn't make
+    them for the first packets of a stream with reordering. Cover pictures, which have no time, come first.
+    """
+    known: set[int] = set()
+    waiting: dict[int, list[AnyPacket]] = {}
+    for packet in packets:
+        index = packet.stream_index
+        if index in covers:
+            packet.pts = packet.dts = 0
+        if not packet.size or (packet.pts is None and packet.dts is None):
+            continue
+        if packet.dts is None and index not in known:
+            waiting.setdefault(index, []).append(packet)
+            continue
+        early = waiting.pop(index, [])
+        known.add(index)
+        packet.dts = packet.pts if packet.dts is None else packet.dts
+        packet.pts = packet.dts if packet.pts is None else packet.pts
+        for place, other in enumerate(early):
+            other.dts = packet.dts - len(early) + place
+            yield other
+        yield packet
+    for early in waiting.values():
+        for other in early:
+            other.dts = other.pts
+            yield other

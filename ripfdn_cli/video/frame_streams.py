@@ -1,0 +1,248 @@
+"""Frames that come in and go out as a stream nobody can seek in: YUV4MPEG2 (y4m), which says what it holds,
+and raw RGB, which doesn't.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, BinaryIO, Protocol, Self
+
+import av
+import numpy as np
+
+from ripfdn_cli.errors import InputError
+from ripfdn_cli.pictures.picture import Frame, check_size
+from ripfdn_cli.video.colour import FromRgb, ToRgb, bits_of, colour_of, output_tags
+from ripfdn_cli.video.pyav_versions import fraction
+
+log = logging.getLogger(__name__)
+
+Y4M_MAGIC = b"YUV4MPEG2"
+_Y4M = "yuv4mpegpipe"
+_NAME = "stdin"
+_BEYOND_THE_STANDARD: Any = {"strict": "-1"}  # what FFmpeg says of more than 8 bits, which all write alike
+
+
+class FrameStream(Protocol):
+    """Frames as they come, and a writer for what becomes of them."""
+
+    samples: str
+    """uint8 or uint16."""
+    width: int
+    height: int
+
+    def frames(self) -> Iterator[Frame]:
+        """(H, W, 3) RGB. Raises InputError where the stream is damaged or ends within a frame."""
+
+    def writer(self, stream: BinaryIO, width: int, height: int) -> FrameWriter:
+        """For results of `width` × `height` px."""
+
+
+class FrameWriter(Protocol):
+    def add(self, pixels: Frame) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class RawStream:
+    """rgb24: frames of `width` × `height` px, three bytes a pixel and nothing between them."""
+
+    stream: BinaryIO
+    width: int
+    height: int
+    samples: str = "uint8"
+
+    def frames(self) -> Iterator[Frame]:
+        size = 3 * self.width * self.height
+        while data := self.stream.read(size):
+            if len(data) < size:
+                raise InputError(
+                    f"{_NAME} ends within a frame, {len(data)} of {size} bytes; check --raw and who writes it"
+                )
+            yield np.frombuffer(data, np.uint8).reshape(self.height, self.width, 3)
+
+    def writer(self, stream: BinaryIO, width: int, height: int) -> FrameWriter:
+        return _RawWriter(stream)
+
+
+@dataclass
+class _RawWriter:
+    _stream: BinaryIO
+
+    def add(self, pixels: Frame) -> None:
+        self._stream.write(np.ascontiguousarray(pixels).data)
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.flush()
+
+
+class Y4mStream:
+    """The y4m `stream`, whose first bytes `head` are read already. Use as a context manager.
+
+    Raises InputError where it is none, is interlaced, or its frames have more than `max_pixels`.
+    """
+
+    def __init__(self, stream: BinaryIO, head: bytes, max_pixels: int) -> None:
+        self._source = Resumed(head, stream)
+        with ExitStack() as stack:
+            try:
+                self._container: Any = stack.enter_context(av.open(self._source, format=_Y4M))
+                self._video = self._container.streams.video[0]
+            except (av.FFmpegError, IndexError) as error:
+                raise _unreadable(error) from error
+            self.width, self.height = self._video.width, self._video.height
+            try:
+                check_size(self.width, self.height, 1, max_pixels)
+            except InputError as error:
+                raise InputError(f"can't read {_NAME}: {error}") from error
+            self._decoded = self._decode()
+            self._first = next(self._decoded, None)
+            if self._first is None:
+                raise InputError(f"{_NAME} has no frames")
+            self._colour = colour_of(self._first, "rawvideo")
+            self._open = stack.pop_all()
+        self.samples = "uint16" if bits_of(self._first.format) > 8 else "uint8"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def frames(self) -> Iterator[Frame]:
+        assert self._first is not None
+        to_rgb = ToRgb(self._first, self._colour)
+        yield to_rgb(self._first)
+        for frame in self._decoded:
+            yield to_rgb(frame)
+
+    def writer(self, stream: BinaryIO, width: int, height: int) -> FrameWriter:
+        log.info(
+            "frames keep their colours in %s; y4m can't say so, tell the program that reads them",
+            self._colour.tags,
+        )
+        return _Y4mWriter(self, stream, width, height)
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        end = 0
+        try:
+            for packet in self._container.demux(self._video):
+                if not packet.size:
+                    continue
+                # FRAME and its parameters, as long before each frame.
+                header = packet.pos - end if end else len(b"FRAME\n")
+                end = packet.pos + header + packet.size
+                for frame in packet.decode():
+                    if frame.interlaced_frame:
+                        raise InputError(
+                            f"{_NAME} is interlaced; put a deinterlacer before it, as ffmpeg -vf bwdif"
+                        )
+                    yield frame
+        except av.FFmpegError as error:
+            raise _unreadable(error) from error
+        if end and self._source.count > end:
+            raise InputError(f"{_NAME} ends within a frame; check who writes it")
+
+    def add_stream(self, container: Any, width: int, height: int) -> Any:
+        """A stream in `container` for frames like these, in another size."""
+        assert self._first is not None
+        rate = fraction(self._video.average_rate) or Fraction(25)
+        like: Any = container.add_stream("rawvideo", rate=rate, width=width, height=height)
+        context = like.codec_context
+        context.pix_fmt = self._first.format.name
+        context.time_base = like.time_base = 1 / rate
+        context.color_range = 2 if self._colour.tags.full_range else 1
+        return like
+
+    def aspect(self, width: int, height: int) -> Fraction | None:
+        """The shape of a pixel, for frames of that size."""
+        if (aspect := fraction(self._video.sample_aspect_ratio)) is None:
+            return None
+        return (aspect * Fraction(self.width * height, self.height * width)).limit_denominator(10_000)
+
+    def from_rgb(self, like: Frame) -> FromRgb:
+        assert self._first is not None
+        return FromRgb(like, self._first.format.name, output_tags(self._colour.tags, to_rgb=False))
+
+
+class _Y4mWriter:
+    def __init__(self, source: Y4mStream, stream: BinaryIO, width: int, height: int) -> None:
+        self._source, self._target = source, _Writable(stream, source.aspect(width, height))
+        self._container: Any = av.open(self._target, "w", format=_Y4M, container_options=_BEYOND_THE_STANDARD)
+        self._stream = source.add_stream(self._container, width, height)
+        self._from_rgb: FromRgb | None = None
+        self._count = 0
+
+    def add(self, pixels: Frame) -> None:
+        if self._from_rgb is None:
+            self._from_rgb = self._source.from_rgb(pixels)
+        frame = self._from_rgb(pixels)
+        frame.pts, frame.time_base = self._count, self._stream.time_base
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
+        self._target.check()
+
+    def close(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        self._target.check()
+
+
+class Resumed(io.RawIOBase):
+    """`head`, then what is left of `stream`; nobody can seek in it. `count`: bytes read so far."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head, self._stream, self.count = head, stream, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = len(buffer)
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+        else:
+            # What is there now: to wait for `size` bytes would hold back frames that are whole.
+            stream = self._stream
+            data = stream.read1(size) if isinstance(stream, io.BufferedReader) else stream.read(size)
+        buffer[: len(data)] = data
+        self.count += len(data)
+        return len(data)
+
+
+class _Writable:
+    """`stream`, whose error isn't lost on its way through FFmpeg. The header, which is written first, gets
+    the shape of the pixels, that PyAV has no way to tell the muxer.
+    """
+
+    def __init__(self, stream: BinaryIO, aspect: Fraction | None) -> None:
+        self._stream, self._aspect = stream, aspect
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        shown = data
+        if self._aspect is not None:
+            said = f" A{self._aspect.numerator}:{self._aspect.denominator} ".encode()
+            shown, self._aspect = data.replace(b" A0:0 ", said, 1), None
+        try:
+            self._stream.write(shown)
+            self._stream.flush()
+        except OSError as error:
+            self._error = self._error or error
+        return len(data)
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def _unreadable(error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return InputError(f"can't read {_NAME}: {reason}; check that it is y4m, or give raw frames with --raw")

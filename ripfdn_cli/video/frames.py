@@ -1,0 +1,233 @@
+"""Frames of a video file in showing order, each with its number; what can't be decoded is never dropped in
+silence.
+"""
+
+import logging
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ripfdn_cli.errors import InputError
+from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS
+from ripfdn_cli.video.colour import ToRgb
+from ripfdn_cli.video.files import CAPTIONS, VideoInfo, decode_packets, opened, position_of, prepare, reading
+from ripfdn_cli.video.pyav_versions import side_data_of
+from ripfdn_cli.video.timeline import SourceTimes
+from ripfdn_cli.video.yuv import ToSamples
+from ripfdn_cli.video.yuv_format import YuvFormat
+
+log = logging.getLogger(__name__)
+
+BadFrames = Literal["error", "repeat"]
+
+_WARM_UP = 8
+"""Frames decoded before those that are compared with what they were, for references to settle."""
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """`pixels` (H, W, 3 or 4) RGB or RGBA, uint8 or uint16, or the samples (K,) of YUV planes, for the source
+    frames `index` up to but without `stop`: more than one where others can't be decoded. `captions`: a
+    decoded frame to carry closed captions.
+    """
+
+    index: int
+    stop: int
+    pixels: NDArray[Any]
+    captions: av.VideoFrame | None = None
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of the pixels."""
+        return zlib.crc32(np.ascontiguousarray(self.pixels).data)
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    index: int
+    stop: int
+    frame: av.VideoFrame
+
+
+@dataclass(frozen=True)
+class VideoFrames:
+    """The frames of the video `info` in `path`, whose `times` are known from a scan.
+
+    `deinterlace`: interlaced frames become whole ones, as many as there were. `bad_frames`: whether one that
+    can't be decoded is an error or shows the one before it once more. `layout`: the format whose samples are
+    wanted as they are; None for RGB.
+    """
+
+    path: Path
+    info: VideoInfo
+    times: SourceTimes
+    deinterlace: bool = False
+    bad_frames: BadFrames = "error"
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    with_captions: bool = True
+    layout: YuvFormat | None = None
+
+    def __call__(self, first: int = 0, before: dict[int, int] | None = None) -> Iterator[SourceFrame]:
+        """Frames from number `first` on. `before`: checksums of frames shortly before it, by number, from the
+        run that is resumed; where seeking gives other frames, everything is decoded from the start.
+
+        Raises InputError for damage, with the time in the video.
+        """
+        with reading(self.path):
+            if first and before:
+                yield from self._after_seeking(first, before)
+            else:
+                yield from (frame for frame in self._from(0) if frame.stop > first)
+
+    def _after_seeking(self, first: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+        frames = self._from(min(before))
+        missing = dict(before)
+        for frame in frames:
+            if frame.index >= first:
+                if missing:
+                    break
+                yield frame
+                yield from frames
+                return
+            if missing.get(frame.index) == frame.checksum:
+                del missing[frame.index]
+        log.debug("seeking in %s is not exact; decoding from its start", self.path)
+        yield from (frame for frame in self._from(0) if frame.stop > first)
+
+    def _from(self, first: int) -> Iterator[SourceFrame]:
+        decoded = self._numbered(first)
+        if self.deinterlace:
+            decoded = _deinterlaced(decoded)
+        convert: ToRgb | ToSamples | None = None if self.layout is None else ToSamples(self.layout)
+        for entry in decoded:
+            if convert is None:
+                convert = ToRgb(entry.frame, self.info.colour)
+            captions = _captions(entry.frame) if self.with_captions else None
+            yield SourceFrame(entry.index, entry.stop, convert(entry.frame), captions)
+
+    def _numbered(self, first: int) -> Iterator[_Decoded]:
+        """Decoded frames with their numbers, from a keyframe before number `first` on."""
+        with opened(self.path, max_pixels=self.max_pixels) as container:
+            stream = container.streams.video[position_of(container, self.info.index)]
+            prepare(stream, self.max_pixels, strict=self.info.strict)
+            if first and not self._seek(container, stream, max(0, first - _WARM_UP)):
+                return
+            begin = -1 if first else 0
+            yield from self._without_gaps(decode_packets(container, stream), begin, known=first)
+
+    def _seek(self, container: av.container.InputContainer, stream: av.VideoStream, number: int) -> bool:
+        if self.info.counted:
+            return False
+        try:
+            container.seek(int(self.times.pts[number]), stream=stream)
+        except av.FFmpegError:
+            return False
+        return True
+
+    def _without_gaps(self, frames: Iterable[av.VideoFrame], begin: int, known: int) -> Iterator[_Decoded]:
+        """From frame `begin` on (or the first there is, with -1). Each is held until the next is there, to
+        know how many missing ones it stands for; what is missing before `known` is no matter.
+        """
+        due, held = begin, None
+        number_of = self._counted() if self.info.counted else self._number
+        for frame in frames:
+            number = number_of(frame)
+            if number is None or number < due:
+                continue
+            if begin < 0:
+                begin = due = number
+            self._check(frame, number)
+            self._report_gap(max(due, known), number + frame.is_corrupt)
+            due = number + 1
+            if frame.is_corrupt:
+                continue
+            if held is not None:
+                yield _Decoded(held.index, number, held.frame)
+            held = _Decoded(begin if held is None else number, number + 1, frame)
+        if held is None:
+            raise InputError("none of its frames can be decoded")
+        self._report_gap(due, len(self.times.pts))
+        yield _Decoded(held.index, len(self.times.pts), held.frame)
+
+    def _number(self, frame: av.VideoFrame) -> int | None:
+        """Which frame of the scan `frame` is."""
+        if frame.pts is None:
+            return None
+        number = int(np.searchsorted(self.times.pts, frame.pts))
+        return number if number < len(self.times.pts) and self.times.pts[number] == frame.pts else None
+
+    def _counted(self) -> Callable[[av.VideoFrame], int | None]:
+        """For files without timestamps: frames in turn, and a packet that gave none leaves a gap."""
+        last, delay = -1, None
+
+        def number_of(frame: av.VideoFrame) -> int:
+            nonlocal last, delay
+            packet = None if frame.dts is None else int(np.searchsorted(self.times.pts, frame.dts))
+            delay = packet if delay is None else delay
+            last = last + 1 if packet is None or delay is None else max(last + 1, packet - delay)
+            return last
+
+        return number_of
+
+    def _check(self, frame: av.VideoFrame, number: int) -> None:
+        if frame.interlaced_frame and not self.deinterlace:
+            raise InputError(f"{self._place(number)} is interlaced; pass --deinterlace")
+
+    def _report_gap(self, start: int, stop: int) -> None:
+        if stop <= start:
+            return
+        count = f"{stop - start} frames" if stop - start > 1 else "a frame"
+        if self.bad_frames == "error":
+            raise InputError(
+                f"{count} from {self._place(start)} on can't be decoded; check the file, "
+                "or pass --bad-frames repeat to show the one before instead"
+            )
+        log.warning("%s from %s on can't be decoded; showing its neighbour", count, self._place(start))
+
+    def _place(self, number: int) -> str:
+        seconds = float(int(self.times.pts[number]) * self.times.time_base - self.info.start)
+        return f"frame {number} at {seconds:.3f} s"
+
+
+def _captions(frame: av.VideoFrame) -> av.VideoFrame | None:
+    return frame if CAPTIONS in side_data_of(frame) else None
+
+
+def _deinterlaced(decoded: Iterable[_Decoded]) -> Iterator[_Decoded]:
+    """Frames marked as interlaced go through FFmpeg's bwdif, one for one; others stay as they are."""
+    graph: av.filter.Graph | None = None
+    waiting: deque[_Decoded] = deque()
+    for entry in decoded:
+        if graph is None:
+            graph = _deinterlacer(entry.frame)
+        waiting.append(entry)
+        graph.vpush(entry.frame)
+        yield from _pulled(graph, waiting)
+    if graph is not None:
+        graph.vpush(None)
+        yield from _pulled(graph, waiting)
+
+
+def _deinterlacer(first: av.VideoFrame) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    entry = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=1)  # type: ignore[arg-type]
+    bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+    graph.link_nodes(entry, bwdif, graph.add("buffersink")).configure()
+    return graph
+
+
+def _pulled(graph: av.filter.Graph, waiting: deque[_Decoded]) -> Iterator[_Decoded]:
+    while True:
+        try:
+            frame = graph.vpull()
+        except (BlockingIOError, EOFError):
+            return
+        entry = waiting.popleft()
+        yield _Decoded(entry.index, entry.stop, frame)

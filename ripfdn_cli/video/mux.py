@@ -1,0 +1,159 @@
+"""Segments and the streams of the source joined into one file, without encoding anything again."""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from math import ceil, lcm
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer, OutputContainer
+
+from ripfdn_cli.video.copies import OpenSource, SourceStreams, open_source
+from ripfdn_cli.video.encoding import (
+    EncoderSettings,
+    Segment,
+    decoding_time,
+    open_segment,
+    put_tags,
+    segment_packets,
+    writing,
+)
+from ripfdn_cli.video.formats import Container
+from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output
+from ripfdn_cli.video.timeline import Timeline
+
+_LARGEST_TIMESCALE = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class VideoTrack:
+    """The new video stream: `segments` with their files, encoded as `settings` say, shown as `timeline` says.
+    `matrix`: FFmpeg's display matrix for the output's size.
+    """
+
+    settings: EncoderSettings
+    timeline: Timeline
+    segments: Sequence[tuple[Path, Segment]]
+    matrix: tuple[int, ...] | None = None
+
+
+def mux(
+    temporary: Path,
+    container: Container,
+    track: VideoTrack,
+    streams: SourceStreams | None,
+    *,
+    name: Path,
+    limit: int | None = None,
+) -> None:
+    """Write the file `temporary`, called `name` in messages, from `track` and what else there is.
+
+    `limit`: at most so many packets of either, for a trial. Raises OutputError, InputError, and InternalError
+    where the container doesn't take something.
+    """
+    with ExitStack() as stack:
+        source = None if streams is None else stack.enter_context(open_source(streams))
+        template = stack.enter_context(open_segment(track.segments[0][0]))
+        options = dict(container.options) | _timescale(container, track, source)
+        output = stack.enter_context(_writing_to(temporary, container, options, name))
+        with writing(name):
+            video = _add_track(output, container, track, template, source)
+            copies = {} if source is None else source.add_to(output, container)
+            if source is not None:
+                source.describe(output, track.timeline)
+            output.start_encoding()
+        packets = islice(_track_packets(track, video, container), limit)
+        others: Iterable[AnyPacket] = () if source is None else islice(source.packets(copies), limit)
+        for packet in heapq.merge(packets, others, key=_time):
+            with writing(name):  # what reading raises is not about this file
+                output.mux(packet)
+
+
+@contextmanager
+def _writing_to(
+    path: Path, container: Container, options: dict[str, str], name: Path
+) -> Iterator[OutputContainer]:
+    """An open file that is finished at the end; after an exception it is left as it is."""
+    with writing(name):
+        output = open_output(f"file:{path}", container.muxer, options)
+    try:
+        yield output
+    except BaseException:
+        with suppress(av.FFmpegError):
+            output.close()
+        raise
+    with writing(name):
+        output.close()
+
+
+def _timescale(container: Container, track: VideoTrack, source: OpenSource | None) -> dict[str, str]:
+    """MP4's own clock, on which the starts of streams are kept: one that holds every stream's."""
+    if container.muxer not in ("mp4", "mov"):
+        return {}
+    own = track.timeline.time_base
+    scale = lcm(*(base.denominator for base in (own, *(source.time_bases() if source else ()))))
+    return {"movie_timescale": str(scale if scale <= _LARGEST_TIMESCALE else own.denominator)}
+
+
+def _add_track(
+    output: OutputContainer,
+    container: Container,
+    track: VideoTrack,
+    template: InputContainer,
+    source: OpenSource | None,
+) -> Any:
+    settings, made = track.settings, template.streams.video[0]
+    stream: Any = output.add_stream_from_template(made, opaque=True)
+    context = stream.codec_context
+    put_tags(context, settings.tags)
+    context.sample_aspect_ratio = settings.sample_aspect_ratio
+    context.framerate = settings.rate.limit_denominator(1_000_000)
+    stream.time_base = settings.time_base
+    if settings.codec.segment_muxer == "mov":
+        context.codec_tag = made.codec_context.codec_tag  # ProRes: its profile
+    elif settings.codec.quicktime_tag and container.muxer in ("mp4", "mov"):
+        context.codec_tag = settings.codec.quicktime_tag
+    if track.matrix is not None:
+        stream.set_display_matrix(track.matrix)
+    if source is not None:
+        stream.disposition = source.video.disposition
+        stream.metadata.update(source.tags(source.video, container))
+    return stream
+
+
+def _track_packets(track: VideoTrack, stream: Any, container: Container) -> Iterator[AnyPacket]:
+    """All packets in coding order, with decoding times made anew for the whole: the n-th smallest
+    presentation time, as many frames earlier as the deepest reordering needs.
+    """
+    pts = track.timeline.pts
+    # One that rounds to nothing would be taken for "unknown", and shown for as long as others.
+    durations = np.maximum(track.timeline.durations, ceil(container.tick / track.timeline.time_base))
+    delay = max(_reordering(path, segment, track) for path, segment in track.segments)
+    step = max(1, int(pts[1] - pts[0])) if len(pts) > 1 else 1
+    number = 0
+    for path, segment in track.segments:
+        for packet in segment_packets(path, segment, track.timeline.time_base):
+            shown = int(np.searchsorted(pts, packet.pts))
+            packet.dts = decoding_time(pts, number, delay, step)
+            packet.duration = int(durations[shown])
+            packet.stream = stream
+            number += 1
+            yield packet
+
+
+def _reordering(path: Path, segment: Segment, track: VideoTrack) -> int:
+    """By how many places packets of a segment come before their turn to show."""
+    pts = [packet.pts for packet in segment_packets(path, segment, track.timeline.time_base)]
+    rank = {value: place for place, value in enumerate(sorted(pts))}
+    return max(place - rank[value] for place, value in enumerate(pts))
+
+
+def _time(packet: AnyPacket) -> Fraction:
+    ticks: int = packet.dts
+    return ticks * as_fraction(packet.time_base)

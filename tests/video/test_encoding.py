@@ -1,0 +1,238 @@
+"""Segments are closed, keep exact time in any time base, and appear whole or not at all."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from video_clips import picture
+from video_facts import decoded
+
+from ripfdn_cli.errors import OutputError, UnavailableError, UsageError
+from ripfdn_cli.video.codecs import available_codecs, codec_named, pixel_format_for
+from ripfdn_cli.video.colour import ColourTags
+from ripfdn_cli.video.encoding import EncoderSettings, Segment, segment_packets, segment_writer
+from ripfdn_cli.video.hdr import HdrMetadata, MasteringDisplay, hdr_metadata_of
+
+FAST = {"x264": "ultrafast", "x265": "ultrafast", "av1": "12", "vp9": "5"}
+FORMATS = {"x264": "yuv420p", "x265": "yuv420p10le", "av1": "yuv420p", "vp9": "yuv420p"}
+FORMATS |= {"prores": "yuv422p10le", "ffv1": "yuv444p"}
+BT709 = ColourTags(1, 1, 1)
+
+
+def settings(
+    codec: str = "x264", base: Fraction = Fraction(1, 24000), size: tuple[int, int] = (64, 48)
+) -> EncoderSettings:
+    return EncoderSettings(
+        codec=codec_named(codec),
+        width=size[0],
+        height=size[1],
+        pixel_format=FORMATS[codec],
+        time_base=base,
+        rate=Fraction(24),
+        tags=BT709,
+        preset=FAST.get(codec),
+    )
+
+
+def write(path: Path, times: list[int], encoder: EncoderSettings) -> Segment:
+    with segment_writer(path, encoder) as written:
+        for number, pts in enumerate(times):
+            written.writer.add(picture(number, encoder.width, encoder.height), pts, 1)
+    assert written.segment is not None
+    return written.segment
+
+
+@pytest.mark.parametrize(
+    "base", [Fraction(1, 24000), Fraction(1, 1000), Fraction(1, 90000), Fraction(1001, 30000)]
+)
+@pytest.mark.parametrize("codec", FORMATS)
+def test_times_come_back_exactly(codec: str, base: Fraction, tmp_path: Path) -> None:
+    times = [10_000_000 + 41 * n + n % 3 for n in range(12)]
+    segment = write(tmp_path / "a.part", times, settings(codec, base))
+    found = list(segment_packets(tmp_path / "a.part", segment, base))
+    assert sorted(packet.pts for packet in found) == times
+    assert found[0].is_keyframe
+    assert found[0].pts == times[0]
+    assert len(decoded(tmp_path / "a.part")) == 12
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_x265_keeps_time_with_few_frames(frames: int, tmp_path: Path) -> None:
+    """Its own decoding times are whatever was in memory then: now and then, so more than once."""
+    times = [1000 * n for n in range(frames)]
+    segments = [write(tmp_path / f"{n}", times, settings("x265", size=(192, 128))) for n in range(12)]
+    assert len(set(segments)) == 1
+    found = segment_packets(tmp_path / "0", segments[0], Fraction(1, 24000))
+    assert [packet.pts for packet in found] == times
+
+
+@pytest.mark.parametrize("codec", FORMATS)
+def test_the_same_frames_make_the_same_bytes(codec: str, tmp_path: Path) -> None:
+    first, second = (write(tmp_path / name, list(range(8)), settings(codec)) for name in "ab")
+    assert first == second
+
+
+def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with segment_writer(tmp_path / "a.part", settings()) as written:
+            written.writer.add(picture(0, 64, 48), 0, 1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """As on a full disk: no file may grow beyond `size` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 100, 3000])
+def test_a_full_disk_is_an_error_and_leaves_nothing(size: int, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+
+    def write_noise() -> None:
+        with segment_writer(tmp_path / "a.part", settings("ffv1")) as written:
+            for number in range(4):
+                written.writer.add(noise.integers(0, 255, (48, 64, 3), np.uint8), number, 1)
+
+    with largest_file(size), pytest.raises(OutputError, match=r"can't write .*a\.part"):
+        write_noise()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_times_that_go_back_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="frame at 5 after one at 5"):
+        write(tmp_path / "a.part", [5, 5], settings())
+
+
+def level_of(path: Path) -> int:
+    """level_idc of the first H.264 sequence parameter set (ITU-T H.264, 7.3.2.1.1)."""
+    data = path.read_bytes()
+    start = data.index(b"\x00\x00\x01\x67")
+    return data[start + 6]
+
+
+@pytest.mark.slow
+def test_8k_has_the_level_that_allows_it(tmp_path: Path) -> None:
+    encoder = settings(size=(7680, 4320))
+    with segment_writer(tmp_path / "a.part", encoder) as written:
+        written.writer.add(np.zeros((4320, 7680, 3), np.uint8), 0, 1000)
+    assert level_of(tmp_path / "a.part") == 60
+
+
+def test_4k_has_the_level_that_allows_it(tmp_path: Path) -> None:
+    with segment_writer(tmp_path / "a.part", settings(size=(3840, 2160))) as written:
+        written.writer.add(np.zeros((2160, 3840, 3), np.uint8), 0, 1000)
+    assert level_of(tmp_path / "a.part") == 51
+
+
+def test_settings_that_a_codec_does_not_have() -> None:
+    hdr = HdrMetadata(light_level=(1000, 400))
+    with pytest.raises(UsageError, match=r"--crf 99: x264 takes 0 \(best\) to 51"):
+        codec_named("x264").encoder_options(99, None, HdrMetadata())
+    with pytest.raises(UsageError, match="--preset warp: x265 has ultrafast"):
+        codec_named("x265").encoder_options(None, "warp", HdrMetadata())
+    with pytest.raises(UsageError, match="--crf says nothing to FFV1"):
+        codec_named("ffv1").encoder_options(5, None, HdrMetadata())
+    with pytest.raises(UsageError, match="FFV1 can't keep here; use --codec x265"):
+        codec_named("ffv1").encoder_options(None, None, hdr)
+    with pytest.raises(UsageError, match="--codec divx is not known; there are x264"):
+        codec_named("divx")
+
+
+def test_an_encoder_without_its_hardware_says_so(tmp_path: Path) -> None:
+    names = [codec.name for codec in available_codecs() if codec.name.endswith(("_nvenc", "_qsv", "_amf"))]
+    if not names:
+        pytest.skip("this build of FFmpeg has no hardware encoders")
+    encoder = EncoderSettings(
+        codec_named(names[-1]), 256, 256, "nv12", Fraction(1, 24), Fraction(24), tags=BT709
+    )
+    with (
+        pytest.raises(UnavailableError, match="hardware and driver"),
+        segment_writer(tmp_path / "a.part", encoder),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("codec", "bits", "chroma", "expected"),
+    [
+        ("x264", 8, (4, 4), "yuv420p"),
+        ("x264", 8, (4, 8), "yuv422p"),
+        ("x264", 8, (8, 8), "yuv444p"),
+        ("x264", 10, (4, 4), "yuv420p10le"),
+        ("x265", 12, (8, 8), "yuv444p12le"),
+        ("av1", 10, (8, 8), "yuv420p10le"),
+        ("prores", 8, (4, 4), "yuv422p10le"),
+        ("ffv1", 16, (8, 8), "yuv444p16le"),
+    ],
+)
+def test_the_pixel_format_follows_the_source(
+    codec: str, bits: int, chroma: tuple[int, int], expected: str
+) -> None:
+    found = pixel_format_for(codec_named(codec), bits=bits, chroma=chroma, alpha=False, asked=None)
+    assert found == expected
+
+
+def test_depth_and_transparency_are_not_lost_in_silence() -> None:
+    with pytest.raises(UsageError, match=r"VP9 has no more than 8 bits .* --pix-fmt yuv420p to lose them"):
+        pixel_format_for(codec_named("vp9"), bits=10, chroma=(4, 4), alpha=False, asked=None)
+    with pytest.raises(UsageError, match="transparency, which x264 can't hold"):
+        pixel_format_for(codec_named("x264"), bits=8, chroma=(8, 8), alpha=True, asked=None)
+    assert pixel_format_for(codec_named("ffv1"), bits=8, chroma=(8, 8), alpha=True, asked=None) == "yuva444p"
+    with pytest.raises(UsageError, match="--pix-fmt rgb24: x264 has yuv420p"):
+        pixel_format_for(codec_named("x264"), bits=8, chroma=(4, 4), alpha=False, asked="rgb24")
+
+
+def test_odd_sides_are_refused_where_they_can_not_be_coded() -> None:
+    with pytest.raises(
+        UsageError, match="ask for 66×50 with --width and --height, or pass --pix-fmt yuv444p"
+    ):
+        settings(size=(65, 49))
+    settings("ffv1", size=(65, 49))
+
+
+DISPLAY = MasteringDisplay(
+    primaries=(
+        (Fraction(17, 25), Fraction(8, 25)),
+        (Fraction(53, 200), Fraction(69, 100)),
+        (Fraction(3, 20), Fraction(3, 50)),
+        (Fraction(3127, 10000), Fraction(329, 1000)),
+    ),
+    luminance=(Fraction(1, 200), Fraction(1000)),
+)
+
+
+@pytest.mark.parametrize("codec", ["x264", "x265", "av1"])
+def test_mastering_data_is_in_the_pictures(codec: str, tmp_path: Path) -> None:
+    encoder = EncoderSettings(
+        codec=codec_named(codec),
+        width=64,
+        height=64,
+        pixel_format="yuv420p10le",
+        time_base=Fraction(1, 24),
+        rate=Fraction(24),
+        tags=ColourTags(9, 9, 16),
+        hdr=HdrMetadata(DISPLAY, (1000, 400)),
+        preset=FAST[codec],
+    )
+    write(tmp_path / "a.part", [0, 1, 2], encoder)
+    found = hdr_metadata_of(decoded(tmp_path / "a.part"))
+    assert found.light_level == (1000, 400)
+    assert found.mastering is not None
+    assert found.mastering.primaries is not None
+    for have, want in zip(found.mastering.primaries, DISPLAY.primaries or (), strict=True):
+        assert [float(x) for x in have] == pytest.approx([float(x) for x in want], abs=1e-4)
+    assert [float(x) for x in found.mastering.luminance or ()] == pytest.approx([0.005, 1000], rel=2e-3)

@@ -1,0 +1,80 @@
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from y4m_clips import FRAMES, y4m
+
+from ripfdn_cli.errors import InputError
+from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS
+from ripfdn_cli.video.frame_streams import Y4M_MAGIC, RawStream, Resumed, Y4mStream
+
+
+def frames_of(
+    data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+    with Y4mStream(io.BytesIO(data[len(Y4M_MAGIC) :]), data[: len(Y4M_MAGIC)], max_pixels) as stream:
+        yield from stream.frames()
+
+
+def test_every_frame_comes_out_in_order() -> None:
+    frames = list(frames_of(y4m()))
+    assert len(frames) == FRAMES
+    assert {frame.shape for frame in frames} == {(24, 32, 3)}
+    assert [n for n in range(1, FRAMES) if np.array_equal(frames[n], frames[n - 1])] == [3]
+
+
+def test_parameters_of_frames_are_no_damage() -> None:
+    data = y4m().replace(b"FRAME\n", b"FRAME Ip\n")
+    assert len(list(frames_of(data))) == FRAMES
+
+
+@pytest.mark.parametrize("cut", [1, 5, 7, 100, 1158, 1159, 1160, 2000, 4700])
+def test_an_end_within_a_frame_is_an_error_after_the_frames_before_it(cut: int) -> None:
+    data, size = y4m(), 24 * 32 * 3 // 2 + len(b"FRAME\n")
+    frames = frames_of(data[:-cut])
+    whole = FRAMES - 1 - (cut - 1) // size
+    if cut % size == 0:
+        assert len(list(frames)) == FRAMES - cut // size
+        return
+    for _ in range(whole):
+        next(frames)
+    with pytest.raises(InputError, match="stdin ends within a frame"):
+        next(frames)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"YUV4MPEG2", "can't read stdin"),
+        (b"YUV4MPEG2 W0 H24\n", "can't read stdin"),
+        (b"YUV4MPEG2 W32 H24 F25:1 Ip C420\n", "no frames"),
+        (b"YUV4MPEG2 W32 H24 F25:1 Ip C999\nFRAME\n" + bytes(9999), "can't read stdin"),
+        (y4m().replace(b" Ip ", b" It ", 1), "interlaced"),
+    ],
+)
+def test_damage_is_an_error(data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        list(frames_of(data))
+
+
+def test_large_frames_are_refused_by_their_header() -> None:
+    with pytest.raises(InputError, match="--max-pixels"):
+        list(frames_of(y4m(), max_pixels=24 * 32 - 1))
+    assert len(list(frames_of(y4m(), max_pixels=24 * 32))) == FRAMES
+
+
+def test_raw_frames() -> None:
+    data = bytes(range(24)) * 2
+    assert [frame.tolist() for frame in RawStream(io.BytesIO(data), 4, 2).frames()] == [
+        np.arange(24).reshape(2, 4, 3).tolist()
+    ] * 2
+    with pytest.raises(InputError, match="1 of 24 bytes"):
+        list(RawStream(io.BytesIO(data + b"x"), 4, 2).frames())
+
+
+def test_what_was_read_of_a_stream_is_not_lost() -> None:
+    for size in (1, 2, 3, 100):
+        resumed = Resumed(b"ab", io.BytesIO(b"cdef"))
+        assert b"".join(iter(lambda stream=resumed, size=size: stream.read(size), b"")) == b"abcdef"
+        assert resumed.count == 6

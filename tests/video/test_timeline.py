@@ -1,0 +1,93 @@
+"""Frames keep their times through cuts and changes of rate."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.video.timeline import SourceTimes, at_rate, source_times, timeline
+
+TICK = Fraction(1, 1000)
+
+
+def times(*pts: int, durations: list[int] | None = None, base: Fraction = TICK) -> SourceTimes:
+    return source_times(base, list(pts), durations or [0] * len(pts))
+
+
+def test_packets_in_coding_order_become_frames_in_showing_order() -> None:
+    found = times(0, 120, 40, 80, durations=[40, 40, 40, 40])
+    assert found.pts.tolist() == [0, 40, 80, 120]
+    assert found.durations.tolist() == [40, 40, 40, 40]
+
+
+def test_a_frame_shows_until_the_next_and_the_last_as_its_packet_says() -> None:
+    assert times(0, 10, 50, durations=[33, 33, 25]).durations.tolist() == [10, 40, 25]
+    assert times(0, 10, 50).durations.tolist() == [10, 40, 40]
+
+
+def test_two_frames_at_one_time_are_an_error() -> None:
+    with pytest.raises(InputError, match="frames 1 and 2 have the same timestamp"):
+        times(0, 40, 40, 80)
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=50, unique=True))
+def test_without_wishes_every_frame_keeps_its_time(pts: list[int]) -> None:
+    line = timeline(times(*pts))
+    assert line.pts.tolist() == sorted(pts)
+    assert line.source.tolist() == list(range(len(pts)))
+    assert line.shift == 0
+
+
+def test_what_is_cut_starts_where_the_file_started() -> None:
+    source = times(*range(500, 1500, 40))
+    line = timeline(source, origin=Fraction(1, 2), start=Fraction(1, 5), end=Fraction(2, 5))
+    # 0.2 s after 0.5 s is 700 ms; up to 900 ms, which is not taken.
+    assert (line.pts - line.shift / TICK).tolist() == [700, 740, 780, 820, 860]
+    assert line.pts[0] == 500
+    assert line.source_span == (Fraction(7, 10), Fraction(9, 10))
+
+
+def test_an_end_alone_moves_nothing() -> None:
+    line = timeline(times(*range(0, 400, 40)), end=Fraction(1, 10))
+    assert line.pts.tolist() == [0, 40, 80]
+    assert line.shift == 0
+
+
+def test_a_cut_that_leaves_nothing_is_said() -> None:
+    with pytest.raises(UsageError, match=r"leave no frame of a video of 0\.400 s"):
+        timeline(times(*range(0, 400, 40)), start=Fraction(5))
+
+
+def test_a_higher_rate_repeats_frames_and_a_lower_one_drops_some() -> None:
+    source = at_rate(10, Fraction(10))
+    assert timeline(source, fps=Fraction(20)).source.tolist() == [n // 2 for n in range(20)]
+    assert timeline(source, fps=Fraction(5)).source.tolist() == [0, 2, 4, 6, 8]
+
+
+@given(
+    st.lists(st.integers(1, 500), min_size=2, max_size=40),
+    st.fractions(Fraction(1, 2), Fraction(120), max_denominator=1001),
+    st.integers(0, 1000),
+)
+def test_at_any_rate_each_frame_is_the_one_that_shows_then(
+    steps: list[int], fps: Fraction, begin: int
+) -> None:
+    pts = [begin + sum(steps[:n]) for n in range(len(steps))]
+    source = times(*pts, durations=steps)
+    line = timeline(source, fps=fps)
+    assert len(set(np.diff(line.pts))) <= 1
+    for index, pts_out in zip(line.source, line.pts, strict=True):
+        # The time base may be too coarse for an odd start; never by more than half a tick.
+        instant = int(pts_out) * line.time_base
+        assert source.pts[index] * TICK <= instant + line.time_base / 2
+        if index + 1 < len(pts):
+            assert instant - line.time_base / 2 < source.pts[index + 1] * TICK
+
+
+def test_a_clock_too_coarse_for_a_rate_still_counts_as_constant() -> None:
+    source = times(*[round(n * 1000 / 24) for n in range(50)])
+    assert source.is_constant
+    assert not times(0, 40, 90, 120).is_constant
