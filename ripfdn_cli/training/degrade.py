@@ -14,15 +14,15 @@ from PIL import Image
 from ripfdn_cli.matlab_bicubic import weights
 from ripfdn_cli.training.pictures import Pixels
 
-UNTOUCHED = 0.1
+UNTOUCHED = 0.25
 """Chance of a patch that is shrunk by plain bicubic and nothing else, so that clean pictures stay known."""
-BLUR_CHANCE, LARGEST_BLUR = 0.5, 0.8
+BLUR_CHANCE, LARGEST_BLUR = 0.15, 0.4
 """Of a Gaussian before shrinking; its σ in LR pixels, for each axis by itself."""
-RESIZE_CHANCE, RESIZE_FACTORS = 0.3, (0.7, 1.3)
+RESIZE_CHANCE, RESIZE_FACTORS = 0.15, (0.8, 1.3)
 """Of a detour over another size than the LR's."""
-NOISE_CHANCE, LARGEST_NOISE = 0.4, 10.0
+NOISE_CHANCE, LARGEST_NOISE = 0.2, 6.0
 """Of white Gaussian noise; its σ in 8-bit levels. Half of the noise is grey."""
-JPEG_CHANCE, JPEG_QUALITIES = 0.8, (30, 95)
+JPEG_CHANCE, JPEG_QUALITIES = 0.9, (30, 95)
 SUBSAMPLINGS = ("4:2:0", "4:2:0", "4:2:2", "4:4:4")
 
 
