@@ -2,8 +2,8 @@
 
 import io
 import re
-import time
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -216,7 +216,7 @@ def near(found: list[tuple[int, int, int]], expected: list[tuple[int, int, int]]
 
 
 def shows(stage: WebElement, expected: list[tuple[int, int, int]]) -> bool:
-    """Whether `stage` comes to show `expected`: a browser paints what a script changed when it has the time."""
+    """Whether `stage` comes to show `expected`: a browser paints what has changed when it has the time."""
     deadline = time.monotonic() + 20
     while not near(colours(stage), expected):
         if time.monotonic() > deadline:
