@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
-from ripfdn_cli.cli.upscale_video import _FOR_PICTURES
+from ripfdn_cli.cli.upscale_video import FOR_PICTURES
 from ripfdn_cli.cli.video_options import given_options
 from ripfdn_cli.errors import UsageError
 
@@ -87,7 +87,7 @@ def _upscale_frames(
     from ripfdn_cli.jobs.frame_pipe import upscale_stream
     from ripfdn_cli.video.frame_streams import RawStream, Y4mStream
 
-    if given := given_options(_FOR_PICTURES):
+    if given := given_options(FOR_PICTURES):
         raise UsageError(f"{given[0]} is for pictures and says nothing to frames; leave it")
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     started = time.perf_counter()

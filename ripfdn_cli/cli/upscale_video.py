@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FOR_PICTURES = (
+FOR_PICTURES = (
     *("format_name", "quality", "lossless", "depth", "background", "strip_metadata", "wrap"),
     *("skip_existing", "include", "exclude"),
 )
@@ -58,7 +58,7 @@ def upscale_videos(
     dry_run: bool,
 ) -> None:
     """Make one video of `inputs`, or one of each of them. Raises RipfdnError."""
-    if given := given_options(_FOR_PICTURES):
+    if given := given_options(FOR_PICTURES):
         raise UsageError(f"{given[0]} is for pictures and says nothing to video; leave it")
     settings = _settings(options, size, max_pixels, overwrite)
     jobs = _jobs(tuple(Path(name) for name in inputs), output)
