@@ -32,9 +32,17 @@ def main() -> None:
     parser.add_argument("name", help="what it shall be called, as x4")
     parser.add_argument("folders", nargs="+", help="data sets to score it on")
     parser.add_argument("--from", dest="start", required=True, help="what the run started from, in words")
+    parser.add_argument(
+        "--blend",
+        nargs=2,
+        metavar=("FILE", "SHARE"),
+        help="mix in the weights that the run started from: SHARE of the run's, the rest of FILE's",
+    )
     parser.add_argument("--data", default=DATA, help="what it was trained on, with licences")
     arguments = parser.parse_args()
     checkpoint = Checkpoint.load(arguments.trained)
+    if arguments.blend:
+        checkpoint = blended(checkpoint, Checkpoint.load(Path(arguments.blend[0])), float(arguments.blend[1]))
     scale = checkpoint.config.scale
     sets = load_validation_sets(arguments.folders, scale)
     scores = score_sets(Upscaler(checkpoint, device="cpu", precision="fp32"), sets)
@@ -54,6 +62,18 @@ def main() -> None:
     print(f"| `{target.name}` | ×{scale} | {' | '.join(cells)} | {sample_psnr(target):.2f} |")
     print(f"SHA-256 `{hashlib.sha256(target.read_bytes()).hexdigest()}`")
     print(f"{provenance['steps']} steps, {provenance['seconds'] / 60:.0f} minutes, {provenance['device']}")
+
+
+def blended(trained: Checkpoint, start: Checkpoint, share: float) -> Checkpoint:
+    """`share` of the `trained` weights and the rest of those they started from: between the two, what was
+    learned and what was known are both kept in part.
+    """
+    tensors = {
+        name: (share * tensor + (1 - share) * start.tensors[name]).astype(np.float32)
+        for name, tensor in trained.tensors.items()
+    }
+    blend = {"share": share, "rest_sha256": start.sha256}
+    return replace(trained, tensors=tensors, provenance=trained.provenance | {"blend": blend}, sha256="")
 
 
 def sample_psnr(weights: Path) -> float:
