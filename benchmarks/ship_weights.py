@@ -1,6 +1,6 @@
 """Make a file in weights/ of what a training run gave: score it, and say in it where it comes from.
 
-    python weights/ship.py runs/x4/best.safetensors x4 --from 'the x4 weights before' Set5 Set14 BSD100
+    python benchmarks/ship_weights.py runs/x4/best.safetensors x4 --from 'the x4 weights before' Set5 Set14 BSD100
 
 Prints what weights/README.md has to say of it.
 """
@@ -20,6 +20,7 @@ from ripfdn_cli.training.validation import load_validation_sets, protocol_text, 
 from ripfdn_cli.upscaler import Upscaler
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.png"
+FOLDER = Path(__file__).parents[1] / "weights"
 DATA = (
     "649 photographs: CLIC 2025 validation and final test (part; Unsplash License), CID22 training split "
     "(CC BY-SA 4.0), BSDS500 train and test (research use)"
@@ -56,7 +57,7 @@ def main() -> None:
             for name, value in scores.items()
         },
     }
-    target = Path(__file__).parent / f"{arguments.name}.safetensors"
+    target = FOLDER / f"{arguments.name}.safetensors"
     replace(checkpoint, provenance=provenance).save(target)
     cells = [f"{value.psnr:.3f} / {value.ssim:.4f}".replace("/ 0.", "/ .") for value in scores.values()]
     print(f"| `{target.name}` | ×{scale} | {' | '.join(cells)} | {sample_psnr(target):.2f} |")
