@@ -1,6 +1,6 @@
 """Make a file in weights/ of what a training run gave: score it, and say in it where it comes from.
 
-    python benchmarks/ship_weights.py runs/x4/best.safetensors x4 --from 'the x4 weights before' Set5 Set14 BSD100
+    python benchmarks/ship_weights.py runs/x4/best.safetensors x4 Set5 Set14 BSD100 --from 'the x4 before'
 
 Prints what weights/README.md has to say of it.
 """
