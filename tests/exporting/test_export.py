@@ -2,11 +2,8 @@
 
 import getpass
 import json
-import resource
 import sys
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_network
+from full_disk import files_of_at_most
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -166,24 +164,13 @@ def test_a_missing_folder_is_told_before_the_work(small_checkpoint: Checkpoint, 
         export(small_checkpoint, "torchscript", tmp_path / "none" / "a.pt")
 
 
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Files end at `size` bytes, as on a full disk; below a stream's buffer, so that only a flush tells."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("large", [".xml", ".bin"])
 def test_a_full_disk_leaves_both_old_files(tmp_path: Path, large: str) -> None:
     paths = [tmp_path / "a.xml", tmp_path / "a.bin"]
     for path in paths:
         path.write_bytes(b"old")
     contents = {path: bytes(3000 if path.suffix == large else 10) for path in paths}
-    with largest_file(2000), pytest.raises(OutputError, match="can't write"):
+    with files_of_at_most(2000), pytest.raises(OutputError, match="can't write"):
         _write(contents, overwrite=True)
     assert [path.read_bytes() for path in paths] == [b"old", b"old"]
     assert len(list(tmp_path.iterdir())) == 2

@@ -2,16 +2,15 @@
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from full_disk import files_of_at_most
 from PIL import Image
 from sample_pictures import smooth
 
@@ -22,17 +21,6 @@ from ripfdn_cli.jobs.journal import JOURNAL_NAME
 from ripfdn_cli.pictures.formats import FORMATS
 
 CORE = [entry for entry in FORMATS if entry.extra is None]
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """RLIMIT_FSIZE stands for a disk with no room: a write ends early, the next one fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class Command:

@@ -1,13 +1,11 @@
 """Segments are closed, keep exact time in any time base, and appear whole or not at all."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import files_of_at_most
 from video_clips import picture
 from video_facts import decoded
 
@@ -87,17 +85,6 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """As on a full disk: no file may grow beyond `size` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("size", [0, 100, 3000])
 def test_a_full_disk_is_an_error_and_leaves_nothing(size: int, tmp_path: Path) -> None:
     noise = np.random.default_rng(0)
@@ -107,7 +94,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(size: int, tmp_path: Path) -
             for number in range(4):
                 written.writer.add(noise.integers(0, 255, (48, 64, 3), np.uint8), number, 1)
 
-    with largest_file(size), pytest.raises(OutputError, match=r"can't write .*a\.part"):
+    with files_of_at_most(size), pytest.raises(OutputError, match=r"can't write .*a\.part"):
         write_noise()
     assert list(tmp_path.iterdir()) == []
 
