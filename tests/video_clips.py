@@ -1,5 +1,6 @@
 """Small videos made by code, of every kind that tests need."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -186,3 +187,21 @@ def _chapters() -> list[dict[str, Any]]:
         }
         for number, title in enumerate(titles)
     ]
+
+
+def segmenting_command(source: Path, output: Path, weights: Path) -> list[str]:
+    """The real command on `source`, in segments of four frames, so that there is much to interrupt."""
+    options = [
+        "--engine",
+        "torch",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--segment",
+        "4",
+        "--preset",
+        "ultrafast",
+    ]
+    files = [str(source), "-o", str(output), "--weights", str(weights)]
+    return [sys.executable, "-m", "ripfdn_cli", "upscale", *files, *options]

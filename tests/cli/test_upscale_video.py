@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import click
 import pytest
-from video_clips import Clip, make_clip, picture
+from video_clips import Clip, make_clip, picture, segmenting_command
 from video_facts import decoded, picture_times
 
 from ripfdn_cli.cli.console import Console
@@ -166,30 +165,9 @@ def test_an_interrupted_run_ends_soon_and_keeps_its_work(
 ) -> None:
     source = make_clip(tmp_path / "in.mp4", Clip(frames=240, width=64, height=48))
     output = tmp_path / "out.mkv"
-    options = [
-        "--engine",
-        "torch",
-        "--device",
-        "cpu",
-        "--threads",
-        "1",
-        "--segment",
-        "4",
-        "--preset",
-        "ultrafast",
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "ripfdn_cli",
-        "upscale",
-        source,
-        "-o",
-        output,
-        "--weights",
-        bilinear_weights,
-    ]
-    process = subprocess.Popen([*map(str, command), *options], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        segmenting_command(source, output, bilinear_weights), stderr=subprocess.PIPE, text=True
+    )
     journal = tmp_path / "out.mkv.parts" / "journal.jsonl"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (journal.exists() and journal.read_text().count("\n") > 2):

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +19,7 @@ from captioned_clip import captioned, captions_of
 from dynamic_hdr import dolby_vision, dynamic_clip, hdr10_plus
 from field_pictures import field_clip
 from PIL import Image
-from video_clips import SILENT_X265, Clip, Tags, make_clip, picture
+from video_clips import SILENT_X265, Clip, Tags, make_clip, picture, segmenting_command
 from video_facts import decoded, picture_times, planes, streams_of, tags_of
 
 from ripfdn_cli.errors import BrokenResultError, InputError, OutputError, UsageError
@@ -614,33 +613,6 @@ def test_a_plan_reads_and_writes_nothing(tmp_path: Path, network: NetworkSetting
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
 
 
-def command(source: Path, output: Path, weights: Path) -> list[str]:
-    options = [
-        "--engine",
-        "torch",
-        "--device",
-        "cpu",
-        "--threads",
-        "1",
-        "--segment",
-        "4",
-        "--preset",
-        "ultrafast",
-    ]
-    return [
-        sys.executable,
-        "-m",
-        "ripfdn_cli",
-        "upscale",
-        str(source),
-        "-o",
-        str(output),
-        "--weights",
-        str(weights),
-        *options,
-    ]
-
-
 def kill_when(process: "subprocess.Popen[bytes]", enough: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while process.poll() is None and not enough() and time.monotonic() < deadline:
@@ -674,7 +646,9 @@ def test_a_killed_process_loses_a_segment_at_most(
 ) -> None:
     output = tmp_path / "out.mp4"
     for wanted in (2, 5):
-        process = subprocess.Popen(command(long_clip, output, bilinear_weights), stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            segmenting_command(long_clip, output, bilinear_weights), stderr=subprocess.DEVNULL
+        )
         kill_when(process, lambda wanted=wanted: segments_done(output) >= wanted)
         assert not output.exists()
     done = segments_done(output)
@@ -693,12 +667,16 @@ def test_fifty_kills_at_random_times(
     upscale(long_clip, tmp_path / "whole.mp4", segment=4)
     started = time.monotonic()
     subprocess.run(
-        command(long_clip, tmp_path / "timed.mp4", bilinear_weights), check=True, capture_output=True
+        segmenting_command(long_clip, tmp_path / "timed.mp4", bilinear_weights),
+        check=True,
+        capture_output=True,
     )
     whole, random = time.monotonic() - started, np.random.default_rng(7)
     output, kills, finished = tmp_path / "out.mp4", 0, 0
     while kills < 50:
-        process = subprocess.Popen(command(long_clip, output, bilinear_weights), stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            segmenting_command(long_clip, output, bilinear_weights), stderr=subprocess.DEVNULL
+        )
         end = time.monotonic() + random.uniform(0, whole)
         before = segments_done(output)
         kill_when(process, lambda end=end: time.monotonic() > end)
