@@ -5,12 +5,19 @@
     python benchmarks/scale.py --core-hour 0.0425    # US$ for an hour of a core like this one's
 
 Workers are timed from the tenth of their pictures that ends first to the last: starting Ray and the engines
-happens once, whatever the number of pictures. Rounds take turns, so that a busy machine slows both.
+happens once, whatever the number of pictures. Rounds take turns, so that a busy machine slows all.
+
+The engine of a worker has one thread, but reading and writing have theirs: one worker on an idle machine uses
+part of a second core. So one worker is also timed with everything, Ray too, confined to one core (Linux).
 """
 
 import argparse
+import os
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -51,29 +58,49 @@ def rate(folder: Path, out: Path, workers: int) -> tuple[float, float]:
     return (len(times) - 1 - first) / (times[-1] - times[first]), written / len(times) / 1e6
 
 
+@contextmanager
+def cores(count: int | None) -> Iterator[None]:
+    """This process, and what it starts, on `count` cores; None: on all it has. Linux only."""
+    if count is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--side", type=int, default=256, help="of the pictures, px")
-    parser.add_argument("--count", type=int, default=120)
+    parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core-hour", type=float, default=0.0425, help="US$")
     options = parser.parse_args()
-    rates: dict[int, list[float]] = {1: [], 2: []}
+    runs: dict[str, tuple[int, int | None]] = {"1": (1, None), "2": (2, None)}
+    if sys.platform == "linux":
+        runs["1, all on one core"] = (1, 1)
+    rates: dict[str, list[float]] = {name: [] for name in runs}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "in")
         folder.mkdir()
         pictures(folder, options.count, options.side)
         for number in range(options.rounds):
-            for workers, found in rates.items():
-                speed, megabytes = rate(folder, Path(name, f"{workers}-{number}"), workers)
-                found.append(speed)
-    one, two = median(rates[1]), median(rates[2])
-    core_hours = MILLION / two * 2 / 3600
+            for row, (workers, confined) in runs.items():
+                with cores(confined):
+                    speed, megabytes = rate(folder, Path(name, f"{row}-{number}"), workers)
+                rates[row].append(speed)
+    speeds = {row: median(found) for row, found in rates.items()}
+    core_hours = MILLION / speeds["2"] * 2 / 3600
     print(f"{machine_name('cpu')}; {options.count} pictures of {options.side}×{options.side} px, ×4\n")
-    print("| workers of one thread | pictures/s | × one worker |\n| --- | --- | --- |")
-    print(f"| 1 | {one:.2f} | 1.00 |\n| 2 | {two:.2f} | {two / one:.2f} |\n")
+    print("| workers of one thread | pictures/s | two are |\n| --- | --- | --- |")
+    for row, speed in speeds.items():
+        print(f"| {row} | {speed:.2f} | {speeds['2'] / speed:.2f} × |")
+    print()
     print(f"{megabytes:.2f} MB a result; a million: {core_hours:.0f} core hours, {megabytes:.2f} TB")
     print(f"US$ {core_hours * options.core_hour:.0f} at US$ {options.core_hour} for a core hour")
 
