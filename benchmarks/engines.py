@@ -170,7 +170,7 @@ def print_scale(weights: str, device: str, threads: int, megapixels: list[float]
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     first = None
     for amount in megapixels:
-        upscaler = Upscaler.load(weights, device=device, threads=threads)
+        upscaler = Upscaler(weights, device=device, threads=threads)
         height = round((amount * 1e6 * 2 / 3) ** 0.5)
         width = round(amount * 1e6 / height)
         pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)

@@ -30,7 +30,7 @@ def main() -> None:
         data_set = find_data_set(folder, SCALE)
         pairs = [load_pair(pair, SCALE) for pair in data_set.pairs]
         for weights in arguments.weights or ("x4", "x4-photo"):
-            upscaler = Upscaler.load(weights)
+            upscaler = Upscaler(weights)
             cells = [f"{mean_psnr(upscaler, pairs, quality):.3f}" for quality in QUALITIES]
             print(f"| {data_set.name} | {Path(weights).stem} | {' | '.join(cells)} |", flush=True)
 

@@ -80,7 +80,7 @@ def sample_pictures(folder: Path, *, count: int, side: int) -> Path:
 
 def print_rates(folder: Path, work: Path, rounds: int) -> None:
     """Wall and processor seconds of the folder: the loop, its network alone, and the command."""
-    upscaler = Upscaler.load("x4")
+    upscaler = Upscaler("x4")
     paths = [source.path for source in find_inputs([folder])]
     pixels = [np.array(Image.open(path).convert("RGB")) for path in paths]
     for shape in {array.shape for array in pixels}:

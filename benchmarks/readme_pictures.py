@@ -29,7 +29,7 @@ def captioned(picture: Image.Image, caption: str) -> Image.Image:
 
 def main() -> None:
     sample = Image.open(SAMPLE).convert("RGB")
-    ours = Image.fromarray(Upscaler.load("x4").upscale(np.asarray(sample)))
+    ours = Image.fromarray(Upscaler("x4").upscale(np.asarray(sample)))
     large = (ours.width, ours.height)
     pictures = {
         "input (pixels repeated)": sample.resize(large, Image.Resampling.NEAREST),

@@ -79,7 +79,7 @@ def blended(trained: Checkpoint, start: Checkpoint, share: float) -> Checkpoint:
 
 def sample_psnr(weights: Path) -> float:
     """Y-PSNR on the sample picture, shrunk by bicubic."""
-    upscaler = Upscaler.load(weights, device="cpu", precision="fp32")
+    upscaler = Upscaler(weights, device="cpu", precision="fp32")
     with Image.open(SAMPLE) as sample:
         hr = np.array(sample.convert("RGB"))
     result = upscaler.upscale(imresize(hr, 1 / upscaler.scale))

@@ -46,14 +46,14 @@ def main() -> None:
     pixels = np.array(Image.open(arguments.picture or SAMPLE).convert("RGB"))
     if arguments.picture is None:
         pixels = np.pad(pixels, ((0, 192), (0, 192), (0, 0)), mode="reflect")
-    whole = Upscaler.load("x4", precision="fp32", tile=None)
+    whole = Upscaler("x4", precision="fp32", tile=None)
     expected = whole.upscale(pixels)
     height, width = pixels.shape[:2]
     print(f"{width}×{height} px, tiles of {arguments.tile} px, {whole.engine_name} {whole.precision}")
     print(f"{'halo':>4}  {'pad and crop':>24}  {'ripfdn':>24}")
     for halo in HALOS:
         usual = pad_and_crop(whole, pixels, arguments.tile, halo)
-        ours = Upscaler.load("x4", precision="fp32", tile=arguments.tile, halo=halo).upscale(pixels)
+        ours = Upscaler("x4", precision="fp32", tile=arguments.tile, halo=halo).upscale(pixels)
         print(f"{halo:4}  {difference(usual, expected):>24}  {difference(ours, expected):>24}", flush=True)
 
 

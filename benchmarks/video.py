@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         frames = moving_picture(width, height, options.frames)
         clip = write_clip(Path(folder) / "clip.mp4", frames)
-        network = Upscaler.load("x4", device=options.device, engine=options.engine)
+        network = Upscaler("x4", device=options.device, engine=options.engine)
         network.upscale(frames[0])
         settings = NetworkSettings(weights="x4", devices=(options.device,), engine=options.engine)
         alone, whole, around = [], [], []  # (seconds, processor seconds) a frame; seconds

@@ -1,4 +1,4 @@
-"""RIPFDN super-resolution: `Upscaler.load("x4").upscale(array)`. Importing this imports no torch."""
+"""RIPFDN super-resolution: `Upscaler("x4").upscale(array)`. Importing this imports no torch."""
 
 from typing import TYPE_CHECKING, Any
 

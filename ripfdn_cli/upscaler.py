@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +40,11 @@ Progress = Callable[[int, int], None]
 
 
 class Upscaler:
-    """RIPFDN with a way to run it. Make one with `load`; it serves any number of pictures, one call at a
-    time.
-    """
+    """RIPFDN with a way to run it. It serves any number of pictures, one call at a time."""
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        weights: str | Path | Checkpoint = "x4",
         *,
         device: str = "auto",
         engine: str = "auto",
@@ -57,48 +55,22 @@ class Upscaler:
         threads: int | None = None,
         ensemble: bool = False,
     ) -> None:
-        self._checkpoint, self._threads = checkpoint, threads
-        self._tile, self._halo = checked_tile(tile), halo
-        check_halo(halo)
-        self._ensemble = ensemble
-        self._engine = load_engine(
-            checkpoint, engine=engine, device=device, precision=precision, threads=threads
-        )
-        budget = self._engine.default_memory if memory is None else memory
-        self._largest_tile = budget // self._engine.bytes_per_pixel
-
-    @classmethod
-    def load(
-        cls,
-        weights: str | Path = "x4",
-        *,
-        device: str = "auto",
-        engine: str = "auto",
-        precision: str = "auto",
-        tile: int | str | None = "auto",
-        halo: int = DEFAULT_HALO,
-        memory: int | None = DEFAULT_MEMORY,
-        threads: int | None = None,
-        ensemble: bool = False,
-    ) -> Self:
-        """Load `weights`, a name from `ripfdn weights list` or a path.
+        """With `weights`: a name from `ripfdn weights list`, a path, or a checkpoint that is loaded.
 
         `device`: auto, cpu, cuda, cuda:n or mps. `tile`: "auto" plans the largest tiles that `memory` bytes
         allow, None never tiles, a number is the inner side of a tile in px. `halo` in px. `threads`: of the
         CPU; None for all cores. `ensemble`: the mean of the results for eight flips and rotations, at
         eight times the work. Raises CheckpointError, UsageError, UnavailableError.
         """
-        return cls(
-            load_weights(weights),
-            device=device,
-            engine=engine,
-            precision=precision,
-            tile=tile,
-            halo=halo,
-            memory=memory,
-            threads=threads,
-            ensemble=ensemble,
+        check_halo(halo)
+        self._tile, self._halo = checked_tile(tile), halo
+        self._threads, self._ensemble = threads, ensemble
+        self._checkpoint = weights if isinstance(weights, Checkpoint) else load_weights(weights)
+        self._engine = load_engine(
+            self._checkpoint, engine=engine, device=device, precision=precision, threads=threads
         )
+        budget = self._engine.default_memory if memory is None else memory
+        self._largest_tile = budget // self._engine.bytes_per_pixel
 
     @property
     def scale(self) -> int:
@@ -277,7 +249,7 @@ class Upscaler:
 
 
 def checked_tile(tile: int | str | None) -> int | str | None:
-    """`tile` as `Upscaler.load` takes it. Raises UsageError."""
+    """`tile` as `Upscaler` takes it. Raises UsageError."""
     if tile is None or tile == "auto":
         return tile
     if not isinstance(tile, int):

@@ -16,7 +16,7 @@ SLOW_NETWORK = settings(max_examples=5, deadline=None, suppress_health_check=[He
 
 @cache
 def upscaler(tile: int | None, halo: int = DEFAULT_HALO) -> Upscaler:
-    return Upscaler.load("x4", device="cpu", precision="fp32", tile=tile, halo=halo)
+    return Upscaler("x4", device="cpu", precision="fp32", tile=tile, halo=halo)
 
 
 def picture(height: int, width: int, seed: int) -> NDArray[np.uint8]:

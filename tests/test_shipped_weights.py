@@ -45,7 +45,7 @@ def test_the_readme_has_the_scores_of_its_provenance(path: Path) -> None:
 
 
 def test_it_scores_on_the_sample_what_the_readme_says(path: Path) -> None:
-    upscaler = Upscaler.load(path, device="cpu", precision="fp32")
+    upscaler = Upscaler(path, device="cpu", precision="fp32")
     with Image.open(SAMPLE) as sample:
         hr = np.array(sample.convert("RGB"))
     result = upscaler.upscale(imresize(hr, 1 / upscaler.scale))

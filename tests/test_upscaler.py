@@ -18,7 +18,7 @@ WEIGHTS = GOLDEN / "small_x4.safetensors"
 
 
 def load(**options: Any) -> Upscaler:
-    return Upscaler.load(WEIGHTS, engine="torch", device="cpu", **options)
+    return Upscaler(WEIGHTS, engine="torch", device="cpu", **options)
 
 
 def noise(height: int, width: int, dtype: type = np.uint8) -> NDArray[Any]:
@@ -92,7 +92,7 @@ def test_other_arrays_are_refused(pixels: NDArray[Any], message: str) -> None:
 )
 def test_wrong_options_are_usage_errors(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        Upscaler.load(WEIGHTS, **options)
+        Upscaler(WEIGHTS, **options)
 
 
 def test_a_budget_is_kept() -> None:

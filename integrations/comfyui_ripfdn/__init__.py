@@ -33,7 +33,7 @@ class RipfdnUpscale:
     def upscale(self, image: Tensor, weights: str) -> tuple[Tensor]:
         """`image` (N, H, W, 3) float in [0, 1] to (N, scale·H, scale·W, 3)."""
         if weights not in self._loaded:
-            self._loaded[weights] = Upscaler.load(weights)
+            self._loaded[weights] = Upscaler(weights)
         upscaler = self._loaded[weights]
         results = [upscaler.upscale(picture.cpu().numpy()).clip(0, 1) for picture in image]
         return (torch.from_numpy(np.stack(results)),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -49,27 +50,15 @@ def network_options(command: Callable[..., R]) -> Callable[..., R]:
         "--ensemble", is_flag=True, help="Average eight flips and rotations, at eight times the work."
     )
     @wraps(command)
-    def wrapper(
-        *args: Any,
-        weights: str | None,
-        device: str,
-        engine: str,
-        precision: str,
-        threads: int | None,
-        tile: int | str | None,
-        halo: int | None,
-        exact: bool,
-        memory: int | None,
-        ensemble: bool,
-        **others: Any,
-    ) -> R:
-        network = _settings(weights, device, engine, precision, threads, tile, halo, exact, memory, ensemble)
-        return command(*args, network=network, **others)
+    def wrapper(*args: Any, **options: Any) -> R:
+        own = {name: options.pop(name) for name in signature(_settings).parameters}
+        return command(*args, network=_settings(**own), **options)
 
     return wrapper
 
 
 def _settings(
+    *,
     weights: str | None,
     device: str,
     engine: str,

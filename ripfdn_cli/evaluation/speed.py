@@ -42,8 +42,8 @@ class Candidate:
     threads: int | None = None
 
     def load(self) -> Upscaler:
-        """The picture in one tile, whatever it takes. Raises what `Upscaler.load` raises."""
-        return Upscaler.load(
+        """The picture in one tile, whatever it takes. Raises what `Upscaler` raises."""
+        return Upscaler(
             self.weights,
             engine=self.engine,
             precision=self.precision,

@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """How networks run, as `Upscaler.load` takes it; `weights` None stands for x2, x3 or x4, by the size that
+    """How networks run, as `Upscaler` takes it; `weights` None stands for x2, x3 or x4, by the size that
     is asked for.
     """
 
@@ -82,7 +82,7 @@ class Networks(Mapping[int, Upscaler]):
 
     def _load(self, weights: str | Path) -> Upscaler:
         settings = self._settings
-        return Upscaler.load(
+        return Upscaler(
             weights,
             device=self._device,
             engine=settings.engine,

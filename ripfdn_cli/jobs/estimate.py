@@ -66,7 +66,7 @@ class Estimator:
         self._trials = NetworkTrials()
 
     def estimate(self, task: ImageTask) -> Estimate:
-        """Raises what `Upscaler.load` raises."""
+        """Raises what `Upscaler` raises."""
         try:
             return self._devices.run(lambda networks: self._estimate(task, networks))
         except NetworkUnavailableError as error:

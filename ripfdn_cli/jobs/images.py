@@ -115,7 +115,7 @@ class ImageRun:
     def run(self, tasks: Sequence[ImageTask]) -> Generator[Outcome]:
         """What became of each task, in their order. Closing the iterator stops the run at the next tile.
 
-        Raises DiskFullError, and what `Upscaler.load` raises: they would befall all the others too.
+        Raises DiskFullError, and what `Upscaler` raises: they would befall all the others too.
         """
         workers = len(self._devices) + max(_EXTRA_WORKERS, os.cpu_count() or 1)
         if any(is_remote(task.source.path) or is_remote(task.output) for task in tasks):

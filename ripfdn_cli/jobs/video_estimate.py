@@ -28,7 +28,7 @@ class VideoEstimator:
         self._devices, self._trials = Devices(network), NetworkTrials()
 
     def estimate(self, plan: VideoPlan) -> VideoEstimate:
-        """Raises what `Upscaler.load` raises."""
+        """Raises what `Upscaler` raises."""
         try:
             return self._devices.run(lambda networks: self._estimate(plan, networks))
         except NetworkUnavailableError as error:

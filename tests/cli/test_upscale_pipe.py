@@ -68,7 +68,7 @@ def test_raw_frames_are_upscaled_as_pictures(options: list[str], tmp_path: Path)
     found = np.frombuffer(result.stdout, np.uint8).reshape(FRAMES, 96, 128, 3)
     from ripfdn_cli.upscaler import Upscaler
 
-    upscaler = Upscaler.load(options[1], engine="torch", device="cpu", threads=1)
+    upscaler = Upscaler(options[1], engine="torch", device="cpu", threads=1)
     for frame, shown in zip(frames, found, strict=True):
         np.testing.assert_array_equal(shown, upscaler.upscale(frame))
 

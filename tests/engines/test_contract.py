@@ -172,7 +172,7 @@ def test_pictures_from_one_pixel_on(
     kind: tuple[str, str, str], engine: Engine, size: tuple[int, int]
 ) -> None:
     name, device, precision = kind
-    upscaler = Upscaler.load(GOLDEN / "small_x4.safetensors", engine=name, device=device, precision=precision)
+    upscaler = Upscaler(GOLDEN / "small_x4.safetensors", engine=name, device=device, precision=precision)
     pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
     result = upscaler.upscale(pixels)
     assert result.shape == (4 * size[0], 4 * size[1], 3)
@@ -184,7 +184,7 @@ def test_tiled_equals_whole(kind: tuple[str, str, str], engine: Engine, halo: in
     name, device, precision = kind
     pixels = np.random.default_rng(2).integers(0, 256, (23, 260, 3), np.uint8)
     results = [
-        Upscaler.load(
+        Upscaler(
             GOLDEN / "small_x4.safetensors",
             engine=name,
             device=device,
@@ -270,7 +270,7 @@ def test_frames_in_yuv_are_the_same_in_tiles(
     frames = np.random.default_rng(6).integers(60, 180, (1, source.samples), np.uint8)
     results = []
     for side in (None, 32):
-        upscaler = Upscaler.load(
+        upscaler = Upscaler(
             GOLDEN / "small_x4.safetensors", engine=kind[0], device=kind[1], precision=kind[2], tile=side
         )
         parts = upscaler.upscale_yuv(frames, source, target)

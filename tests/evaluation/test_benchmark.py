@@ -63,7 +63,7 @@ def test_a_size_is_run_once_before_it_is_timed(small_data_set: Path) -> None:
 def test_networks_run_by_the_products_own_upscaler(small_data_set: Path, small_weights: Path) -> None:
     (network,) = network_methods([small_weights], Engines(("torch",), ("fp32",), device="cpu", threads=1))
     lr = np.asarray(Image.open(small_data_set / "LRbicx4" / "a.png"))
-    expected = Upscaler.load(small_weights, engine="torch", precision="fp32", device="cpu").upscale(lr)
+    expected = Upscaler(small_weights, engine="torch", precision="fp32", device="cpu").upscale(lr)
     np.testing.assert_array_equal(network.upscale(lr), expected)
     assert network.network is not None
     assert (network.network.engine, network.network.precision) == ("torch", "fp32")

@@ -36,5 +36,5 @@ def test_a_batch_is_upscaled(node: ModuleType) -> None:
     (result,) = kind().upscale(torch.from_numpy(images), weights="x4")
     assert (result.shape, result.dtype) == ((2, 64, 76, 3), torch.float32)
     assert 0 <= result.min() <= result.max() <= 1
-    expected = Upscaler.load("x4").upscale(images[1]).clip(0, 1)
+    expected = Upscaler("x4").upscale(images[1]).clip(0, 1)
     np.testing.assert_allclose(result[1].numpy(), expected, atol=1e-6)

@@ -305,7 +305,5 @@ def test_a_tiny_network_overfits_one_picture_past_40_db(tmp_path: Path) -> None:
         ema=0.9,
     )
     run_training(settings, tmp_path / "run")
-    upscaler = Upscaler.load(
-        tmp_path / "run" / "ema.safetensors", device="cpu", engine="torch", precision="fp32"
-    )
+    upscaler = Upscaler(tmp_path / "run" / "ema.safetensors", device="cpu", engine="torch", precision="fp32")
     assert score(upscaler.upscale(imresize(picture, 0.25)), picture, scale=4).psnr > 40
