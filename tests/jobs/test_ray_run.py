@@ -1,6 +1,4 @@
-"""Pictures on a local Ray cluster, whose workers die. Needs the extra ray: pip install -c constraints.txt
-'.[test,ray]', then pytest tests/jobs/test_ray_run.py, with -m slow for 500 pictures and 10 kills.
-"""
+"""Pictures on a local Ray cluster, whose workers die; with -m slow 500 pictures and 10 kills."""
 
 import gc
 import os
