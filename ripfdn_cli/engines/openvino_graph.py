@@ -11,12 +11,14 @@ from ripfdn_cli.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines.contract import LEVELS
 from ripfdn_cli.engines.graph_rewrites import rewrite
-from ripfdn_cli.engines.openvino_runtime import openvino
+from ripfdn_cli.engines.openvino_runtime import convert_model, openvino
 
 if TYPE_CHECKING:
     from ripfdn_cli.network import RIPFDN
 
 _NHWC, _NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
+_SHAPES = {"x": [-1, 3, -1, -1], "rows": [-1, -1], "columns": [-1, -1]}
+"""Of the converted network's inputs, in order; −1 is any."""
 
 
 def converted_graph(checkpoint: Checkpoint, *, rewritten: bool) -> Any:
@@ -43,12 +45,14 @@ def _convert(network: "RIPFDN") -> Any:
         torch.tensor(geometry.rows),
         torch.tensor(geometry.columns),
     )
-    ov = openvino()
-    shapes = [("x", ov.PartialShape([-1, 3, -1, -1])), ("rows", ov.PartialShape([-1, -1]))]
-    shapes.append(("columns", ov.PartialShape([-1, -1])))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch.jit is deprecated, and the way in for OpenVINO
-        return ov.convert_model(network, example_input=example, input=shapes)
+        # Left to itself, OpenVINO runs the network six times to trace it.
+        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
+        model = convert_model(traced, input=[openvino().PartialShape(shape) for shape in _SHAPES.values()])
+    for parameter, name in zip(model.get_parameters(), _SHAPES, strict=True):
+        parameter.set_friendly_name(name)
+    return model
 
 
 def with_pixels(model: Any, *, dtype: np.dtype[Any], scale: int) -> Any:

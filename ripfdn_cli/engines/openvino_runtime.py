@@ -1,6 +1,8 @@
-"""The import of OpenVINO, in one place, because importing it as it comes calls home."""
+"""The imports of OpenVINO, in one place: as it comes, importing it calls home and takes twice as long."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -8,24 +10,44 @@ from ripfdn_cli.errors import UnavailableError
 
 PIP_LINE = "pip install 'openvino>=2026.0'"
 _TELEMETRY = "openvino_telemetry"
+_CONVERSION = "openvino.tools.ovc"
 
 
 @lru_cache(maxsize=1)
 def openvino() -> Any:
-    """The `openvino` module. Raises UnavailableError with the pip line where it isn't installed.
+    """The `openvino` module, without its `convert_model`. Raises UnavailableError with the pip line where it
+    isn't installed.
 
-    `import openvino` reports to its makers' server unless the user has opted out. Nobody who upscales a
-    picture asked for that: its telemetry package is hidden while it is imported, for which OpenVINO has a
-    stub of its own.
+    The tools that convert are half of what it imports, and wanted only once for each weights; it does without
+    where they are missing, so they are hidden meanwhile.
     """
-    hidden = _TELEMETRY not in sys.modules
-    if hidden:
-        sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # makes its import fail
-    try:
+    with _hidden(_TELEMETRY, _CONVERSION):
         return _imported()
+
+
+def convert_model(*args: Any, **options: Any) -> Any:
+    """OpenVINO's own `convert_model`. Raises UnavailableError like `openvino`.
+
+    Importing it reports to its makers' server unless the user has opted out. Nobody who upscales a picture
+    asked for that: its telemetry package is hidden meanwhile, for which it has a stub of its own.
+    """
+    openvino()
+    with _hidden(_TELEMETRY):
+        from openvino.tools import ovc
+    return ovc.convert_model(*args, **options)
+
+
+@contextmanager
+def _hidden(*names: str) -> Iterator[None]:
+    """As if the modules `names` were not installed, those already imported aside."""
+    hidden = [name for name in names if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment] # makes its import fail
+    try:
+        yield
     finally:
-        if hidden:
-            del sys.modules[_TELEMETRY]
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _imported() -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.engines.openvino_runtime import openvino
+from ripfdn_cli.engines.openvino_runtime import convert_model, openvino
 from ripfdn_cli.exporting.contract import (
     INPUT_NAME,
     METADATA_NAME,
@@ -43,12 +43,11 @@ def load(files: Files) -> Runner:
 
 
 def _converted(model: WholeImage) -> Any:
-    ov = openvino()
     shape = [-1, 3, -1, -1] if model.size is None else [1, 3, *model.size]
     module = traced(model)  # left to itself, OpenVINO runs the network six times to trace it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated, and the way in for OpenVINO
-        return ov.convert_model(module, input=[ov.PartialShape(shape)])
+        return convert_model(module, input=[openvino().PartialShape(shape)])
 
 
 def _serialised(model: Any, *, half: bool) -> Files:
