@@ -15,7 +15,7 @@ from ripfdn_cli import Upscaler
 from ripfdn_cli.evaluation.datasets import LoadedPair, Pixels, find_data_set, load_pair
 from ripfdn_cli.metrics import PAPERS, score
 
-QUALITIES = (None, 80, 60, 40)
+QUALITIES = (80, 60, 40)
 SCALE = 4
 
 
@@ -23,15 +23,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--weights", action="append", help="may be repeated; x4 and x4-photo by default")
+    parser.add_argument(
+        "--quality", action="append", type=int, help="may be repeated; 80, 60 and 40 by default"
+    )
     arguments = parser.parse_args()
-    print("| data set | weights | clean | " + " | ".join(f"JPEG {q}" for q in QUALITIES if q) + " |")
-    print("| --- " * (2 + len(QUALITIES)) + "|")
+    qualities = (None, *(arguments.quality or QUALITIES))
+    print("| data set | weights | clean | " + " | ".join(f"JPEG {q}" for q in qualities if q) + " |")
+    print("| --- " * (2 + len(qualities)) + "|")
     for folder in arguments.folders:
         data_set = find_data_set(folder, SCALE)
         pairs = [load_pair(pair, SCALE) for pair in data_set.pairs]
         for weights in arguments.weights or ("x4", "x4-photo"):
             upscaler = Upscaler(weights)
-            cells = [f"{mean_psnr(upscaler, pairs, quality):.3f}" for quality in QUALITIES]
+            cells = [f"{mean_psnr(upscaler, pairs, quality):.3f}" for quality in qualities]
             print(f"| {data_set.name} | {Path(weights).stem} | {' | '.join(cells)} |", flush=True)
 
 

@@ -22,7 +22,11 @@ def network_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give a click command these options, and what they say as its argument `network`."""
 
     @click.option(
-        "--weights", help="A name from 'ripfdn weights list', or a file.  [default: by the size asked for]"
+        "--weights",
+        default="auto",
+        show_default=True,
+        help="A name from 'ripfdn weights list', or a file. auto goes by the size asked for; JPEGs that were "
+        "compressed get x4-photo.",
     )
     @click.option(
         "--device",
@@ -59,7 +63,7 @@ def network_options(command: Callable[..., R]) -> Callable[..., R]:
 
 def _settings(
     *,
-    weights: str | None,
+    weights: str,
     device: str,
     engine: str,
     precision: str,
@@ -79,7 +83,7 @@ def _settings(
     if "" in devices or len(set(devices)) < len(devices):
         raise UsageError(f"--device {device} names a device twice, or none; write cuda:0,cuda:1")
     return NetworkSettings(
-        weights=weights,
+        weights=None if weights == "auto" else weights,
         devices=devices,
         engine=engine,
         precision=precision,

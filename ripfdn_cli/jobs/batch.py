@@ -117,7 +117,7 @@ class Batch:
         done: list[ImageTask] = []
         to_do: list[ImageTask] = list(self.tasks)
         if journal is not None and not (journal.finished and once_more):
-            digests = Digests(self.picture, self.network, self.network.choices())
+            digests = Digests(self.picture, self.network)
             to_do = []
             for task in self.tasks:
                 settings = digests.of(task.file_format)

@@ -18,13 +18,15 @@ from ripfdn_cli.upscaler import DEFAULT_MEMORY, Upscaler
 from ripfdn_cli.weights_store import list_weights, load_weights
 
 DEFAULT_SCALE = 4
+_FOR_COMPRESSED = {4: "x4-photo"}
+"""The weights for pictures that were compressed, of the scales that have some."""
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """How networks run, as `Upscaler` takes it; `weights` None stands for x2, x3 or x4, by the size that
-    is asked for.
+    """How networks run, as `Upscaler` takes it; `weights` None stands for x2, x3, x4 or x4-photo, by the size
+    that is asked for and how the picture was compressed.
     """
 
     weights: str | None = None
@@ -44,6 +46,17 @@ class NetworkSettings:
         installed = list_weights()
         return {scale: f"x{scale}" for scale in SCALES if f"x{scale}" in installed}
 
+    def choices_for_compressed(self) -> dict[int, str]:
+        """The same for pictures that were compressed. Raises CheckpointError."""
+        if self.weights is not None:
+            return self.choices()
+        installed = list_weights()
+        return self.choices() | {scale: name for scale, name in _FOR_COMPRESSED.items() if name in installed}
+
+    def all_weights(self) -> set[str]:
+        """Names of all weights that may be used. Raises CheckpointError."""
+        return {*self.choices().values(), *self.choices_for_compressed().values()}
+
     def default_scale(self) -> int:
         """How much larger results are when no size is asked for. Raises CheckpointError."""
         choices = self.choices()
@@ -61,18 +74,29 @@ class NetworkUnavailableError(Exception):
 class Networks(Mapping[int, Upscaler]):
     """Networks by their scale, loaded when they are first used. For one thread."""
 
-    def __init__(self, choices: Mapping[int, str], settings: NetworkSettings, device: str) -> None:
+    def __init__(
+        self,
+        choices: Mapping[int, str],
+        settings: NetworkSettings,
+        device: str,
+        loaded: dict[str, Upscaler] | None = None,
+    ) -> None:
         self._choices, self._settings, self._device = choices, settings, device
-        self._loaded: dict[int, Upscaler] = {}
+        self._loaded = {} if loaded is None else loaded
+
+    def among(self, choices: Mapping[int, str]) -> Networks:
+        """Networks with other weights; what is loaded is shared."""
+        return Networks(choices, self._settings, self._device, self._loaded)
 
     def __getitem__(self, scale: int) -> Upscaler:
         """Raises NetworkUnavailableError."""
-        if scale not in self._loaded:
+        name = self._choices[scale]
+        if name not in self._loaded:
             try:
-                self._loaded[scale] = self._load(self._choices[scale])
+                self._loaded[name] = self._load(name)
             except RipfdnError as error:
                 raise NetworkUnavailableError(error) from error
-        return self._loaded[scale]
+        return self._loaded[name]
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._choices)
@@ -102,6 +126,7 @@ class Devices:
 
     def __init__(self, settings: NetworkSettings) -> None:
         self.choices = settings.choices()
+        self.choices_for_compressed = settings.choices_for_compressed()
         self.default_scale = settings.default_scale()
         self._free: queue.SimpleQueue[tuple[Networks, ThreadPoolExecutor]] = queue.SimpleQueue()
         self._executors = []

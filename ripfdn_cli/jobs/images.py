@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -107,7 +107,7 @@ class ImageRun:
         self._settings, self._overwrite, self._journal = settings, overwrite, journal
         self._progress, self._stopping = progress, threading.Event()
         self._devices = Devices(network)
-        self.digests = Digests(settings, network, self._devices.choices)
+        self.digests = Digests(settings, network)
         self._job = PictureJob(
             settings, self._devices, ByteBudget(network.memory or _WAITING_PICTURES), self._tile_done
         )
@@ -201,11 +201,10 @@ class ImageRun:
 class Digests:
     """Tells results of one set of settings from those of another; `weights`: the SHA-256 of each file."""
 
-    def __init__(
-        self, settings: PictureSettings, network: NetworkSettings, choices: Mapping[int, str]
-    ) -> None:
+    def __init__(self, settings: PictureSettings, network: NetworkSettings) -> None:
         self.weights = {
-            name: hashlib.sha256(weights_path(name).read_bytes()).hexdigest() for name in choices.values()
+            name: hashlib.sha256(weights_path(name).read_bytes()).hexdigest()
+            for name in sorted(network.all_weights())
         }
         shaping = (network.engine, network.precision, network.tile, network.halo, network.ensemble)
         self._parts = [asdict(settings), self.weights, shaping]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -17,7 +18,13 @@ from ripfdn_cli.pictures.formats import Format, check_fits
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, Frame, Header, Picture, as_samples
 from ripfdn_cli.upscaler import Progress
 
+log = logging.getLogger(__name__)
+
 DEPTHS = {8: "uint8", 16: "uint16"}
+COMPRESSED_QUALITY = 95
+"""Up to this quality a JPEG is taken as compressed: there the weights for such pictures score higher on Set5
+and Set14 (`benchmarks/photo.py`).
+"""
 _COPIES = 3
 """How often a result is in memory at the most: from the network, as finished, and in its encoder."""
 
@@ -113,7 +120,8 @@ class PictureJob:
         samples = self._samples(picture.frames[0], entry)
         working = _deeper(picture.frames[0].dtype.name, samples)
         prepared = [prepare(frame, working) for frame in picture.frames]
-        grown, run = self._devices.run(lambda networks: self._grow(networks, prepared, aims))
+        choices = self._choices(picture, aims[0][1], name)
+        grown, run = self._devices.run(lambda networks: self._grow(networks.among(choices), prepared, aims))
         frames = tuple(
             as_samples(finish(part, target, wrap=self.settings.wrap > 0), samples)
             for part, (target, _) in zip(grown, aims, strict=True)
@@ -138,6 +146,14 @@ class PictureJob:
         if self.settings.depth is not None:
             return DEPTHS[self.settings.depth]
         return frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
+
+    def _choices(self, picture: Picture, scales: tuple[int, ...], name: str) -> Mapping[int, str]:
+        """Scale → weights for `picture`. A second network sees the result of the first, which is clean."""
+        quality, compressed = picture.jpeg_quality, self._devices.choices_for_compressed
+        if quality is None or quality > COMPRESSED_QUALITY or len(scales) != 1:
+            return self._devices.choices
+        log.debug("%s: a JPEG of quality %d or so: %s", name, quality, compressed[scales[0]])
+        return compressed
 
     def _grow(
         self,

@@ -167,7 +167,7 @@ class RayRun:
             network=network,
             overwrite=self._overwrite,
             journal=self._journal,
-            weights=Digests(self._settings, self._network, self._network.choices()).weights,
+            weights=Digests(self._settings, self._network).weights,
             cwd=str(Path.cwd()) if relative else None,
         )
         fitting = min(int(resources.get(name, 0) // amount) for name, amount in _by_ray_name(needs))

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError, UsageError
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
 from ripfdn_cli.pictures.formats import FORMATS, Format, format_decoded_by, load_plugin, sniff_extra
+from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
 from ripfdn_cli.pictures.jxl_header import read_jxl_header
 from ripfdn_cli.pictures.metadata import (
     Metadata,
@@ -303,7 +305,9 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int
             metadata = replace(metadata, icc_profile=icc_profile)
         if entry.name == "png":
             metadata = replace(metadata, png_colour=png_colour_chunks(data))
-        return Picture((pixels,), entry, metadata), [orientation(image.getexif())]
+        quality = jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None
+        picture = Picture((pixels,), entry, metadata, jpeg_quality=quality)
+        return picture, [orientation(image.getexif())]
 
 
 def _pixels_beyond_pillow(image: ImageFile.ImageFile, data: bytes) -> Frame | None:

@@ -37,12 +37,14 @@ class Picture:
     """One file's content, its pixels standing upright.
 
     One frame; or an animation's frames, all of one shape, with `animation`; or the pages of a TIFF.
+    `jpeg_quality` is about that at which libjpeg would have written a JPEG.
     """
 
     frames: tuple[Frame, ...]
     file_format: Format
     metadata: Metadata = NO_METADATA
     animation: Animation | None = None
+    jpeg_quality: int | None = None
 
     @property
     def width(self) -> int:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 from contextlib import closing
@@ -20,6 +21,7 @@ from ripfdn_cli.jobs.output_size import SizeRequest
 from ripfdn_cli.jobs.picture_job import PictureSettings
 from ripfdn_cli.pictures.files import read_picture
 from ripfdn_cli.pictures.formats import format_named
+from ripfdn_cli.weights_store import weights_path
 
 
 @pytest.fixture
@@ -144,6 +146,36 @@ def test_skipping_goes_by_the_journal_and_not_by_names(
         run(batch(network, tree, output=out, skip_existing=True))
     outcomes = run(batch(network, tree, output=out, skip_existing=True, overwrite=True))
     assert statuses(outcomes) == ["done"] * 5
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "scale", "weights"),
+    [
+        ("a.png", {}, 4, ["x4"]),
+        ("a.webp", {"quality": 40}, 4, ["x4"]),
+        ("a.jpg", {"quality": 40}, 4, ["x4-photo"]),
+        ("a.jpg", {"quality": 95}, 4, ["x4-photo"]),
+        ("a.jpg", {"quality": 96}, 4, ["x4"]),
+        ("a.jpg", {"quality": 40}, 3, ["x3"]),
+        ("a.jpg", {"quality": 40}, 8, ["x2", "x4"]),  # the second sees what the first has made
+    ],
+)
+def test_pictures_that_were_compressed_get_weights_of_their_own(
+    name: str, options: dict[str, int], scale: int, weights: list[str], tmp_path: Path
+) -> None:
+    Image.fromarray(smooth(16, 20)).save(tmp_path / name, **options)
+    network = NetworkSettings(engine="torch", devices=("cpu",), threads=1)
+    settings = PictureSettings(size=SizeRequest(scale=Fraction(scale)))
+    (outcome,) = run(batch(network, tmp_path / name, output=tmp_path / "out.png", picture=settings))
+    shipped = "+".join(hashlib.sha256(weights_path(used).read_bytes()).hexdigest() for used in weights)
+    assert outcome.record()["weights"] == shipped
+
+
+def test_weights_that_are_named_are_used_for_all(tmp_path: Path) -> None:
+    Image.fromarray(smooth(16, 20)).save(tmp_path / "a.jpg", quality=40)
+    network = NetworkSettings(weights="x4", engine="torch", devices=("cpu",), threads=1)
+    (outcome,) = run(batch(network, tmp_path / "a.jpg", output=tmp_path / "out.png"))
+    assert outcome.record()["weights"] == hashlib.sha256(weights_path("x4").read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(
