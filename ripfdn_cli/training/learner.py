@@ -15,6 +15,7 @@ from ripfdn_cli.engines.torch_engine import can_compile, native_bf16
 from ripfdn_cli.errors import CheckpointError, UnavailableError
 from ripfdn_cli.network import RIPFDN, bilinear_start, build_network
 from ripfdn_cli.training.losses import total_loss
+from ripfdn_cli.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.weights_store import load_weights
@@ -28,7 +29,7 @@ Matrices = tuple[Tensor, Tensor]
 
 
 class Learner:
-    """RIPFDN in training on `device`, with Adam's moments and an average of its weights over the last
+    """RIPFDN in training on `device`, with its optimizer and an average of its weights over the last
     steps.
     """
 
@@ -43,7 +44,7 @@ class Learner:
         self.average: RIPFDN | None = (
             copy.deepcopy(self.network).eval().requires_grad_(False) if settings.ema else None
         )
-        self.optimizer = _optimizer(self.network, settings, device)
+        self.optimizer = make_optimizer(self.network, settings, device)
         self._renewal = torch.zeros((), device=device)
         self.bf16 = _wants_bf16(settings.precision, device)
         self.compiled = _wants_compile(settings.compile, device)
@@ -107,11 +108,8 @@ class Learner:
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
-        names = dict(self.network.named_parameters())
-        for name, parameter in names.items():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = value
-        return tensors
+        kept = optimizer_tensors(self.optimizer, self.network)
+        return tensors | {f"optimizer.{name}": tensor for name, tensor in kept.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over what `state` gave. Raises CheckpointError where the tensors are of another network."""
@@ -123,12 +121,7 @@ class Learner:
             raise CheckpointError(
                 f"the state is of another network: {str(error).splitlines()[-1].strip()}"
             ) from error
-        moments = _below("optimizer.", tensors)
-        for name, parameter in self.network.named_parameters():
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                if f"{key}.{name}" in moments:
-                    value = moments[f"{key}.{name}"].to(self.device)
-                    self.optimizer.state[parameter][key] = value
+        restore_optimizer(self.optimizer, self.network, _below("optimizer.", tensors))
 
     def _distributed(self) -> nn.Module:
         if self._ranks.count == 1:
@@ -207,22 +200,6 @@ def _wants_bf16(precision: str, device: torch.device) -> bool:
 
 def _wants_compile(choice: str, device: torch.device) -> bool:
     return choice == "on" or (choice == "auto" and can_compile(device))
-
-
-def _optimizer(network: RIPFDN, settings: TrainingSettings, device: torch.device) -> torch.optim.Optimizer:
-    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
-    beta1, beta2 = settings.betas
-    cuda = device.type == "cuda"
-    # In a captured step a rate that is a number would be the first step's for ever.
-    rate = torch.zeros((), device=device) if cuda else 0.0
-    return kind(
-        network.parameters(),
-        lr=rate,
-        betas=(beta1, beta2),
-        weight_decay=settings.weight_decay,
-        fused=True,
-        capturable=cuda,
-    )
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -123,7 +123,7 @@ class Training:
             restore_generators(state.tensors, self.device)
         self.validation = load_validation_sets(settings.val, settings.scale)
         opened = open_source(settings, self.validation, self.device, listener)
-        self.source, self.pictures = opened.source, opened.pictures
+        self.source, self.pictures, self.teacher = opened.source, opened.pictures, opened.teacher
         if ranks.first:
             write_bytes(folder / SETTINGS, settings.to_toml().encode())
         self.history = History(folder, resumed_at=self.saved_steps) if ranks.first else None
@@ -203,6 +203,7 @@ class Training:
     def _captures(self, stage: Stage) -> bool:
         possible = (
             self.device.type == "cuda"
+            and self.settings.optimizer != "soap"  # which looks at its step count
             and self.ranks.count == 1
             and isinstance(self.source, PackedPictures)
             and self.learner.micro_batch(stage, stage.batch) == stage.batch
@@ -349,6 +350,7 @@ class Training:
             "made_by": f"ripfdn train {__version__}, torch {torch.__version__}",
             "weights": "running average" if averaged else "as trained",
             **self.started_from,
+            **self.teacher,
             "data": [Path(folder).resolve().name for folder in self.settings.data],
             "pictures": self.pictures,
             "steps": self.position.steps,

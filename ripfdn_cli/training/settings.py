@@ -18,7 +18,7 @@ from ripfdn_cli.training.durations import Interval, parse_duration
 
 LOSSES = ("l1", "mse", "charbonnier")
 SCHEDULES = ("constant", "cosine", "cosine-per-stage")
-OPTIMIZERS = ("adam", "adamw")
+OPTIMIZERS = ("adam", "adamw", "soap")
 PRECISIONS = ("auto", "fp32", "bf16")
 STARTS = ("bilinear", "random")
 SWITCHES = ("auto", "on", "off")
@@ -66,15 +66,17 @@ class TrainingSettings:
     learning_rate: tuple[float, ...] = _setting((1e-3,), "At the stage's start.")
     schedule: str = _setting("cosine", "constant, cosine (to zero over the run) or cosine-per-stage.")
     warmup: int = _setting(0, "Steps in which the learning rate rises from zero.")
-    optimizer: str = _setting("adam", "adam or adamw.")
-    betas: tuple[float, ...] = _setting((0.9, 0.99), "Adam's decay of its two moments.")
-    weight_decay: float = _setting(0.0, "Of adamw.")
+    optimizer: str = _setting("adam", "adam, adamw or soap.")
+    betas: tuple[float, ...] = _setting((0.9, 0.99), "The optimizer's decay of its two moments.")
+    weight_decay: float = _setting(0.0, "Of adamw and soap.")
     clip: float = _setting(1.0, "Largest norm of the gradient; 0: no limit.")
     ema: float = _setting(0.999, "Decay of the running average of weights; 0: none is kept.")
 
     sampling: str = _setting("pixels", "Pictures are drawn by their pixels, or all pictures alike.")
     shrink: float = _setting(1.0, "Large pictures are also shown shrunk, down to this factor; 1: never.")
     shrink_above: float = _setting(1.0, "Megapixels from which a picture counts as large.")
+    teacher: str = _setting("", "Weights whose self-ensemble has part in the targets; same scale.")
+    teacher_share: float = _setting(0.6, "The teacher's part in the targets, 0 to 1.")
     degrade: bool = _setting(False, "LR as in the wild: blur, resizing, noise, JPEG.")
 
     precision: str = _setting(
@@ -107,6 +109,12 @@ class TrainingSettings:
             )
         if self.start == "random" and self.init_from:
             raise UsageError("start 'random' and init-from contradict each other; give one")
+        if self.teacher and self.degrade:
+            raise UsageError(
+                "teacher and degrade contradict each other: its LR is made anew each time; give one"
+            )
+        if self.capture == "on" and self.optimizer == "soap":
+            raise UsageError("capture on can't be had with optimizer soap; use --capture auto")
 
     def _check_choices(self) -> None:
         for name, choices in _CHOICES.items():
@@ -218,6 +226,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "weight_decay": (0, 10),
     "clip": (0, 1e9),
     "ema": (0, 0.999999),
+    "teacher_share": (0, 1),
     "shrink": (0.1, 1),
     "shrink_above": (0, 1e6),
     "threads": (0, 4096),

@@ -4,7 +4,7 @@ disk.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -23,8 +23,10 @@ from ripfdn_cli.training.patches import (
     lr_sides,
 )
 from ripfdn_cli.training.pictures import (
+    Advance,
     LeftOut,
     Picture,
+    Pixels,
     Preparation,
     find_files,
     in_threads,
@@ -34,6 +36,7 @@ from ripfdn_cli.training.pictures import (
 from ripfdn_cli.training.reports import Listener
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.streaming import LARGEST_POOL, Ahead, PoolSampler, StreamedPictures
+from ripfdn_cli.training.teacher import Teacher
 from ripfdn_cli.training.validation import ValidationSet
 
 log = logging.getLogger(__name__)
@@ -44,10 +47,13 @@ Copies = list[Picture]
 
 @dataclass(frozen=True)
 class OpenedSource:
-    """The source of a run's patches, and of how many pictures it has been made."""
+    """The source of a run's patches, of how many pictures it has been made, and what teacher had part in
+    it.
+    """
 
     source: PatchSource
     pictures: int
+    teacher: dict[str, str] = field(default_factory=dict)
 
 
 def open_source(
@@ -69,6 +75,8 @@ def open_source(
     found = _sorted_out(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
     if _bytes(found, settings.scale) <= settings.memory * 2**30:
         opened = _packed(found, preparation, settings, device, listener)
+    elif settings.teacher:
+        raise UsageError("a teacher needs all pictures in memory; raise --memory, or train without --teacher")
     else:
         opened = _streamed(found, preparation, settings, listener)
     for stage in settings.stages:  # what can't be drawn is found now, not in the last quarter of a long run
@@ -121,6 +129,12 @@ def _packed(
     pictures = [picture for copies in usable for picture in copies]
     starts = np.concatenate([begins[index] + _offsets(found[index], scale) for index in used])
     _tell("in memory", usable)
+    taught: dict[str, str] = {}
+    if settings.teacher:
+        teacher = Teacher(settings)
+        advance = listener.preparing("asking the teacher", len(pictures))
+        _mix_in(teacher, lr, hr, starts, pictures, scale, advance)
+        taught = teacher.provenance
     sampler = Sampler(pictures, scale=scale, seed=settings.seed, by=settings.sampling)
     place = (
         torch.device("cpu") if settings.degrade or not _has_room(device, lr.nbytes + hr.nbytes) else device
@@ -130,7 +144,25 @@ def _packed(
     )
     # On the device, or beside a CPU's long steps, cutting out takes next to no time.
     ahead = settings.degrade or place != device
-    return OpenedSource(_finished(packed, settings, ahead=ahead), len(usable))
+    return OpenedSource(_finished(packed, settings, ahead=ahead), len(usable), taught)
+
+
+def _mix_in(
+    teacher: Teacher,
+    lr: Pixels,
+    hr: Pixels,
+    starts: NDArray[np.int64],
+    pictures: Sequence[Picture],
+    scale: int,
+    advance: Advance,
+) -> None:
+    """Put the teacher's targets in the place of `hr`."""
+    for start, (height, width) in zip(starts, lr_sides(pictures, scale), strict=True):
+        low = lr[start : start + height * width].reshape(height, width, 3)
+        high = hr[start * scale**2 : (start + height * width) * scale**2]
+        square = high.reshape(height * scale, width * scale, 3)
+        square[:] = teacher.target(low, square)
+        advance(1)
 
 
 def _streamed(

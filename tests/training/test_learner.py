@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,12 @@ def test_a_step_is_that_of_a_plain_loop() -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
     for expected, mine in zip(averaged, ours.average.parameters(), strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_without_its_package_soap_names_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
+    with pytest.raises(UnavailableError, match=r"pip install 'ripfdn-cli\[train\]'"):
+        learner(replace(SETTINGS, optimizer="soap"))
 
 
 def test_micro_batches_add_up_to_the_batch() -> None:

@@ -85,7 +85,9 @@ def test_scores_are_those_of_the_file(data: Path, small_data_set: Path, tmp_path
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("changes", [{}, {"degrade": True}, {"memory": 5e-5, "degrade": True}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"degrade": True}, {"memory": 5e-5, "degrade": True}, {"optimizer": "soap"}], ids=str
+)
 def test_a_resumed_run_is_the_same_to_the_bit(
     data: Path, tmp_path: Path, workers: int, changes: dict[str, object]
 ) -> None:
@@ -97,6 +99,20 @@ def test_a_resumed_run_is_the_same_to_the_bit(
     rest = run_training(settings, tmp_path / "cut", resume=True).losses
     assert rest == whole[5:]
     assert_same_state(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_run_with_a_teacher_is_the_same_to_the_bit_and_names_it(
+    data: Path, tmp_path: Path, small_weights: Path
+) -> None:
+    settings = tiny_settings(data, teacher=str(small_weights), optimizer="soap")
+    whole = run_training(settings, tmp_path / "whole").losses
+    with pytest.raises(KeyboardInterrupt):
+        run_training(settings, tmp_path / "cut", Watcher(stop_after=11))
+    assert run_training(settings, tmp_path / "cut", resume=True).losses == whole[11:]
+    assert_same_state(tmp_path / "whole", tmp_path / "cut")
+    told = Checkpoint.load(tmp_path / "cut" / "last.safetensors").provenance
+    assert told["teacher"] == small_weights.name
+    assert told["teacher_sha256"] == Checkpoint.load(small_weights).sha256
 
 
 def test_resuming_many_times_is_the_same_to_the_bit(
