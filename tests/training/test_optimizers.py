@@ -40,10 +40,12 @@ def bases_renewed_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_soap_is_the_packages() -> None:
-    """With its bases laid out as they are in a saved state, so products may round another way."""
+    """Up to rounding, as the bases lie in another order in memory. Of statistics without full rank, such as a
+    wide 1×1 convolution's, rounding chooses the bases: there is none here.
+    """
     from pytorch_optimizer import SOAP
 
-    start = network()
+    start = nn.Conv2d(3, 8, 3)
     ours, theirs = copy.deepcopy(start), copy.deepcopy(start)
     plain = SOAP(
         theirs.parameters(),
@@ -56,7 +58,7 @@ def test_soap_is_the_packages() -> None:
     made = make_optimizer(ours, replace(SETTINGS, optimizer="soap"), CPU)
     results = zip(steps(ours, made, range(5)), steps(theirs, plain, range(5)), strict=True)
     for (mine, expected), before in zip(results, start.parameters(), strict=True):
-        torch.testing.assert_close(mine, expected, rtol=1e-3, atol=RATE / 100)
+        torch.testing.assert_close(mine, expected, rtol=1e-3, atol=RATE / 1000)
         assert (mine - before).abs().max() > RATE / 2
 
 
