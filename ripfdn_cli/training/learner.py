@@ -18,14 +18,17 @@ from ripfdn_cli.training.losses import total_loss
 from ripfdn_cli.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
+from ripfdn_cli.training.side_by_side import Workers
 from ripfdn_cli.weights_store import load_weights
 
 log = logging.getLogger(__name__)
 
-CPU_MICRO_BATCH_PIXELS = 8 * 64 * 64
-"""LR pixels that a CPU takes at once: more of them are no faster, and make a signal wait longer."""
+CPU_MICRO_BATCH_PIXELS = 4 * 64 * 64
+"""LR pixels that a core takes at once: more of them are no faster, and make a signal wait longer."""
 
 Matrices = tuple[Tensor, Tensor]
+MicroBatch = tuple[Tensor, Tensor, float, bool]
+"""LR and HR patches (uint8), the share of the step they are, and whether they are its last."""
 
 
 class Learner:
@@ -50,6 +53,7 @@ class Learner:
         self.compiled = _wants_compile(settings.compile, device)
         self._matrices: dict[int, Matrices] = {}
         self._model = self._distributed()
+        self._workers = self._side_by_side()
         self._result: Callable[..., Tensor] = (
             torch.compile(self._model, dynamic=False) if self.compiled else self._model
         )
@@ -65,14 +69,21 @@ class Learner:
             return min(self._settings.micro_batch, count)
         if self.device.type != "cpu":
             return count
-        return min(count, max(1, CPU_MICRO_BATCH_PIXELS // stage.patch**2))
+        workers = self._workers.count if self._workers else 1
+        return min(-(-count // workers), max(1, CPU_MICRO_BATCH_PIXELS // stage.patch**2))
 
-    def gradients(self, batches: Iterable[tuple[Tensor, Tensor, float, bool]], stage: Stage) -> Tensor:
-        """Add up the gradients of `batches`: LR and HR (uint8), the share of the step they are, whether they
-        are its last. The step's loss on this rank, a scalar.
-        """
+    def gradients(self, batches: Iterable[MicroBatch], stage: Stage) -> Tensor:
+        """Add up the gradients of `batches`. The step's loss on this rank, a scalar."""
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
+        if self._workers:
+            parameters = list(self.network.parameters())
+            self._geometry(stage.patch)  # made here, and not by each worker at once
+            found = self._workers.map(lambda batch: self._gradients_of(batch, stage, parameters), batches)
+            for loss, gradients in found:  # in their order: another one would round otherwise
+                total += loss
+                _add_gradients(parameters, gradients)
+            return total
         for lr, hr, share, last in batches:
             with self._no_sync(last):
                 loss = self.loss(lr, hr, stage) * share
@@ -80,6 +91,15 @@ class Learner:
                 (loss * self._ranks.count).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
+
+    def _gradients_of(
+        self, batch: MicroBatch, stage: Stage, parameters: list[nn.Parameter]
+    ) -> tuple[Tensor, list[Tensor]]:
+        lr, hr, share, _ = batch
+        loss = self.loss(lr, hr, stage) * share
+        gradients = torch.autograd.grad(loss, parameters)
+        # As backward() leaves them: the optimizer goes by their order in memory.
+        return loss.detach(), [gradient.contiguous() for gradient in gradients]
 
     def set_rates(self, rate: float, ema_decay: float) -> None:
         """The learning rate and the average's decay of the next update; on CUDA they are read by a captured
@@ -127,6 +147,13 @@ class Learner:
         if self._ranks.count == 1:
             return self.network
         return DistributedDataParallel(self.network, gradient_as_bucket_view=True)
+
+    def _side_by_side(self) -> Workers | None:
+        """Where there are several threads and nothing that shares out each operation or each step."""
+        threads = torch.get_num_threads()
+        if self.device.type != "cpu" or threads == 1 or self.compiled or self._ranks.count > 1:
+            return None
+        return Workers(threads)
 
     def _no_sync(self, last: bool) -> Any:
         if last or not isinstance(self._model, DistributedDataParallel):
@@ -184,6 +211,11 @@ def start_network(settings: TrainingSettings) -> tuple[RIPFDN, dict[str, str]]:
         "init_from": settings.init_from.rsplit("/", 1)[-1],
         "init_from_sha256": checkpoint.sha256,
     }
+
+
+def _add_gradients(parameters: list[nn.Parameter], gradients: list[Tensor]) -> None:
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
 
 
 def _wants_bf16(precision: str, device: torch.device) -> bool:

@@ -83,8 +83,50 @@ def test_micro_batches_add_up_to_the_batch() -> None:
 def test_micro_batches_are_of_the_size_that_was_asked_for_or_that_suits_a_cpu() -> None:
     assert learner(replace(SETTINGS, micro_batch=3)).micro_batch(STAGE, 16) == 3
     assert learner(replace(SETTINGS, micro_batch=32)).micro_batch(STAGE, 16) == 16
-    assert learner().micro_batch(replace(STAGE, patch=64), 16) == 8
+    torch.set_num_threads(1)
+    assert learner().micro_batch(replace(STAGE, patch=64), 16) == 4
     assert learner().micro_batch(replace(STAGE, patch=256), 16) == 1
+    torch.set_num_threads(2)
+    assert learner().micro_batch(replace(STAGE, patch=64), 16) == 4
+    assert learner().micro_batch(replace(STAGE, patch=64), 5) == 3  # two threads have one each
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_side_by_side_gives_the_gradients_of_one_after_another(threads: int) -> None:
+    lr, hr = pixels(8)
+    batches = [(lr[i : i + 2], hr[i : i + 2], 0.25, i == 6) for i in range(0, 8, 2)]
+    torch.set_num_threads(1)
+    one = learner()
+    expected = one.gradients(batches, STAGE)
+    torch.set_num_threads(threads)
+    several = learner()
+    assert several.gradients(iter(batches), STAGE).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert torch.get_num_threads() == threads
+    for a, b in zip(one.network.parameters(), several.network.parameters(), strict=True):
+        assert b.grad is not None
+        assert b.grad.stride() == b.stride()
+        torch.testing.assert_close(b.grad, a.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_side_by_side_is_the_same_to_the_bit_each_time() -> None:
+    lr, hr = pixels(8)
+    batches = [(lr[i : i + 2], hr[i : i + 2], 0.25, i == 6) for i in range(0, 8, 2)]
+    torch.set_num_threads(2)
+    found = []
+    for _ in range(5):
+        subject = learner()
+        subject.gradients(batches, STAGE)
+        found.append([parameter.grad for parameter in subject.network.parameters()])
+    for again in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], again, strict=True) if a is not None)
+        assert len(again) == len(found[0])
+
+
+def test_an_error_in_one_micro_batch_ends_the_step() -> None:
+    lr, hr = pixels(4)
+    torch.set_num_threads(2)
+    with pytest.raises(RuntimeError, match="to have 3 channels"):
+        learner().gradients([(lr, hr, 0.5, False), (lr[:, :2], hr, 0.5, True)], STAGE)
 
 
 def test_no_average_is_kept_where_none_is_wanted() -> None:
@@ -115,6 +157,7 @@ def test_a_state_of_another_network_is_refused() -> None:
 
 def test_what_is_captured_is_a_step(tmp_path: Path) -> None:
     """The body of the CUDA graph, run plainly, does what an ordinary step does."""
+    torch.set_num_threads(1)
     settings = tiny_settings(make_pictures(tmp_path), fft=0.05, ema=0.9)
     stage = settings.stages[0]
     source = open_source(settings, [], CPU, Watcher()).source
