@@ -16,6 +16,7 @@ from PIL import Image
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.matlab_bicubic import imresize
 from ripfdn_cli.metrics import PAPERS, score
+from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.validation import load_validation_sets, protocol_text, score_sets
 from ripfdn_cli.upscaler import Upscaler
 
@@ -51,6 +52,9 @@ def main() -> None:
         "data": arguments.data,
         "licence": "MIT",
         "init_from": arguments.start,
+        "settings": TrainingSettings.from_mapping(
+            checkpoint.provenance["settings"], source=str(arguments.trained)
+        ).as_published(),
         "protocol": protocol_text(scale),
         "scores": {
             name: {"psnr": round(value.psnr, 4), "ssim": round(value.ssim, 5)}

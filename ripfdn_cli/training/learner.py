@@ -4,6 +4,7 @@ import copy
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -208,7 +209,7 @@ def start_network(settings: TrainingSettings) -> tuple[RIPFDN, dict[str, str]]:
         log.info("%s is for scale %d: its trunk is taken", settings.init_from, source.config.scale)
     network.load_state_dict(weights, strict=source.config.scale == settings.scale)
     return network, {
-        "init_from": settings.init_from.rsplit("/", 1)[-1],
+        "init_from": Path(settings.init_from).name,
         "init_from_sha256": checkpoint.sha256,
     }
 

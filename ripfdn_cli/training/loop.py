@@ -345,13 +345,14 @@ class Training:
 
     def provenance(self, name: str, scores: dict[str, Score]) -> dict[str, Any]:
         """Where the weights in the file `name` come from, as their checkpoint tells it."""
+        published = self.settings.as_published()
         averaged = name != LAST and self.learner.average is not None
         return {
             "made_by": f"ripfdn train {__version__}, torch {torch.__version__}",
             "weights": "running average" if averaged else "as trained",
             **self.started_from,
             **self.teacher,
-            "data": [Path(folder).resolve().name for folder in self.settings.data],
+            "data": published["data"],
             "pictures": self.pictures,
             "steps": self.position.steps,
             "seconds": round(self.clock.seconds()),
@@ -361,7 +362,7 @@ class Training:
                 data: {"psnr": round(s.psnr, 4), "ssim": round(s.ssim, 5)} for data, s in scores.items()
             },
             "protocol": protocol_text(self.settings.scale),
-            "settings": self.settings.as_dict(),
+            "settings": published,
         }
 
 

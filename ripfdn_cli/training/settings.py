@@ -167,6 +167,14 @@ class TrainingSettings:
             name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
         }
 
+    def as_published(self) -> dict[str, Any]:
+        """As `as_dict`, but files and folders by name alone: where they lie is the user's own affair."""
+        settings = self.as_dict()
+        for name in _PATHS:
+            value = settings[name]
+            settings[name] = [_named(item) for item in value] if isinstance(value, list) else _named(value)
+        return settings
+
     def to_toml(self) -> str:
         """A TOML file that gives these settings."""
         return "".join(
@@ -200,6 +208,7 @@ class Stage:
 
 STAGED = ("patch", "batch", "loss", "fft", "learning_rate")
 DURATIONS = ("max_time",)
+_PATHS = ("data", "val", "init_from", "teacher")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "start": STARTS,
@@ -304,6 +313,10 @@ _DESCRIBED = {int: "a whole number", float: "a number", bool: "true or false", s
 
 def _spread(values: tuple[Any, ...], count: int) -> tuple[Any, ...]:
     return values if len(values) == count else values * count
+
+
+def _named(path: str) -> str:
+    return Path(path).resolve().name if path else ""
 
 
 def _flag(name: str) -> str:

@@ -4,6 +4,8 @@ No network can know the detail that shrinking has thrown away, so it is noise in
 teacher's results are free of it, and a little better than what one pass of the same network gives.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from ripfdn_cli.errors import UsageError
@@ -20,7 +22,7 @@ class Teacher:
 
     def __init__(self, settings: TrainingSettings) -> None:
         """Raises CheckpointError, UnavailableError; UsageError for weights of another scale."""
-        self._name = settings.teacher.rsplit("/", 1)[-1]
+        self._name = Path(settings.teacher).name
         self._share = settings.teacher_share
         self._upscaler = Upscaler(
             settings.teacher, device=settings.device, threads=settings.threads or None, ensemble=True

@@ -93,3 +93,24 @@ def test_one_value_stands_for_all_stages() -> None:
         (24, 4, 0.25, 0.5),
         (32, 4, 0.5, 1.0),
     ]
+
+
+def test_published_settings_tell_names_and_no_folders() -> None:
+    paths = {
+        "data": ["/home/someone/photos/", "more"],
+        "val": ["/data/Set5"],
+        "init_from": "/home/someone/start.safetensors",
+        "teacher": "x4",
+    }
+    settings = resolve_settings("quick", None, paths)
+    published = settings.as_published()
+    assert {name: published[name] for name in paths} == {
+        "data": ["photos", "more"],
+        "val": ["Set5"],
+        "init_from": "start.safetensors",
+        "teacher": "x4",
+    }
+    assert {n: v for n, v in published.items() if n not in paths} == {
+        n: v for n, v in settings.as_dict().items() if n not in paths
+    }
+    assert resolve_settings("quick", None, {}).as_published()["init_from"] == ""
