@@ -154,7 +154,7 @@ class Learner:
         threads = torch.get_num_threads()
         if self.device.type != "cpu" or threads == 1 or self.compiled or self._ranks.count > 1:
             return None
-        return Workers(threads)
+        return Workers(threads, min(stage.batch for stage in self._settings.stages))
 
     def _no_sync(self, last: bool) -> Any:
         if last or not isinstance(self._model, DistributedDataParallel):

@@ -18,10 +18,10 @@ R = TypeVar("R")
 
 
 class Workers:
-    """Python threads that have PyTorch's `threads` among them."""
+    """Up to `most` Python threads that have PyTorch's `threads` among them."""
 
-    def __init__(self, threads: int) -> None:
-        self.count = min(threads, LARGEST_COUNT)
+    def __init__(self, threads: int, most: int) -> None:
+        self.count = min(threads, most, LARGEST_COUNT)
         self._pool = ThreadPoolExecutor(
             self.count, "ripfdn-train", initializer=_take_threads, initargs=(threads // self.count,)
         )

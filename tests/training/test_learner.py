@@ -89,6 +89,8 @@ def test_micro_batches_are_of_the_size_that_was_asked_for_or_that_suits_a_cpu() 
     torch.set_num_threads(2)
     assert learner().micro_batch(replace(STAGE, patch=64), 16) == 4
     assert learner().micro_batch(replace(STAGE, patch=64), 5) == 3  # two threads have one each
+    torch.set_num_threads(6)  # of which a batch of 4 makes use of 4
+    assert learner().micro_batch(replace(STAGE, patch=16), 4) == 1
 
 
 @pytest.mark.parametrize("threads", [2, 3])
