@@ -109,10 +109,6 @@ class TrainingSettings:
             )
         if self.start == "random" and self.init_from:
             raise UsageError("start 'random' and init-from contradict each other; give one")
-        if self.teacher and self.degrade:
-            raise UsageError(
-                "teacher and degrade contradict each other: its LR is made anew each time; give one"
-            )
         if self.capture == "on" and self.optimizer == "soap":
             raise UsageError("capture on can't be had with optimizer soap; use --capture auto")
 

@@ -73,7 +73,8 @@ def open_source(
     files = find_files(settings.data)
     advance = listener.preparing("looking at pictures", len(files))
     found = _sorted_out(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
-    if _bytes(found, settings.scale) <= settings.memory * 2**30:
+    copies = 2 if settings.teacher and settings.degrade else 1
+    if copies * _bytes(found, settings.scale) <= settings.memory * 2**30:
         opened = _packed(found, preparation, settings, device, listener)
     elif settings.teacher:
         raise UsageError("a teacher needs all pictures in memory; raise --memory, or train without --teacher")
@@ -130,7 +131,9 @@ def _packed(
     starts = np.concatenate([begins[index] + _offsets(found[index], scale) for index in used])
     _tell("in memory", usable)
     taught: dict[str, str] = {}
+    untaught = hr
     if settings.teacher:
+        untaught = hr.copy() if settings.degrade else hr
         teacher = Teacher(settings)
         advance = listener.preparing("asking the teacher", len(pictures))
         _mix_in(teacher, lr, hr, starts, pictures, scale, advance)
@@ -139,12 +142,17 @@ def _packed(
     place = (
         torch.device("cpu") if settings.degrade or not _has_room(device, lr.nbytes + hr.nbytes) else device
     )
-    packed = PackedPictures(
-        torch.from_numpy(lr), torch.from_numpy(hr), starts, pictures, sampler, scale=scale, device=place
-    )
+
+    def packed(targets: Pixels) -> PackedPictures:
+        tensors = torch.from_numpy(lr), torch.from_numpy(targets)
+        return PackedPictures(*tensors, starts, pictures, sampler, scale=scale, device=place)
+
     # On the device, or beside a CPU's long steps, cutting out takes next to no time.
     ahead = settings.degrade or place != device
-    return OpenedSource(_finished(packed, settings, ahead=ahead), len(usable), taught)
+    targets = packed(hr)
+    degraded_from = targets if untaught is hr else packed(untaught)
+    source = _finished(targets, settings, ahead=ahead, degraded_from=degraded_from)
+    return OpenedSource(source, len(usable), taught)
 
 
 def _mix_in(
@@ -183,33 +191,36 @@ def _streamed(
     _tell(f"streamed, {pool} at a time in memory", usable)
     sampler = PoolSampler(pictures, scale=settings.scale, seed=settings.seed, pool=pool)
     source = StreamedPictures(pictures, sampler, preparation, cache_bytes=limit)
-    return OpenedSource(_finished(source, settings, ahead=True), len(usable))
+    return OpenedSource(_finished(source, settings, ahead=True, degraded_from=source), len(usable))
 
 
 class Degraded:
-    """`source` with its LR made anew from each HR patch, as from the wild. The same for the same seed and
-    step.
+    """`source` with its LR made anew, as from the wild, from the HR patches of `pictures`: the same source,
+    or one of the same patches before a teacher had part in them. The same for the same seed and step.
     """
 
-    def __init__(self, source: PatchSource, *, scale: int, seed: int) -> None:
-        self._source, self._scale, self._seed = source, scale, seed
+    def __init__(self, source: PatchSource, pictures: PatchSource, *, scale: int, seed: int) -> None:
+        self._source, self._pictures, self._scale, self._seed = source, pictures, scale, seed
 
     def patches(self, request: Request) -> Patches:
-        _, hr = self._source.patches(request)
+        _, targets = self._source.patches(request)
+        hr = targets if self._pictures is self._source else self._pictures.patches(request)[1]
         squares = hr.permute(0, 2, 3, 1).numpy()
         made = []
         for index, square in enumerate(squares, request.first):
             random = generator(self._seed, DEGRADING_STREAM, request.step, index)
             made.append(degrade(square, self._scale, draw_degradation(random, self._scale), random))
-        return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), hr
+        return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), targets
 
     def close(self) -> None:
         self._source.close()
 
 
-def _finished(source: PatchSource, settings: TrainingSettings, *, ahead: bool) -> PatchSource:
+def _finished(
+    source: PatchSource, settings: TrainingSettings, *, ahead: bool, degraded_from: PatchSource
+) -> PatchSource:
     if settings.degrade:
-        source = Degraded(source, scale=settings.scale, seed=settings.seed)
+        source = Degraded(source, degraded_from, scale=settings.scale, seed=settings.seed)
     return Ahead(source, workers=settings.workers) if ahead and settings.workers else source
 
 

@@ -60,6 +60,32 @@ def test_every_patch_is_taught_and_its_lr_is_left_alone(tmp_path: Path, bilinear
         torch.testing.assert_close(target.float()[inside], expected[inside], rtol=0, atol=0.51)
 
 
+def test_a_teacher_sees_clean_pictures_where_the_network_sees_degraded_ones(
+    tmp_path: Path, bilinear_weights: Path
+) -> None:
+    data = make_pictures(tmp_path)
+    sources = {
+        (degraded, taught): open_source(
+            tiny_settings(data, degrade=degraded, teacher=str(bilinear_weights) if taught else ""),
+            [],
+            CPU,
+            Watcher(),
+        ).source
+        for degraded, taught in [(True, True), (True, False), (False, True)]
+    }
+    differ = 0
+    for index in range(8):
+        request = Request(index, 16, 4, 0, 4)
+        lr, target = sources[True, True].patches(request)
+        degraded_lr, hr = sources[True, False].patches(request)
+        clean_lr, clean_target = sources[False, True].patches(request)
+        assert torch.equal(lr, degraded_lr)
+        assert torch.equal(target, clean_target)
+        assert not torch.equal(target, hr)
+        differ += not torch.equal(lr, clean_lr)
+    assert differ
+
+
 def test_a_teacher_for_another_scale_is_refused(bilinear_weights: Path) -> None:
     with pytest.raises(UsageError, match="is for scale 4, the run for 2"):
         Teacher(replace(settings(bilinear_weights, 0.5), scale=2))
@@ -67,8 +93,6 @@ def test_a_teacher_for_another_scale_is_refused(bilinear_weights: Path) -> None:
 
 def test_what_a_teacher_cannot_be_had_with(tmp_path: Path, bilinear_weights: Path) -> None:
     data, teacher = make_pictures(tmp_path), str(bilinear_weights)
-    with pytest.raises(UsageError, match="teacher and degrade contradict"):
-        tiny_settings(data, teacher=teacher, degrade=True)
     with pytest.raises(UsageError, match="raise --memory"):
         open_source(tiny_settings(data, teacher=teacher, memory=5e-5), [], CPU, Watcher())
     with pytest.raises(UsageError, match=r"teacher-share 1\.5 is out of range"):
