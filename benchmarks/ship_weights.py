@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from mix_weights import mixed
 from PIL import Image
 
 from ripfdn_cli.checkpoint import Checkpoint
@@ -44,7 +45,8 @@ def main() -> None:
     arguments = parser.parse_args()
     checkpoint = Checkpoint.load(arguments.trained)
     if arguments.blend:
-        checkpoint = blended(checkpoint, Checkpoint.load(Path(arguments.blend[0])), float(arguments.blend[1]))
+        start, share = Checkpoint.load(Path(arguments.blend[0])), float(arguments.blend[1])
+        checkpoint = mixed([(share, checkpoint), (1 - share, start)])
     scale = checkpoint.config.scale
     sets = load_validation_sets(arguments.folders, scale)
     scores = score_sets(Upscaler(checkpoint, device="cpu", precision="fp32"), sets)
@@ -67,18 +69,6 @@ def main() -> None:
     print(f"| `{target.name}` | ×{scale} | {' | '.join(cells)} | {sample_psnr(target):.2f} |")
     print(f"SHA-256 `{hashlib.sha256(target.read_bytes()).hexdigest()}`")
     print(f"{provenance['steps']} steps, {provenance['seconds'] / 60:.0f} minutes, {provenance['device']}")
-
-
-def blended(trained: Checkpoint, start: Checkpoint, share: float) -> Checkpoint:
-    """`share` of the `trained` weights and the rest of those they started from: between the two, what was
-    learned and what was known are both kept in part.
-    """
-    tensors = {
-        name: (share * tensor + (1 - share) * start.tensors[name]).astype(np.float32)
-        for name, tensor in trained.tensors.items()
-    }
-    blend = {"share": share, "rest_sha256": start.sha256}
-    return replace(trained, tensors=tensors, provenance=trained.provenance | {"blend": blend}, sha256="")
 
 
 def sample_psnr(weights: Path) -> float:
