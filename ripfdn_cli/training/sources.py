@@ -73,8 +73,8 @@ def open_source(
     files = find_files(settings.data)
     advance = listener.preparing("looking at pictures", len(files))
     found = _sorted_out(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
-    copies = 2 if settings.teacher and settings.degrade else 1
-    if copies * _bytes(found, settings.scale) <= settings.memory * 2**30:
+    wanted = _bytes(found, settings.scale) * (2 if _kept_twice(settings) else 1)
+    if wanted <= settings.memory * 2**30:
         opened = _packed(found, preparation, settings, device, listener)
     elif settings.teacher:
         raise UsageError("a teacher needs all pictures in memory; raise --memory, or train without --teacher")
@@ -131,9 +131,8 @@ def _packed(
     starts = np.concatenate([begins[index] + _offsets(found[index], scale) for index in used])
     _tell("in memory", usable)
     taught: dict[str, str] = {}
-    untaught = hr
+    untaught = hr.copy() if _kept_twice(settings) else hr
     if settings.teacher:
-        untaught = hr.copy() if settings.degrade else hr
         teacher = Teacher(settings)
         advance = listener.preparing("asking the teacher", len(pictures))
         _mix_in(teacher, lr, hr, starts, pictures, scale, advance)
@@ -222,6 +221,11 @@ def _finished(
     if settings.degrade:
         source = Degraded(source, degraded_from, scale=settings.scale, seed=settings.seed)
     return Ahead(source, workers=settings.workers) if ahead and settings.workers else source
+
+
+def _kept_twice(settings: TrainingSettings) -> bool:
+    """Whether LR are made of pictures that a teacher's targets must not replace."""
+    return bool(settings.teacher) and settings.degrade
 
 
 def _has_room(device: torch.device, wanted: int) -> bool:
