@@ -91,6 +91,7 @@ def test_micro_batches_are_of_the_size_that_was_asked_for_or_that_suits_a_cpu() 
     assert learner().micro_batch(replace(STAGE, patch=64), 5) == 3  # two threads have one each
     torch.set_num_threads(6)  # of which a batch of 4 makes use of 4
     assert learner().micro_batch(replace(STAGE, patch=16), 4) == 1
+    assert learner().micro_batch(replace(STAGE, patch=16), 12) == 3  # six would take 2 each
 
 
 @pytest.mark.parametrize("threads", [2, 3])
