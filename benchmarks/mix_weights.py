@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.errors import RipfdnError
 
 Term = tuple[float, Checkpoint]
 """A factor, and the weights it is for."""
@@ -24,13 +25,28 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("terms", nargs="+", metavar="FACTOR FILE")
     arguments = parser.parse_args()
-    pairs = zip(arguments.terms[::2], arguments.terms[1::2], strict=True)
-    mixed([(float(factor), Checkpoint.load(Path(file))) for factor, file in pairs]).save(arguments.result)
+    try:
+        mixed(terms_of(arguments.terms)).save(arguments.result)
+    except (ValueError, RipfdnError) as error:
+        parser.error(str(error))
+
+
+def terms_of(arguments: Sequence[str]) -> list[Term]:
+    """Raises ValueError where factors and files don't alternate, and InputError for a bad file."""
+    if len(arguments) % 2:
+        raise ValueError(f"a factor and a file each are wanted; {arguments[-1]} is left over")
+    pairs = zip(arguments[::2], arguments[1::2], strict=True)
+    return [(float(factor), Checkpoint.load(Path(file))) for factor, file in pairs]
 
 
 def mixed(terms: Sequence[Term]) -> Checkpoint:
-    """The sum of factor · weights, with the first's config and provenance, which gets the terms."""
+    """The sum of factor · weights, with the first's config and provenance, which gets the terms. Raises
+    ValueError where they differ in more than the scale.
+    """
     first = terms[0][1]
+    for _, other in terms[1:]:
+        if replace(other.config, scale=first.config.scale) != first.config:
+            raise ValueError(f"{other.source} is of a network of other dimensions than {first.source}")
     tensors = {}
     for name, tensor in first.tensors.items():
         parts = [factor * other.tensors[name] for factor, other in terms]
