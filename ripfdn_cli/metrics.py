@@ -15,7 +15,7 @@ SSIM_WINDOW = 11
 """Side, in pixels, of SSIM's Gaussian window."""
 SSIM_SIGMA = 1.5
 
-_LUMA_WEIGHTS = (65.481, 128.553, 24.966)
+LUMA_WEIGHTS = (65.481, 128.553, 24.966)
 _LUMA_OFFSET = 16.0
 
 
@@ -88,7 +88,7 @@ def luma(rgb: NDArray[Any], *, rounded: bool = False) -> NDArray[np.float64]:
 
     As MATLAB's rgb2ycbcr defines it: of double where not `rounded`, of uint8 where `rounded` (halves up).
     """
-    weights = np.array(_LUMA_WEIGHTS) / PEAK
+    weights = np.array(LUMA_WEIGHTS) / PEAK
     y = rgb.astype(np.float64) @ weights + _LUMA_OFFSET
     return np.floor(y + 0.5) if rounded else y
 

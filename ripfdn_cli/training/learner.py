@@ -169,7 +169,7 @@ class Learner:
         # Without the cache of cast weights: a captured step would go on using the first ones.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
             result = self._result(pixels, rows, columns)
-        return total_loss(stage.loss, stage.fft, result.float(), target)
+        return total_loss(stage, result.float(), target)
 
     def _geometry(self, patch: int) -> Matrices:
         if patch not in self._matrices:

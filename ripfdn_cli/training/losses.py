@@ -4,6 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ripfdn_cli.metrics import LUMA_WEIGHTS
+from ripfdn_cli.training.settings import Stage
+
 CHARBONNIER_EPSILON = 1e-3
 
 
@@ -25,7 +28,15 @@ def spectrum_loss(result: Tensor, target: Tensor) -> Tensor:
     return torch.view_as_real(difference).abs().mean()
 
 
-def total_loss(name: str, fft: float, result: Tensor, target: Tensor) -> Tensor:
-    """The pixel loss and, where `fft` is not zero, that much of the spectrum loss."""
-    loss = pixel_loss(name, result, target)
-    return loss + fft * spectrum_loss(result, target) if fft else loss
+def luma(rgb: Tensor) -> Tensor:
+    """(N, 3, H, W) → (N, 1, H, W): BT.601 luma, 0 for black and 1 for white."""
+    red, green, blue = (weight / sum(LUMA_WEIGHTS) for weight in LUMA_WEIGHTS)
+    return red * rgb[:, :1] + green * rgb[:, 1:2] + blue * rgb[:, 2:]
+
+
+def total_loss(stage: Stage, result: Tensor, target: Tensor) -> Tensor:
+    """The pixel loss of RGB, and where their weights are not zero that of luma and the spectrum loss."""
+    loss = pixel_loss(stage.loss, result, target)
+    if stage.luma:
+        loss = loss + stage.luma * pixel_loss(stage.loss, luma(result), luma(target))
+    return loss + stage.fft * spectrum_loss(result, target) if stage.fft else loss

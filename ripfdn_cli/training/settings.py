@@ -63,6 +63,7 @@ class TrainingSettings:
     )
     loss: tuple[str, ...] = _setting(("l1",), "l1, mse or charbonnier.")
     fft: tuple[float, ...] = _setting((0.0,), "Weight of the L1 distance of the pictures' spectra.")
+    luma: tuple[float, ...] = _setting((0.0,), "Weight of the same loss of luma alone, which papers score.")
     learning_rate: tuple[float, ...] = _setting((1e-3,), "At the stage's start.")
     schedule: str = _setting("cosine", "constant, cosine (to zero over the run) or cosine-per-stage.")
     warmup: int = _setting(0, "Steps in which the learning rate rises from zero.")
@@ -199,10 +200,11 @@ class Stage:
     batch: int
     loss: str
     fft: float
+    luma: float
     learning_rate: float
 
 
-STAGED = ("patch", "batch", "loss", "fft", "learning_rate")
+STAGED = ("patch", "batch", "loss", "fft", "luma", "learning_rate")
 DURATIONS = ("max_time",)
 _PATHS = ("data", "val", "init_from", "teacher")
 
@@ -225,6 +227,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "batch": (1, 2**16),
     "micro_batch": (0, 2**16),
     "fft": (0, 1e3),
+    "luma": (0, 1e3),
     "learning_rate": (0, 1),
     "warmup": (0, 10**9),
     "betas": (0, 0.999999),

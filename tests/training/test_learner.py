@@ -51,7 +51,7 @@ def test_a_step_is_that_of_a_plain_loop() -> None:
     lr, hr = pixels()
     for _ in range(3):
         optimizer.zero_grad()
-        loss = total_loss("l1", 0.05, network(lr / 255), hr / 255)
+        loss = total_loss(SETTINGS.stages[0], network(lr / 255), hr / 255)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 0.1)
         optimizer.step()

@@ -1,8 +1,13 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+from ripfdn_cli.metrics import luma
 from ripfdn_cli.training.losses import CHARBONNIER_EPSILON, pixel_loss, spectrum_loss, total_loss
+from ripfdn_cli.training.presets import resolve_settings
+from ripfdn_cli.training.settings import Stage
 
 A = torch.tensor([[[[0.0, 1.0], [0.5, 0.25]]]])
 B = torch.tensor([[[[0.5, 1.0], [0.0, 0.25]]]])
@@ -20,5 +25,18 @@ def test_the_spectrum_loss_is_that_of_numpys_transform() -> None:
     spectrum = np.fft.rfft2(a.numpy())
     expected = np.mean([np.abs(spectrum.real), np.abs(spectrum.imag)])
     assert spectrum_loss(a, b).item() == pytest.approx(expected, rel=1e-5)
-    assert total_loss("l1", 0.05, a, b).item() == pytest.approx(a.mean().item() + 0.05 * expected, rel=1e-5)
-    assert total_loss("l1", 0.0, a, b).item() == pytest.approx(a.mean().item())
+    assert total_loss(stage(fft=0.05), a, b).item() == pytest.approx(
+        a.mean().item() + 0.05 * expected, rel=1e-5
+    )
+    assert total_loss(stage(), a, b).item() == pytest.approx(a.mean().item())
+
+
+def test_the_luma_loss_is_that_of_the_luma_which_is_scored() -> None:
+    a, b = torch.rand(2, 2, 3, 8, 10, generator=torch.Generator().manual_seed(1))
+    scored_a, scored_b = (luma(255 * pixels.permute(0, 2, 3, 1).numpy()) / 219 for pixels in (a, b))
+    expected = ((a - b) ** 2).mean().item() + 1.5 * np.mean((scored_a - scored_b) ** 2)
+    assert total_loss(stage(loss="mse", luma=1.5), a, b).item() == pytest.approx(expected, rel=1e-5)
+
+
+def stage(**values: Any) -> Stage:
+    return resolve_settings("factsheet", None, values).stages[0]
