@@ -25,7 +25,7 @@ from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
 log = logging.getLogger(__name__)
 
 _PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
-_BYTES_PER_PIXEL = {"fp32": 1900, "bf16": 1600}
+_BYTES_PER_PIXEL = {"fp32": 2050, "bf16": 1600}
 """Peak bytes per input pixel: fp32's from `benchmarks/memory.py`, rounded up; bf16's is an estimate from the
 unrewritten graph's in fp32, for want of a processor to measure it on.
 """
