@@ -2,7 +2,7 @@
 
     python benchmarks/memory.py [--device cuda] [--side 512 --side 1024]
 
-The engines' `bytes_per_pixel` come from here, rounded up. Each figure is from a process of its own: the peak
+The engines' `tile_memory` comes from here, rounded up. Each figure is from a process of its own: the peak
 of two runs of a square tile, over what the engine holds after a small one: while the second runs, the first
 one's result has yet to be pasted.
 """
@@ -22,17 +22,17 @@ from ripfdn_cli.evaluation.speed import machine_name
 from ripfdn_cli.weights_store import load_weights
 
 SMALL_SIDE = 64
-SIDES = (512, 515, 1024, 1400)
+SIDES = (256, 512, 515, 1024, 1400, 1401)
 
 
-def bytes_per_pixel(engine: str, precision: str, device: str, weights: str, side: int) -> tuple[float, int]:
+def bytes_per_pixel(engine: str, precision: str, device: str, weights: str, side: int) -> tuple[float, float]:
     """Measured, and what the engine plans with. Raises UnavailableError."""
     loaded = load_engine(load_weights(weights), engine=engine, precision=precision, device=device)
     run_tile(loaded, SMALL_SIDE)
     peak = peak_memory(lambda: run_tile(loaded, side), device)
     if peak is None:
         raise UnavailableError(f"memory can't be measured on {device} here")
-    return peak / side**2, loaded.bytes_per_pixel
+    return peak / side**2, loaded.tile_memory.of(side**2) / side**2
 
 
 def run_tile(engine: Engine, side: int) -> None:
@@ -65,7 +65,7 @@ def print_row(engine: str, precision: str, device: str, weights: str, side: int)
             ).result()
         except UnavailableError:
             return
-    print(f"| {engine} | {precision} | {side}×{side} | {measured:.0f} | {planned} |", flush=True)
+    print(f"| {engine} | {precision} | {side}×{side} | {measured:.0f} | {planned:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from mix_weights import mixed
 from PIL import Image
 
 from ripfdn_cli.checkpoint import Checkpoint
+from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.matlab_bicubic import imresize
 from ripfdn_cli.metrics import PAPERS, score
 from ripfdn_cli.training.settings import TrainingSettings
@@ -43,12 +44,12 @@ def main() -> None:
     )
     parser.add_argument("--data", default=DATA, help="what it was trained on, with licences")
     arguments = parser.parse_args()
-    checkpoint = Checkpoint.load(arguments.trained)
-    if arguments.blend:
-        start, share = Checkpoint.load(Path(arguments.blend[0])), float(arguments.blend[1])
-        checkpoint = mixed([(share, checkpoint), (1 - share, start)])
-    scale = checkpoint.config.scale
-    sets = load_validation_sets(arguments.folders, scale)
+    try:
+        checkpoint = loaded(arguments.trained, arguments.blend)
+        scale = checkpoint.config.scale
+        sets = load_validation_sets(arguments.folders, scale)
+    except (ValueError, RipfdnError) as error:
+        parser.error(str(error))
     scores = score_sets(Upscaler(checkpoint, device="cpu", precision="fp32"), sets)
     provenance = checkpoint.provenance | {
         "data": arguments.data,
@@ -69,6 +70,15 @@ def main() -> None:
     print(f"| `{target.name}` | ×{scale} | {' | '.join(cells)} | {sample_psnr(target):.2f} |")
     print(f"SHA-256 `{hashlib.sha256(target.read_bytes()).hexdigest()}`")
     print(f"{provenance['steps']} steps, {provenance['seconds'] / 60:.0f} minutes, {provenance['device']}")
+
+
+def loaded(trained: Path, blend: tuple[str, str] | None) -> Checkpoint:
+    """Raises ValueError where `blend` has no number or another network, and RipfdnError for a bad file."""
+    checkpoint = Checkpoint.load(trained)
+    if blend is None:
+        return checkpoint
+    start, share = Checkpoint.load(Path(blend[0])), float(blend[1])
+    return mixed([(share, checkpoint), (1 - share, start)])
 
 
 def sample_psnr(weights: Path) -> float:

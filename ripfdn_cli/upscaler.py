@@ -70,7 +70,7 @@ class Upscaler:
             self._checkpoint, engine=engine, device=device, precision=precision, threads=threads
         )
         budget = self._engine.default_memory if memory is None else memory
-        self._largest_tile = budget // self._engine.bytes_per_pixel
+        self._largest_tile = self._engine.tile_memory.largest_tile(budget)
 
     @property
     def scale(self) -> int:
@@ -92,10 +92,9 @@ class Upscaler:
     def device(self) -> str:
         return self._engine.device
 
-    @property
-    def bytes_per_pixel(self) -> int:
-        """What a tile takes in the engine for each input pixel, halo included."""
-        return self._engine.bytes_per_pixel
+    def tile_bytes(self, grid: TileGrid) -> int:
+        """The most bytes that a tile of `grid` takes in the engine."""
+        return self._engine.tile_memory.of(grid.tile_height * grid.tile_width)
 
     def grid(self, height: int, width: int) -> TileGrid:
         """The tiles in which a picture of `height` × `width` px will be computed. Raises OutOfMemoryError."""
@@ -236,7 +235,8 @@ class Upscaler:
             raise error
         log.warning("%s gave values that are not finite; computing again in fp32", self._engine.precision)
         narrow, self._engine = self._engine, self._fp32_engine()
-        self._largest_tile = self._largest_tile * narrow.bytes_per_pixel // self._engine.bytes_per_pixel
+        budget = narrow.tile_memory.of(self._largest_tile)
+        self._largest_tile = self._engine.tile_memory.largest_tile(budget)
 
     def _fp32_engine(self) -> Engine:
         return load_engine(

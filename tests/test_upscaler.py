@@ -96,7 +96,7 @@ def test_wrong_options_are_usage_errors(options: dict[str, Any]) -> None:
 
 
 def test_a_budget_is_kept() -> None:
-    small = load(memory=300 * 200 * load()._engine.bytes_per_pixel)
+    small = load(memory=load()._engine.tile_memory.of(300 * 200))
     grid = small.grid(400, 500)
     assert len(grid) > 1
     assert grid.tile_height * grid.tile_width <= 300 * 200
@@ -119,7 +119,7 @@ def test_out_of_memory_halves_the_tiles_and_says_so(caplog: pytest.LogCaptureFix
     assert "going on with tiles of" in caplog.text
     assert engine.tried[0] == 240 * 270
     assert all(area <= 240 * 270 // 2 for area in engine.tried[1:])
-    planned = load(memory=(240 * 270 // 2) * engine.bytes_per_pixel)
+    planned = load(memory=engine.tile_memory.of(240 * 270 // 2))
     np.testing.assert_array_equal(result, planned.upscale(pixels))
 
 
@@ -203,9 +203,10 @@ def test_properties() -> None:
     assert upscaler.DEFAULT_MEMORY is None
 
 
-@pytest.mark.parametrize(("tile", "memory"), [("auto", None), ("auto", 16_000_000), (30, None)])
-def test_frames_at_once_equal_frames_in_turn(tile: int | str, memory: int | None) -> None:
+@pytest.mark.parametrize(("tile", "largest"), [("auto", None), ("auto", 2 * 40 * 52), (30, None)])
+def test_frames_at_once_equal_frames_in_turn(tile: int | str, largest: int | None) -> None:
     frames = [noise(40, 52, np.uint16), noise(40, 52, np.uint16)[::-1].copy(), noise(40, 52, np.uint16) // 3]
+    memory = None if largest is None else load()._engine.tile_memory.of(largest)
     network = load(tile=tile, memory=memory, halo=24)
     together = network.upscale_batch(frames)
     for frame, result in zip(frames, together, strict=True):

@@ -67,18 +67,34 @@ class YuvResult:
     shown: NDArray[Any]
 
 
+@dataclass(frozen=True)
+class TileMemory:
+    """The most bytes that a tile takes: `per_pixel` for each input pixel, and `fixed` whatever its size."""
+
+    per_pixel: int
+    fixed: int = 0
+
+    def of(self, pixels: int) -> int:
+        """Bytes that a tile of `pixels` input pixels takes."""
+        return self.fixed + self.per_pixel * pixels
+
+    def largest_tile(self, budget: int) -> int:
+        """Input pixels of the largest tile for which `budget` bytes suffice."""
+        return max(0, budget - self.fixed) // self.per_pixel
+
+
 class Engine(Protocol):
     """Runs one network on one device at one precision.
 
-    `bytes_per_pixel` is the peak memory a tile takes for each input pixel, measured, from which tiles are
-    planned. `default_memory` is the budget in bytes where the user names none.
+    `tile_memory` was measured; tiles are planned with it. `default_memory` is the budget in bytes where the
+    user names none.
     """
 
     name: str
     precision: str
     device: str
     scale: int
-    bytes_per_pixel: int
+    tile_memory: TileMemory
     default_memory: int
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:

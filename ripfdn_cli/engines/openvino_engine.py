@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines import graph_cache
-from ripfdn_cli.engines.contract import TileJob, not_finite
+from ripfdn_cli.engines.contract import TileJob, TileMemory, not_finite
 from ripfdn_cli.engines.machine_memory import default_memory
 from ripfdn_cli.engines.openvino_graph import converted_graph, from_bytes, to_bytes, with_pixels
 from ripfdn_cli.engines.openvino_runtime import native_bf16, openvino
@@ -25,9 +25,14 @@ from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
 log = logging.getLogger(__name__)
 
 _PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
-_BYTES_PER_PIXEL = {"fp32": 2050, "bf16": 1600}
-"""Peak bytes per input pixel: fp32's from `benchmarks/memory.py`, rounded up; bf16's is an estimate from the
-unrewritten graph's in fp32, for want of a processor to measure it on.
+_FIXED_BYTES = 2**25
+_TILE_MEMORY = {
+    "fp32": TileMemory(per_pixel=1930, fixed=_FIXED_BYTES),
+    "bf16": TileMemory(per_pixel=1600, fixed=_FIXED_BYTES),
+}
+"""fp32's from `benchmarks/memory.py`, rounded up: some shapes take 100 bytes a pixel more than others, as
+OpenVINO happens to lay out its buffers. bf16's is an estimate from the unrewritten graph's in fp32, for want
+of a processor to measure it on.
 """
 _MOST_COMPILED = 4
 """Tile shapes kept compiled; each holds the memory of its largest run."""
@@ -61,7 +66,7 @@ class OpenVinoEngine:
         check_precision(precision)
         self.precision = precision
         self.scale = checkpoint.config.scale
-        self.bytes_per_pixel = _BYTES_PER_PIXEL[precision]
+        self.tile_memory = _TILE_MEMORY[precision]
         self.default_memory = default_memory()
         self._checkpoint = checkpoint
         self._rewritten = rewritten and precision == "fp32"

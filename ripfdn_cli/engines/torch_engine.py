@@ -18,7 +18,15 @@ from torch import Tensor
 
 from ripfdn_cli.architecture import AttentionGeometry
 from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.engines.contract import LEVELS, TileJob, TileOfFrame, YuvJob, YuvResult, not_finite
+from ripfdn_cli.engines.contract import (
+    LEVELS,
+    TileJob,
+    TileMemory,
+    TileOfFrame,
+    YuvJob,
+    YuvResult,
+    not_finite,
+)
 from ripfdn_cli.engines.machine_memory import default_memory
 from ripfdn_cli.engines.yuv_tensors import from_rgb, shrunk, to_rgb
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
@@ -35,9 +43,14 @@ TUNE_AFTER = 1.0
 _MOST_MATRICES = 128
 """Interpolation matrices kept on the device: two for each tile of a large picture, two in all for a video."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_BYTES_PER_PIXEL = {"fp32": 3600, "bf16": 1800, "fp16": 1800}
-"""Peak bytes per input pixel: fp32's from `benchmarks/memory.py` on a CPU, rounded up; the others are half of
-it, for want of a device to measure them on.
+_FIXED_BYTES = 2**27
+_TILE_MEMORY = {
+    "fp32": TileMemory(per_pixel=3150, fixed=_FIXED_BYTES),
+    "bf16": TileMemory(per_pixel=1600, fixed=_FIXED_BYTES),
+    "fp16": TileMemory(per_pixel=1600, fixed=_FIXED_BYTES),
+}
+"""fp32's from `benchmarks/memory.py` on a CPU, rounded up; the others' are half of it, for want
+of a device to measure them on.
 """
 _NATIVE_BF16 = ("avx512_bf16", "amx_bf16", "bf16")
 """Names of torch.cpu.get_capabilities: x86 with AVX512-BF16 or AMX, and ARM."""
@@ -82,7 +95,7 @@ class TorchEngine:
         check_precision(precision, self._where)
         self.device, self.precision = str(self._where), precision
         self.scale = checkpoint.config.scale
-        self.bytes_per_pixel = _BYTES_PER_PIXEL[precision]
+        self.tile_memory = _TILE_MEMORY[precision]
         self.default_memory = _device_memory(self._where)
         if threads is not None:
             torch.set_num_threads(threads)

@@ -36,7 +36,7 @@ class NetworkTrials:
             growth = prod(scales[:number])
             grid = networks[scale].grid(height * growth, width * growth)
             seconds += grid.computed_pixels * self._rate(networks, scale)
-            tile = max(tile, grid.tile_height * grid.tile_width * networks[scale].bytes_per_pixel)
+            tile = max(tile, networks[scale].tile_bytes(grid))
         return NetworkCost(seconds, tile)
 
     def _rate(self, networks: Networks, scale: int) -> float:

@@ -16,7 +16,7 @@ from ripfdn_cli import Upscaler
 from ripfdn_cli.architecture import SCALES, attention_geometry
 from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines.choose import load_engine
-from ripfdn_cli.engines.contract import Engine, TileJob, TileOfFrame, YuvEngine, YuvJob
+from ripfdn_cli.engines.contract import Engine, TileJob, TileMemory, TileOfFrame, YuvEngine, YuvJob
 from ripfdn_cli.engines.yuv_tensors import from_rgb, shrunk, to_rgb
 from ripfdn_cli.errors import NonFiniteResultError, UnavailableError
 from ripfdn_cli.video.yuv_format import YuvFormat
@@ -296,5 +296,13 @@ def test_an_engine_says_what_it_is(engine: Engine, kind: tuple[str, str, str]) -
     name, device, precision = kind
     assert (engine.name, engine.precision, engine.scale) == (name, precision, 4)
     assert engine.device.startswith(device)
-    assert 500 < engine.bytes_per_pixel < 10_000
+    assert 500 < engine.tile_memory.per_pixel < 10_000
     assert engine.default_memory > 2**28
+
+
+@pytest.mark.parametrize("memory", [TileMemory(1930, fixed=2**25), TileMemory(3600)])
+@pytest.mark.parametrize("budget", [2**25 - 1, 2**25, 2**25 + 1930, 2**30, 2**32 + 17])
+def test_the_largest_tile_is_the_last_that_fits(memory: TileMemory, budget: int) -> None:
+    largest = memory.largest_tile(budget)
+    assert memory.of(largest) <= budget or largest == 0
+    assert memory.of(largest + 1) > budget
