@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ripfdn_cli import Upscaler, upscaler
 from ripfdn_cli.engines.choose import load_engine
-from ripfdn_cli.engines.contract import Engine, TileJob
+from ripfdn_cli.engines.contract import Engine, TileJob, TileMemory
 from ripfdn_cli.errors import InputError, NonFiniteResultError, OutOfMemoryError, UsageError
 
 WEIGHTS = GOLDEN / "small_x4.safetensors"
@@ -30,6 +30,7 @@ class Faulty:
     """A real engine that runs out of memory above `largest` pixels a tile, or gives a NaN."""
 
     def __init__(self, engine: Engine, *, largest: int = 2**31, nan_in: str = "") -> None:
+        self.tile_memory = engine.tile_memory
         self.engine, self.largest, self.nan_in = engine, largest, nan_in
         self.tried: list[int] = []
 
@@ -148,6 +149,17 @@ def test_a_nan_in_half_precision_is_computed_again_in_fp32(caplog: pytest.LogCap
     assert "fp16 gave values that are not finite; computing again in fp32" in caplog.text
     assert faulty.precision == "fp32"
     np.testing.assert_array_equal(result, load().upscale(pixels))
+
+
+def test_fp32_keeps_the_budget_that_half_precision_had() -> None:
+    full, half = load()._engine.tile_memory, TileMemory(per_pixel=1000, fixed=10_000)
+    faulty = load()
+    engine = faulty._engine = Faulty(faulty._engine, nan_in="fp16")
+    engine.tile_memory = half
+    faulty._largest_tile = half.largest_tile(full.of(300 * 200))
+    assert len(faulty.grid(400, 500)) == 1
+    faulty.upscale(noise(20, 20))
+    assert full.of(150 * 200) < faulty.tile_bytes(faulty.grid(400, 500)) <= full.of(300 * 200)
 
 
 def test_a_nan_in_fp32_is_an_error() -> None:

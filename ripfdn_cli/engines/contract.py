@@ -72,7 +72,7 @@ class TileMemory:
     """The most bytes that a tile takes: `per_pixel` for each input pixel, and `fixed` whatever its size."""
 
     per_pixel: int
-    fixed: int = 0
+    fixed: int
 
     def of(self, pixels: int) -> int:
         """Bytes that a tile of `pixels` input pixels takes."""

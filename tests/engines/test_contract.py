@@ -300,7 +300,9 @@ def test_an_engine_says_what_it_is(engine: Engine, kind: tuple[str, str, str]) -
     assert engine.default_memory > 2**28
 
 
-@pytest.mark.parametrize("memory", [TileMemory(1930, fixed=2**25), TileMemory(3600)])
+@pytest.mark.parametrize(
+    "memory", [TileMemory(per_pixel=1930, fixed=2**25), TileMemory(per_pixel=3600, fixed=0)]
+)
 @pytest.mark.parametrize("budget", [2**25 - 1, 2**25, 2**25 + 1930, 2**30, 2**32 + 17])
 def test_the_largest_tile_is_the_last_that_fits(memory: TileMemory, budget: int) -> None:
     largest = memory.largest_tile(budget)
