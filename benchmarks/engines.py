@@ -21,9 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from ripfdn_cli import Upscaler
-from ripfdn_cli.architecture import attention_geometry
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.engines.contract import Engine, TileJob
+from ripfdn_cli.engines.engine import Engine, TileJob
 from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
 from ripfdn_cli.engines.torch_engine import TorchEngine
 from ripfdn_cli.errors import UnavailableError
@@ -31,9 +29,11 @@ from ripfdn_cli.evaluation.complexity import count_complexity
 from ripfdn_cli.evaluation.datasets import find_data_set, load_pair
 from ripfdn_cli.evaluation.peak_memory import peak_memory
 from ripfdn_cli.evaluation.speed import machine_name, matrix_rate, textured_picture
-from ripfdn_cli.metrics import PAPERS, score
-from ripfdn_cli.network import build_network
-from ripfdn_cli.weights_store import load_weights
+from ripfdn_cli.image_math.metrics import PAPERS, score
+from ripfdn_cli.model.architecture import attention_geometry
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import build_network
+from ripfdn_cli.model.weights_store import load_weights
 
 Run = Callable[[], object]
 BASELINE = "torch eager fp32, NCHW"

@@ -13,13 +13,13 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from ripfdn_cli.architecture import attention_geometry
-from ripfdn_cli.engines.choose import ENGINES, load_engine
-from ripfdn_cli.engines.contract import PRECISIONS, Engine, TileJob
+from ripfdn_cli.engines.engine import PRECISIONS, Engine, TileJob
+from ripfdn_cli.engines.engine_selection import ENGINES, load_engine
 from ripfdn_cli.errors import UnavailableError
 from ripfdn_cli.evaluation.peak_memory import peak_memory
 from ripfdn_cli.evaluation.speed import machine_name
-from ripfdn_cli.weights_store import load_weights
+from ripfdn_cli.model.architecture import attention_geometry
+from ripfdn_cli.model.weights_store import load_weights
 
 SMALL_SIDE = 64
 SIDES = (256, 512, 515, 1024, 1400, 1401)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ripfdn_cli import Upscaler
 from ripfdn_cli.evaluation.datasets import LoadedPair, Pixels, find_data_set, load_pair
-from ripfdn_cli.metrics import PAPERS, score
+from ripfdn_cli.image_math.metrics import PAPERS, score
 
 QUALITIES = (80, 60, 40)
 SCALE = 4

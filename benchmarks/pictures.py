@@ -25,20 +25,20 @@ from PIL import Image
 
 from ripfdn_cli import Upscaler
 from ripfdn_cli.evaluation.speed import machine_name
-from ripfdn_cli.jobs.batch import BatchRequest, plan_batch
-from ripfdn_cli.jobs.devices import NetworkSettings
-from ripfdn_cli.jobs.find_inputs import find_inputs
-from ripfdn_cli.jobs.picture_job import PictureSettings
-from ripfdn_cli.jobs.self_check import check_result
+from ripfdn_cli.image_jobs.batch import BatchRequest, plan_batch
+from ripfdn_cli.image_jobs.picture_job import PictureSettings
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.pipeline.find_inputs import find_inputs
+from ripfdn_cli.pipeline.self_check import check_result
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.png"
 COMMAND = [sys.executable, "-m", "ripfdn_cli", "upscale"]
 PLAIN_SCRIPT = """
 import sys, numpy, torch
 from PIL import Image
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.network import build_network
-from ripfdn_cli.weights_store import weights_path
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import build_network
+from ripfdn_cli.model.weights_store import weights_path
 network = build_network(Checkpoint.load(weights_path("x4"))).eval()
 pixels = torch.from_numpy(numpy.array(Image.open(sys.argv[1]).convert("RGB")))
 with torch.inference_mode():

@@ -24,11 +24,11 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
+from ripfdn_cli.distributed.ray_run import RayCluster
 from ripfdn_cli.evaluation.speed import machine_name
-from ripfdn_cli.jobs.batch import BatchRequest, plan_batch
-from ripfdn_cli.jobs.devices import NetworkSettings
-from ripfdn_cli.jobs.picture_job import PictureSettings
-from ripfdn_cli.jobs.ray_run import Cluster
+from ripfdn_cli.image_jobs.batch import BatchRequest, plan_batch
+from ripfdn_cli.image_jobs.picture_job import PictureSettings
+from ripfdn_cli.pipeline.devices import NetworkSettings
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.png"
 MILLION = 1_000_000
@@ -49,7 +49,7 @@ def rate(folder: Path, out: Path, workers: int) -> tuple[float, float]:
     network = NetworkSettings(devices=("cpu",), threads=1)
     batch = plan_batch(BatchRequest((folder,), str(out)), PictureSettings(), network)
     times, written = [], 0
-    for outcome in batch.run(cluster=Cluster(workers=workers)):
+    for outcome in batch.run(cluster=RayCluster(workers=workers)):
         if outcome.error is not None:
             raise outcome.error
         times.append(time.perf_counter())

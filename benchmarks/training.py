@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ripfdn_cli.training.captured import CapturedStep
+from ripfdn_cli.training.cuda_graph import CapturedStep
 from ripfdn_cli.training.learner import Learner, start_network
 from ripfdn_cli.training.loop import device_name, prepare_device
 from ripfdn_cli.training.patches import PackedPictures, Request, Sampler

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ripfdn_cli import Upscaler
-from ripfdn_cli.jobs.devices import NetworkSettings
-from ripfdn_cli.jobs.video import upscale_video
-from ripfdn_cli.jobs.video_plan import VideoSettings
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.video_jobs.video_plan import VideoSettings
+from ripfdn_cli.video_jobs.video_run import upscale_video
 
 SAMPLE = Path(__file__).parents[1] / "examples"
 

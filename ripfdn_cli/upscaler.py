@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ripfdn_cli.architecture import SMALLEST_SIDE, attention_geometry
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.engines.choose import load_engine
-from ripfdn_cli.engines.contract import LEVELS, Engine, TileJob, TileOfFrame, YuvEngine, YuvJob, YuvResult
+from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, TileOfFrame, YuvEngine, YuvJob, YuvResult
+from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
-from ripfdn_cli.tile_grid import (
+from ripfdn_cli.image_math.yuv_format import YuvFormat
+from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.tile_grid import (
     DEFAULT_HALO,
     Tile,
     TileGrid,
@@ -23,8 +24,7 @@ from ripfdn_cli.tile_grid import (
     planned_grid,
     whole_grid,
 )
-from ripfdn_cli.video.yuv_format import YuvFormat
-from ripfdn_cli.weights_store import load_weights
+from ripfdn_cli.model.weights_store import load_weights
 
 log = logging.getLogger(__name__)
 

@@ -6,26 +6,18 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
+from support.small_inputs import photograph, small_network
 
-from ripfdn_cli.architecture import NetworkConfig
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.matlab_bicubic import imresize
-from ripfdn_cli.network import RIPFDN, bilinear_start, to_checkpoint
-from ripfdn_cli.storage import Location, location
+from ripfdn_cli.files.storage import Location, location
+from ripfdn_cli.image_math.matlab_bicubic import imresize
+from ripfdn_cli.model.architecture import NetworkConfig
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import RIPFDN, bilinear_start, to_checkpoint
 
 SHARED = Path(__file__).parents[2] / "shared"
-
-
-def small_network(scale: int = 4, seed: int = 0) -> RIPFDN:
-    """An untrained network of some thousand parameters, the same for the same arguments."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return RIPFDN(NetworkConfig(scale=scale, channels=8, blocks=2)).eval()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -102,13 +94,6 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no {SHARED.name} folder beside the project")
     return SHARED
-
-
-def photograph(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
-    """(`height`, `width`, 3): smooth shapes, on which interpolations are neither perfect nor useless."""
-    rows, columns = np.indices((height, width))
-    waves = [128 + 100 * np.sin(rows / (5 + c) + seed) * np.cos(columns / (7 - c)) for c in range(3)]
-    return np.stack(waves, axis=-1).clip(0, 255).astype(np.uint8)
 
 
 @pytest.fixture

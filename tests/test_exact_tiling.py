@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ripfdn_cli import Upscaler
-from ripfdn_cli.tile_grid import DEFAULT_HALO, EXACT_HALO, fixed_grid
+from ripfdn_cli.model.tile_grid import DEFAULT_HALO, EXACT_HALO, fixed_grid
 
 SLOW_NETWORK = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -1,8 +1,10 @@
 """The direction of imports, and what importing costs."""
 
 import ast
+import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,28 +13,19 @@ import ripfdn_cli
 
 PACKAGE = Path(ripfdn_cli.__file__).parent
 
-# Each room may import from rooms on lower floors, and from itself only where it is a folder.
-FLOORS = [
-    {"errors"},
-    {"architecture", "atomic_file", "matlab_bicubic", "metrics"},
-    {"checkpoint", "tile_grid"},
-    {"network"},
-    {"released_checkpoint"},
-    {"weights_store"},
-    {"engines"},
-    {"upscaler"},
-    {"jobs", "evaluation", "exporting"},
-    {"training"},  # it validates on evaluation's data sets
-    {"cli"},
-    {"__main__"},
-]
-LEAF_FLOOR = 2
-"""Rooms for files and formats, which stand on no list above: from the lowest floors and each other only."""
-FOLDERS = {"pictures", "video", "engines", "jobs", "training", "evaluation", "exporting", "cli"}
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
+"""Its table of rooms is the rule: what each of them may import, itself aside."""
 
 
-def room_of(module: str) -> str:
-    return module.split(".")[1] if "." in module else "__init__"
+def allowed_imports() -> dict[str, set[str]]:
+    """Room → rooms that it may import, from lines such as "| `model/` | … | errors, files |"."""
+    rows = re.findall(
+        r"^\| `(\w+)(?:/|\.py)` \|.*\| ([^|]*) \|$", CONTRIBUTING.read_text("utf-8"), re.MULTILINE
+    )
+    return {room: set(re.findall(r"\w+", imports)) for room, imports in rows}
+
+
+ALLOWED = allowed_imports()
 
 
 def imported_rooms(path: Path) -> set[str]:
@@ -43,30 +36,25 @@ def imported_rooms(path: Path) -> set[str]:
             names = [node.module]
             if node.module == "ripfdn_cli":
                 names = [f"ripfdn_cli.{alias.name}" for alias in node.names]
-        rooms |= {room_of(name) for name in names if name.partition(".")[0] == "ripfdn_cli"}
+        rooms |= {name.split(".")[1] for name in names if name.startswith("ripfdn_cli.")}
     return rooms - {"__version__"}
 
 
-def floor_of(room: str) -> int:
-    floors = [i for i, rooms in enumerate(FLOORS) if room in rooms]
-    return (
-        floors[0] if floors else 2
-    )  # the rooms for files, and what they share, live just above the two lowest
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem[:2] != "__")
 
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+def test_every_room_is_described() -> None:
+    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} == ALLOWED.keys()
+
+
+def test_the_rooms_have_no_cycle() -> None:
+    list(TopologicalSorter(ALLOWED).static_order())
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_imports_point_downward(path: Path) -> None:
+def test_modules_import_only_what_their_room_may(path: Path) -> None:
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    for imported in imported_rooms(path):
-        if imported == room:
-            assert room in FOLDERS
-        elif floor_of(room) == floor_of(imported) == LEAF_FLOOR:
-            continue
-        else:
-            assert floor_of(imported) < floor_of(room), f"{path.name} imports {imported}"
+    assert imported_rooms(path) - {room} <= ALLOWED[room]
 
 
 def test_no_engine_imports_another() -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden_pairs import GOLDEN, golden_checkpoint, golden_pairs
 from numpy.typing import NDArray
+from support.golden_pairs import GOLDEN, golden_checkpoint, golden_pairs
 
 from ripfdn_cli import Upscaler, upscaler
-from ripfdn_cli.engines.choose import load_engine
-from ripfdn_cli.engines.contract import Engine, TileJob, TileMemory
+from ripfdn_cli.engines.engine import Engine, TileJob, TileMemory
+from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, NonFiniteResultError, OutOfMemoryError, UsageError
 
 WEIGHTS = GOLDEN / "small_x4.safetensors"

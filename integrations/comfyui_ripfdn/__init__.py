@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ripfdn_cli import Upscaler
-from ripfdn_cli.weights_store import list_weights
+from ripfdn_cli.model.weights_store import list_weights
 
 spandrel_ripfdn.install()
 

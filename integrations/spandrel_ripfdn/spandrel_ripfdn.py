@@ -19,10 +19,10 @@ from spandrel import (
 from spandrel.util import KeyCondition
 from torch import Tensor
 
-from ripfdn_cli.architecture import attention_geometry
-from ripfdn_cli.network import RIPFDN, build_network
-from ripfdn_cli.released_checkpoint import from_state_dict, released_name
-from ripfdn_cli.tile_grid import DEFAULT_HALO, Tile, TileGrid, planned_grid
+from ripfdn_cli.model.architecture import attention_geometry
+from ripfdn_cli.model.network import RIPFDN, build_network
+from ripfdn_cli.model.released_checkpoint import from_state_dict, released_name
+from ripfdn_cli.model.tile_grid import DEFAULT_HALO, Tile, TileGrid, planned_grid
 
 log = logging.getLogger(__name__)
 

@@ -52,7 +52,7 @@ def bench(
     """
     from ripfdn_cli.errors import UnavailableError
     from ripfdn_cli.evaluation.speed import Candidate, available_speeds, machine_name
-    from ripfdn_cli.weights_store import load_weights
+    from ripfdn_cli.model.weights_store import load_weights
 
     load_weights(weights)  # a wrong name is told before anything starts
     device = _real_device(device)
@@ -106,19 +106,19 @@ def table(speeds: list[Speed]) -> list[str]:
 
 
 def _real_device(device: str) -> str:
-    from ripfdn_cli.engines.choose import auto_device
+    from ripfdn_cli.engines.engine_selection import auto_device
 
     return auto_device() if device == "auto" else device
 
 
 def _engines() -> tuple[str, ...]:
-    from ripfdn_cli.engines.choose import ENGINES
+    from ripfdn_cli.engines.engine_selection import ENGINES
 
     return ENGINES
 
 
 def _precisions() -> tuple[str, ...]:
-    from ripfdn_cli.engines.contract import PRECISIONS
+    from ripfdn_cli.engines.engine import PRECISIONS
 
     return PRECISIONS
 

@@ -10,13 +10,13 @@ import click
 
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.places import Place
-from ripfdn_cli.metrics import PAPERS, PROTOCOLS
+from ripfdn_cli.image_math.metrics import PAPERS, PROTOCOLS
 
 if TYPE_CHECKING:
     from ripfdn_cli.evaluation.benchmark import Method, Observer, Row
     from ripfdn_cli.evaluation.datasets import DataSet
-    from ripfdn_cli.metrics import Protocol
-    from ripfdn_cli.storage import Location
+    from ripfdn_cli.files.storage import Location
+    from ripfdn_cli.image_math.metrics import Protocol
 
 PLACE = Place()
 
@@ -99,7 +99,7 @@ def eval(
     from ripfdn_cli.evaluation.benchmark import Engines, network_methods
     from ripfdn_cli.evaluation.report import Report
     from ripfdn_cli.evaluation.table import csv_table, notes, record, text_table
-    from ripfdn_cli.storage import publish
+    from ripfdn_cli.files.storage import publish
 
     protocols = _protocols(protocol_names)
     _check_outputs([path for path in (csv_path, report_path) if path is not None], overwrite)
@@ -128,7 +128,7 @@ def _protocols(names: tuple[str, ...]) -> list[Protocol]:
 def _check_outputs(paths: list[Location], overwrite: bool) -> None:
     """Raise OutputError now rather than after minutes of work."""
     from ripfdn_cli.errors import OutputError, UsageError
-    from ripfdn_cli.storage import is_remote, stamp_of
+    from ripfdn_cli.files.storage import is_remote, stamp_of
 
     if len({str(path if is_remote(path) else path.resolve()) for path in paths}) < len(paths):
         raise UsageError(f"--csv and --report both name {paths[0]}; give two files")

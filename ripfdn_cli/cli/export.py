@@ -64,10 +64,10 @@ def export(
     run and compared with the network first.
     """
     from ripfdn_cli.errors import UsageError
-    from ripfdn_cli.exporting.contract import DEFAULT_OPSET, Form
     from ripfdn_cli.exporting.export import TARGETS, files_of, target_of
     from ripfdn_cli.exporting.export import export as export_network
-    from ripfdn_cli.weights_store import load_weights
+    from ripfdn_cli.exporting.export_target import DEFAULT_OPSET, Form
+    from ripfdn_cli.model.weights_store import load_weights
 
     if to is None and output is None:
         raise UsageError("say what to export: --to onnx, openvino or torchscript, or a file with -o")

@@ -13,7 +13,7 @@ from ripfdn_cli.cli.sizes import MemorySize, TileSize
 from ripfdn_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from ripfdn_cli.jobs.devices import NetworkSettings
+    from ripfdn_cli.pipeline.devices import NetworkSettings
 
 R = TypeVar("R")
 
@@ -74,8 +74,8 @@ def _settings(
     memory: int | None,
     ensemble: bool,
 ) -> NetworkSettings:
-    from ripfdn_cli.jobs.devices import NetworkSettings
-    from ripfdn_cli.tile_grid import DEFAULT_HALO, EXACT_HALO
+    from ripfdn_cli.model.tile_grid import DEFAULT_HALO, EXACT_HALO
+    from ripfdn_cli.pipeline.devices import NetworkSettings
 
     if exact and halo is not None:
         raise UsageError("--exact sets the halo; give it or --halo, not both")

@@ -33,7 +33,7 @@ def size_options(command: Callable[..., R]) -> Callable[..., R]:
         fit: tuple[int, int] | None,
         **others: Any,
     ) -> R:
-        from ripfdn_cli.jobs.output_size import SizeRequest
+        from ripfdn_cli.pipeline.output_size import SizeRequest
 
         size = SizeRequest(scale, width, height, long_side, fit)
         return command(*args, size=size, **others)
@@ -89,7 +89,7 @@ def picture_options(command: Callable[..., R]) -> Callable[..., R]:
         max_pixels: int,
         **others: Any,
     ) -> R:
-        from ripfdn_cli.jobs.picture_job import PictureSettings
+        from ripfdn_cli.image_jobs.picture_job import PictureSettings
         from ripfdn_cli.pictures.formats import format_named
 
         picture = PictureSettings(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ripfdn_cli.storage import Location
+    from ripfdn_cli.files.storage import Location
 
 
 class Place(click.ParamType["Location"]):
@@ -16,6 +16,6 @@ class Place(click.ParamType["Location"]):
     name = "path"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Location:
-        from ripfdn_cli.storage import location
+        from ripfdn_cli.files.storage import location
 
         return location(value) if isinstance(value, str) else value  # type: ignore[return-value]

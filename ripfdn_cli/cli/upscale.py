@@ -20,12 +20,12 @@ from ripfdn_cli.cli.video_options import VideoOptions, video_options
 from ripfdn_cli.errors import SomeItemsFailedError, UsageError
 
 if TYPE_CHECKING:
-    from ripfdn_cli.jobs.batch import Batch
-    from ripfdn_cli.jobs.devices import NetworkSettings
-    from ripfdn_cli.jobs.images import Outcome
-    from ripfdn_cli.jobs.picture_job import PictureSettings
-    from ripfdn_cli.jobs.ray_run import Cluster
+    from ripfdn_cli.distributed.ray_run import RayCluster
+    from ripfdn_cli.image_jobs.batch import Batch, Cluster
+    from ripfdn_cli.image_jobs.image_run import Outcome
+    from ripfdn_cli.image_jobs.picture_job import PictureSettings
     from ripfdn_cli.pictures.formats import Format
+    from ripfdn_cli.pipeline.devices import NetworkSettings
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +98,9 @@ def upscale(
     A folder or a glob of numbered frames with --fps becomes a video, and a video becomes numbered frames, by
     an output such as clip.mkv or 'out/%06d.png'.
     """
-    from ripfdn_cli.jobs.batch import BatchRequest, plan_batch
-    from ripfdn_cli.jobs.shards import Shard
-    from ripfdn_cli.storage import location
+    from ripfdn_cli.files.storage import location
+    from ripfdn_cli.image_jobs.batch import BatchRequest, plan_batch
+    from ripfdn_cli.pipeline.shards import Shard
 
     silence_decoders()
     share = None if shard is None else Shard.parse(shard)
@@ -135,17 +135,17 @@ def upscale(
         _run(console, batch, cluster)
 
 
-def _cluster(on: str | None, address: str | None, workers: int | None) -> Cluster | None:
-    from ripfdn_cli.jobs.ray_run import Cluster
+def _cluster(on: str | None, address: str | None, workers: int | None) -> RayCluster | None:
+    from ripfdn_cli.distributed.ray_run import RayCluster
 
     if on is None and (address is not None or workers is not None):
         raise UsageError(f"{'--address' if address else '--workers'} is for a cluster; give --on ray, too")
-    return None if on is None else Cluster(address, workers)
+    return None if on is None else RayCluster(address, workers)
 
 
 def _refuse_for_video(inputs: tuple[str, ...], output: str, given: dict[str, str | None]) -> None:
     """Raises UsageError for what only pictures can have."""
-    from ripfdn_cli.storage import is_url
+    from ripfdn_cli.files.storage import is_url
 
     for option, value in given.items():
         if value is not None:
@@ -187,7 +187,7 @@ def _run(console: Console, batch: Batch, cluster: Cluster | None) -> None:
 
 def _show_estimate(console: Console, batch: Batch) -> None:
     """What `_run` would do, a line or record for each picture, and in all."""
-    from ripfdn_cli.jobs.estimate import Estimator
+    from ripfdn_cli.image_jobs.batch_estimate import Estimator
 
     done, to_do = batch.look()
     seconds, memory, disk, unreadable = 0.0, 0, 0, 0

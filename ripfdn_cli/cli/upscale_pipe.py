@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from ripfdn_cli.cli.console import Console
-    from ripfdn_cli.jobs.devices import NetworkSettings
-    from ripfdn_cli.jobs.picture_job import PictureSettings
+    from ripfdn_cli.image_jobs.picture_job import PictureSettings
     from ripfdn_cli.pictures.formats import Format
+    from ripfdn_cli.pipeline.devices import NetworkSettings
     from ripfdn_cli.video.frame_streams import FrameStream
 
 log = logging.getLogger(__name__)
@@ -84,8 +84,8 @@ def _upscale_frames(
     picture: PictureSettings,
     raw: tuple[int, int] | None,
 ) -> None:
-    from ripfdn_cli.jobs.frame_pipe import upscale_stream
     from ripfdn_cli.video.frame_streams import RawStream, Y4mStream
+    from ripfdn_cli.video_jobs.frame_pipe import upscale_stream
 
     if given := given_options(FOR_PICTURES):
         raise UsageError(f"{given[0]} is for pictures and says nothing to frames; leave it")
@@ -112,10 +112,10 @@ def _upscale_picture(
     head: bytes | None,
 ) -> None:
     """The picture `given`; from stdin where its first bytes `head` are read already."""
-    from ripfdn_cli.jobs.images import ImageRun, Outcome
-    from ripfdn_cli.jobs.output_names import output_names
+    from ripfdn_cli.files.storage import location, make_folder, publish
+    from ripfdn_cli.image_jobs.image_run import ImageRun, Outcome
     from ripfdn_cli.pictures.files import read_file, read_limited
-    from ripfdn_cli.storage import location, make_folder, publish
+    from ripfdn_cli.pipeline.output_names import output_names
     from ripfdn_cli.video.frame_streams import Resumed
 
     started = time.perf_counter()

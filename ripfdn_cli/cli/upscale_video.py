@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from ripfdn_cli.cli.console import Console
     from ripfdn_cli.cli.video_options import VideoOptions
-    from ripfdn_cli.jobs.devices import NetworkSettings
-    from ripfdn_cli.jobs.output_size import SizeRequest
-    from ripfdn_cli.jobs.video import VideoFacts
-    from ripfdn_cli.jobs.video_estimate import VideoEstimate
-    from ripfdn_cli.jobs.video_plan import VideoPlan, VideoSettings
+    from ripfdn_cli.pipeline.devices import NetworkSettings
+    from ripfdn_cli.pipeline.output_size import SizeRequest
+    from ripfdn_cli.video_jobs.video_estimate import VideoEstimate
+    from ripfdn_cli.video_jobs.video_plan import VideoPlan, VideoSettings
+    from ripfdn_cli.video_jobs.video_run import VideoFacts
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ def upscale_videos(
 
 
 def _settings(options: VideoOptions, size: SizeRequest, max_pixels: int, overwrite: bool) -> VideoSettings:
-    from ripfdn_cli.jobs.video_plan import VideoSettings
-    from ripfdn_cli.jobs.video_sources import ReadingOptions
+    from ripfdn_cli.video_jobs.video_plan import VideoSettings
+    from ripfdn_cli.video_jobs.video_sources import ReadingOptions
 
     reading = ReadingOptions(
         start=options.start,
@@ -108,8 +108,8 @@ def _settings(options: VideoOptions, size: SizeRequest, max_pixels: int, overwri
 
 def _jobs(paths: tuple[Path, ...], output: str) -> list[tuple[tuple[Path, ...], Path]]:
     """Inputs and output of each result: pictures together are the frames of one."""
-    from ripfdn_cli.jobs.find_inputs import Source
-    from ripfdn_cli.jobs.output_names import output_names
+    from ripfdn_cli.pipeline.find_inputs import Source
+    from ripfdn_cli.pipeline.output_names import output_names
     from ripfdn_cli.video.formats import is_video
     from ripfdn_cli.video.numbered_frames import is_pattern
 
@@ -132,7 +132,7 @@ def _upscale(
     settings: VideoSettings,
     network: NetworkSettings,
 ) -> None:
-    from ripfdn_cli.jobs.video import upscale_video
+    from ripfdn_cli.video_jobs.video_run import upscale_video
 
     with console.progress(total=None, unit="frame", description=output.name) as bar:
         facts = upscale_video(paths, output, settings, network, progress=_frame_progress(bar))
@@ -179,8 +179,8 @@ def _show_plans(
     network: NetworkSettings,
 ) -> None:
     """What each of `jobs` would do and take."""
-    from ripfdn_cli.jobs.video_estimate import VideoEstimator
-    from ripfdn_cli.jobs.video_plan import plan_video
+    from ripfdn_cli.video_jobs.video_estimate import VideoEstimator
+    from ripfdn_cli.video_jobs.video_plan import plan_video
 
     with closing(VideoEstimator(network)) as estimator:
         for paths, output in jobs:

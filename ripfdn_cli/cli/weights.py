@@ -24,8 +24,8 @@ def weights() -> None:
 @console_options
 def list_(console: Console) -> None:
     """List the weights that can be named: those that came with ripfdn and your own."""
-    from ripfdn_cli.checkpoint import Checkpoint
-    from ripfdn_cli.weights_store import list_weights
+    from ripfdn_cli.model.checkpoint import Checkpoint
+    from ripfdn_cli.model.weights_store import list_weights
 
     found = list_weights()
     width = max(map(len, found), default=0)
@@ -50,8 +50,8 @@ def list_(console: Console) -> None:
 @console_options
 def info(console: Console, name: str) -> None:
     """Show config, provenance and hash of NAME, a name or a file, after checking that it is whole."""
-    from ripfdn_cli.network import build_network
-    from ripfdn_cli.weights_store import load_weights, weights_path
+    from ripfdn_cli.model.network import build_network
+    from ripfdn_cli.model.weights_store import load_weights, weights_path
 
     checkpoint = load_weights(name)
     build_network(checkpoint)
@@ -74,8 +74,8 @@ def info(console: Console, name: str) -> None:
 @console_options
 def import_(console: Console, source: Path, output: Path, overwrite: bool) -> None:
     """Convert SOURCE, weights under the authors' names (.pth, .safetensors), to OUTPUT in ripfdn's format."""
-    from ripfdn_cli.atomic_file import write_bytes
-    from ripfdn_cli.released_checkpoint import import_released
+    from ripfdn_cli.files.atomic_file import write_bytes
+    from ripfdn_cli.model.released_checkpoint import import_released
 
     checkpoint = import_released(source, {"imported_from": source.name})
     write_bytes(output, checkpoint.to_bytes(), overwrite=overwrite)
@@ -89,9 +89,9 @@ def import_(console: Console, source: Path, output: Path, overwrite: bool) -> No
 @console_options
 def export(console: Console, name: str, output: Path, overwrite: bool) -> None:
     """Write NAME under the authors' names to OUTPUT (.pth or .safetensors), for tools made for their code."""
-    from ripfdn_cli.atomic_file import write_bytes
-    from ripfdn_cli.released_checkpoint import export_released
-    from ripfdn_cli.weights_store import load_weights
+    from ripfdn_cli.files.atomic_file import write_bytes
+    from ripfdn_cli.model.released_checkpoint import export_released
+    from ripfdn_cli.model.weights_store import load_weights
 
     if output.suffix not in (".pth", ".safetensors"):
         raise click.UsageError(f"{output} ends in neither .pth nor .safetensors; give one of them")
@@ -107,7 +107,7 @@ def export(console: Console, name: str, output: Path, overwrite: bool) -> None:
 @console_options
 def fetch(console: Console, name: str, url: str | None) -> None:
     """Download the checkpoint that RIPFDN's authors released, and install it under the name 'released'."""
-    from ripfdn_cli.weights_store import RELEASED_LICENCE, fetch_released
+    from ripfdn_cli.model.weights_store import RELEASED_LICENCE, fetch_released
 
     path, scale = fetch_released(url)
     console.text(f"licence of these weights: {RELEASED_LICENCE}")

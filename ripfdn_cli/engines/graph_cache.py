@@ -12,8 +12,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from ripfdn_cli.atomic_file import write_bytes
 from ripfdn_cli.errors import OutputError
+from ripfdn_cli.files.atomic_file import write_bytes
 
 log = logging.getLogger(__name__)
 

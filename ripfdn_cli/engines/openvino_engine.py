@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines import graph_cache
-from ripfdn_cli.engines.contract import TileJob, TileMemory, not_finite
+from ripfdn_cli.engines.engine import TileJob, TileMemory, not_finite
 from ripfdn_cli.engines.machine_memory import default_memory
 from ripfdn_cli.engines.openvino_graph import converted_graph, from_bytes, to_bytes, with_pixels
 from ripfdn_cli.engines.openvino_runtime import native_bf16, openvino
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
+from ripfdn_cli.model.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ of a processor to measure it on.
 _MOST_COMPILED = 4
 """Tile shapes kept compiled; each holds the memory of its largest run."""
 _MAKERS = (
-    "ripfdn_cli.network",
-    "ripfdn_cli.architecture",
+    "ripfdn_cli.model.network",
+    "ripfdn_cli.model.architecture",
     "ripfdn_cli.engines.openvino_graph",
     "ripfdn_cli.engines.graph_rewrites",
 )

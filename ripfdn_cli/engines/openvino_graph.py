@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ripfdn_cli.architecture import SMALLEST_SIDE, attention_geometry
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.engines.contract import LEVELS
+from ripfdn_cli.engines.engine import LEVELS
 from ripfdn_cli.engines.graph_rewrites import rewrite
 from ripfdn_cli.engines.openvino_runtime import convert_model, openvino
+from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
+from ripfdn_cli.model.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from ripfdn_cli.network import RIPFDN
+    from ripfdn_cli.model.network import RIPFDN
 
 _NHWC, _NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 _SHAPES = {"x": [-1, 3, -1, -1], "rows": [-1, -1], "columns": [-1, -1]}
@@ -27,7 +27,7 @@ def converted_graph(checkpoint: Checkpoint, *, rewritten: bool) -> Any:
 
     Imports torch, and takes seconds. Raises CheckpointError where the weights don't fit their config.
     """
-    from ripfdn_cli.network import build_network
+    from ripfdn_cli.model.network import build_network
 
     model = _convert(build_network(checkpoint))
     if rewritten:

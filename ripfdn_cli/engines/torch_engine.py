@@ -16,9 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ripfdn_cli.architecture import AttentionGeometry
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.engines.contract import (
+from ripfdn_cli.engines.engine import (
     LEVELS,
     TileJob,
     TileMemory,
@@ -30,7 +28,9 @@ from ripfdn_cli.engines.contract import (
 from ripfdn_cli.engines.machine_memory import default_memory
 from ripfdn_cli.engines.yuv_tensors import from_rgb, shrunk, to_rgb
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
-from ripfdn_cli.network import RIPFDN, build_network
+from ripfdn_cli.model.architecture import AttentionGeometry
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import RIPFDN, build_network
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ripfdn_cli.video.yuv_format import YuvFormat
+from ripfdn_cli.image_math.yuv_format import YuvFormat
 
 _C = 0.6
 _LEVELS = {torch.uint8: 255, torch.uint16: 65535}

@@ -13,9 +13,9 @@ from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.evaluation.complexity import Complexity, count_complexity
 from ripfdn_cli.evaluation.datasets import DataSet, LoadedPair, Pixels, load_pair
 from ripfdn_cli.evaluation.peak_memory import peak_memory
-from ripfdn_cli.metrics import Protocol, Score, score
+from ripfdn_cli.image_math.metrics import Protocol, Score, score
+from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.upscaler import Upscaler
-from ripfdn_cli.weights_store import load_weights
 
 Upscale = Callable[[Pixels], Pixels]
 

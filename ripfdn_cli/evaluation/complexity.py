@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ripfdn_cli.architecture import NetworkConfig
-from ripfdn_cli.network import RIPFDN
+from ripfdn_cli.model.architecture import NetworkConfig
+from ripfdn_cli.model.network import RIPFDN
 
 COUNTED_SIDE = 256
 """Pixels: MACs and activations are those of an input of 256×256, as in NTIRE's tables."""

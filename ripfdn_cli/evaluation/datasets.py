@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError, UsageError
-from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.files.storage import Location, is_folder, is_remote, names_in
+from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.pictures.files import read_rgb
 from ripfdn_cli.pictures.formats import FORMATS
-from ripfdn_cli.storage import Location, is_folder, is_remote, names_in
 
 HR_FOLDER = "HR"
 PICTURE_SUFFIXES = frozenset(suffix for entry in FORMATS for suffix in entry.suffixes)

@@ -14,7 +14,7 @@ from ripfdn_cli.evaluation import report_plots
 from ripfdn_cli.evaluation.benchmark import Row, UpscaledPicture
 from ripfdn_cli.evaluation.report_pictures import SHOWN_SIDE, Card, picture_card
 from ripfdn_cli.evaluation.table import NOTHING, Column, cell, engine_text, notes, number_columns
-from ripfdn_cli.metrics import Protocol
+from ripfdn_cli.image_math.metrics import Protocol
 
 _CPU_INFO = Path("/proc/cpuinfo")
 

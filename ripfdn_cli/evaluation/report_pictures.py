@@ -12,7 +12,7 @@ from PIL import Image
 
 from ripfdn_cli.evaluation.benchmark import Method, UpscaledPicture
 from ripfdn_cli.evaluation.datasets import Pixels
-from ripfdn_cli.metrics import Protocol, Score, cut_border, psnr
+from ripfdn_cli.image_math.metrics import Protocol, Score, cut_border, psnr
 
 CROP_SIDE = 64
 """Pixels of the crops that are shown enlarged, without loss."""

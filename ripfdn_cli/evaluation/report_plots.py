@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ripfdn_cli.evaluation.benchmark import Row
 from ripfdn_cli.evaluation.report_pictures import Card
-from ripfdn_cli.metrics import Protocol
+from ripfdn_cli.image_math.metrics import Protocol
 
 Scale = Callable[[float], float]
 

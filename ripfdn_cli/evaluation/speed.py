@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from ripfdn_cli.errors import UnavailableError
 from ripfdn_cli.evaluation.complexity import count_complexity
 from ripfdn_cli.evaluation.peak_memory import peak_memory
-from ripfdn_cli.metrics import PEAK, psnr
+from ripfdn_cli.image_math.metrics import PEAK, psnr
+from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.upscaler import Upscaler
-from ripfdn_cli.weights_store import load_weights
 
 log = logging.getLogger(__name__)
 

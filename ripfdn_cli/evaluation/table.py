@@ -10,7 +10,7 @@ from typing import Any
 
 from ripfdn_cli.evaluation.benchmark import PictureResult, Row
 from ripfdn_cli.evaluation.complexity import COUNTED_SIDE, Complexity
-from ripfdn_cli.metrics import Protocol, Score
+from ripfdn_cli.image_math.metrics import Protocol, Score
 
 NOTHING = "–"
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ripfdn_cli.architecture import attention_geometry
-from ripfdn_cli.engines.contract import Engine, TileJob
+from ripfdn_cli.engines.engine import Engine, TileJob
 from ripfdn_cli.errors import InternalError
-from ripfdn_cli.exporting.contract import Form, Runner
-from ripfdn_cli.matlab_bicubic import imresize
-from ripfdn_cli.metrics import psnr
+from ripfdn_cli.exporting.export_target import Form, Runner
+from ripfdn_cli.image_math.matlab_bicubic import imresize
+from ripfdn_cli.image_math.metrics import psnr
+from ripfdn_cli.model.architecture import attention_geometry
 
 LARGEST_PSNR_DIFFERENCE = 0.01
 """dB, of 8-bit results from a photograph."""

@@ -7,16 +7,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ripfdn_cli import __version__
-from ripfdn_cli.architecture import SMALLEST_SIDE
-from ripfdn_cli.atomic_file import output_error, replacing
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines.torch_engine import TorchEngine
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.exporting.agreement import Agreement, check_agreement
-from ripfdn_cli.exporting.contract import Form, Metadata
+from ripfdn_cli.exporting.export_target import Form, Metadata
 from ripfdn_cli.exporting.onnx_target import ONNX
 from ripfdn_cli.exporting.openvino_target import OPENVINO
 from ripfdn_cli.exporting.torchscript_target import TORCHSCRIPT
+from ripfdn_cli.files.atomic_file import output_error, replacing
+from ripfdn_cli.model.architecture import SMALLEST_SIDE
+from ripfdn_cli.model.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 

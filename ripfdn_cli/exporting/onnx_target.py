@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from ripfdn_cli import __version__
-from ripfdn_cli.architecture import SMALLEST_SIDE
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.errors import UnavailableError
-from ripfdn_cli.exporting.contract import INPUT_NAME, OUTPUT_NAME, Files, Form, Metadata, Runner, Target
+from ripfdn_cli.exporting.export_target import INPUT_NAME, OUTPUT_NAME, Files, Form, Metadata, Runner, Target
 from ripfdn_cli.exporting.whole_image import WholeImage
+from ripfdn_cli.model.architecture import SMALLEST_SIDE
+from ripfdn_cli.model.checkpoint import Checkpoint
 
 _SUFFIX = ".onnx"
 _TALKATIVE = ("torch.onnx", "onnxscript")

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines.openvino_runtime import convert_model, openvino
-from ripfdn_cli.exporting.contract import (
+from ripfdn_cli.exporting.export_target import (
     INPUT_NAME,
     METADATA_NAME,
     OUTPUT_NAME,
@@ -20,6 +19,7 @@ from ripfdn_cli.exporting.contract import (
     Target,
 )
 from ripfdn_cli.exporting.whole_image import WholeImage, traced
+from ripfdn_cli.model.checkpoint import Checkpoint
 
 _TOPOLOGY, _WEIGHTS = ".xml", ".bin"
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.exporting.contract import METADATA_NAME, Files, Form, Metadata, Runner, Target
+from ripfdn_cli.exporting.export_target import METADATA_NAME, Files, Form, Metadata, Runner, Target
 from ripfdn_cli.exporting.whole_image import WholeImage, traced
+from ripfdn_cli.model.checkpoint import Checkpoint
 
 _SUFFIX = ".pt"
 _SOURCES = ".debug_pkl"

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.exporting.contract import Form
-from ripfdn_cli.network import RIPFDN, build_network
+from ripfdn_cli.exporting.export_target import Form
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import RIPFDN, build_network
 
 _EXAMPLE = (2, 3, 24, 30)
 """With which a network of any size is traced. An exporter takes sides of 1, and ones that are equal, for

@@ -19,6 +19,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError, UsageError
+from ripfdn_cli.files.storage import Location, is_remote, read_object
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
 from ripfdn_cli.pictures.formats import FORMATS, Format, format_decoded_by, load_plugin, sniff_extra
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
@@ -46,7 +47,6 @@ from ripfdn_cli.pictures.picture import (
     without_alpha,
 )
 from ripfdn_cli.pictures.pillow_pixels import image_of, pixels_of
-from ripfdn_cli.storage import Location, is_remote, read_object
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ripfdn_cli.matlab_bicubic import weights
+from ripfdn_cli.image_math.matlab_bicubic import weights
 from ripfdn_cli.training.pictures import Pixels
 
 UNTOUCHED = 0.25

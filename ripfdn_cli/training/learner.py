@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ripfdn_cli.architecture import attention_geometry
 from ripfdn_cli.engines.torch_engine import can_compile, native_bf16
 from ripfdn_cli.errors import CheckpointError, UnavailableError
-from ripfdn_cli.network import RIPFDN, bilinear_start, build_network
+from ripfdn_cli.model.architecture import attention_geometry
+from ripfdn_cli.model.network import RIPFDN, bilinear_start, build_network
+from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.training.losses import total_loss
 from ripfdn_cli.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.training.side_by_side import Workers
-from ripfdn_cli.weights_store import load_weights
 
 log = logging.getLogger(__name__)
 

@@ -17,12 +17,12 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ripfdn_cli import __version__
-from ripfdn_cli.atomic_file import output_error, write_bytes
 from ripfdn_cli.engines.torch_engine import available_device, best_device
 from ripfdn_cli.errors import OutOfMemoryError, OutputError, TrainingDivergedError, UsageError
-from ripfdn_cli.metrics import Score
-from ripfdn_cli.network import RIPFDN, to_checkpoint
-from ripfdn_cli.training.captured import CapturedStep
+from ripfdn_cli.files.atomic_file import output_error, write_bytes
+from ripfdn_cli.image_math.metrics import Score
+from ripfdn_cli.model.network import RIPFDN, to_checkpoint
+from ripfdn_cli.training.cuda_graph import CapturedStep
 from ripfdn_cli.training.durations import Interval
 from ripfdn_cli.training.interruption import deferred_signals
 from ripfdn_cli.training.learner import Learner, start_network

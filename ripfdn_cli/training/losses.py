@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ripfdn_cli.metrics import LUMA_WEIGHTS
+from ripfdn_cli.image_math.metrics import LUMA_WEIGHTS
 from ripfdn_cli.training.settings import Stage
 
 CHARBONNIER_EPSILON = 1e-3

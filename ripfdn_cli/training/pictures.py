@@ -14,7 +14,7 @@ from PIL import Image
 
 from ripfdn_cli.errors import InputError, RipfdnError
 from ripfdn_cli.evaluation.datasets import PICTURE_SUFFIXES
-from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.pictures.files import read_file, read_header, read_picture
 from ripfdn_cli.pictures.picture import as_rgb, as_samples
 

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ripfdn_cli.atomic_file import write_bytes
 from ripfdn_cli.errors import OutputError
+from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.training.reports import StepReport, ValidationReport
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ way.
 from dataclasses import dataclass
 from typing import Protocol
 
-from ripfdn_cli.metrics import Score
+from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.training.pictures import Advance
 
 

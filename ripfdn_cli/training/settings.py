@@ -12,8 +12,8 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Any, Self, get_args, get_origin
 
-from ripfdn_cli.architecture import NetworkConfig
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.model.architecture import NetworkConfig
 from ripfdn_cli.training.durations import Interval, parse_duration
 
 LOSSES = ("l1", "mse", "charbonnier")

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from ripfdn_cli.atomic_file import write_bytes
-from ripfdn_cli.checkpoint import parse_safetensors, read_bounded
 from ripfdn_cli.errors import CheckpointError, NonFiniteResultError
+from ripfdn_cli.files.atomic_file import write_bytes
+from ripfdn_cli.model.checkpoint import parse_safetensors, read_bounded
 from ripfdn_cli.training.schedule import Position
 from ripfdn_cli.training.settings import TrainingSettings
 

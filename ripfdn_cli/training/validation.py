@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.evaluation.datasets import LoadedPair, Pixels, find_data_set, load_pair
-from ripfdn_cli.metrics import PAPERS, Score, score
-from ripfdn_cli.network import RIPFDN, to_checkpoint
+from ripfdn_cli.image_math.metrics import PAPERS, Score, score
+from ripfdn_cli.model.network import RIPFDN, to_checkpoint
 from ripfdn_cli.training.pictures import thumbnail_of
 from ripfdn_cli.upscaler import Upscaler
 

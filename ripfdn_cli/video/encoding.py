@@ -16,15 +16,15 @@ import av
 from av.container import InputContainer, OutputContainer
 from numpy.typing import NDArray
 
-from ripfdn_cli.atomic_file import output_error, replacing
 from ripfdn_cli.errors import InternalError, UnavailableError, UsageError
+from ripfdn_cli.files.atomic_file import output_error, replacing
+from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.video.codecs import Codec
 from ripfdn_cli.video.colour import WRITTEN_CHROMA, ColourTags, FromRgb
 from ripfdn_cli.video.hdr import HdrMetadata
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output
 from ripfdn_cli.video.timeline import Ticks
 from ripfdn_cli.video.yuv import frame_of, yuv_format
-from ripfdn_cli.video.yuv_format import YuvFormat
 
 _READ_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "nut,mov"}
 _FILE_ERRORS = {

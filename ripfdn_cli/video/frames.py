@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS
 from ripfdn_cli.video.colour import ToRgb
 from ripfdn_cli.video.files import CAPTIONS, VideoInfo, decode_packets, opened, position_of, prepare, reading
 from ripfdn_cli.video.pyav_versions import side_data_of
 from ripfdn_cli.video.timeline import SourceTimes
 from ripfdn_cli.video.yuv import ToSamples
-from ripfdn_cli.video.yuv_format import YuvFormat
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.video.colour import SITINGS, WEIGHTS, ColourTags, check_alike, tag
-from ripfdn_cli.video.yuv_format import YuvFormat
 
 _SUBSAMPLINGS = {"420": (1, 1), "422": (1, 0), "444": (0, 0)}
 _DEPTHS = {"": 8, "9le": 9, "10le": 10, "12le": 12, "14le": 14, "16le": 16}

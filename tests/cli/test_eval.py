@@ -10,7 +10,7 @@ from skimage.data import astronaut
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import CheckpointError, InputError, OutputError, RipfdnError, UsageError
-from ripfdn_cli.storage import Location, publish, read_object
+from ripfdn_cli.files.storage import Location, publish, read_object
 
 PLAIN = ("--engine", "torch", "--precision", "fp32", "--device", "cpu", "--threads", "1")
 

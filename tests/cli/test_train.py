@@ -6,11 +6,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from training_runs import make_pictures, torch_as_before
+from support.training_runs import make_pictures, torch_as_before
 
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli, run_to_exit_code
+from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.training.settings import FIELDS
 from ripfdn_cli.training.state import load_state
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from sample_pictures import saved, smooth
+from support.sample_pictures import saved, smooth
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli, run_to_exit_code

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from y4m_clips import FRAMES, RATE, pictures, y4m
+from support.y4m_clips import FRAMES, RATE, pictures, y4m
 
 
 def hashes(source: Any) -> list[tuple[str, int, int, str]]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 import pytest
-from video_clips import Clip, make_clip, picture, segmenting_command
-from video_facts import decoded, picture_times
+from support.video_clips import Clip, make_clip, picture, segmenting_command
+from support.video_facts import decoded, picture_times
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli, run_to_exit_code

@@ -6,11 +6,11 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import CheckpointError, OutputError, RipfdnError, SomeItemsFailedError
-from ripfdn_cli.weights_store import user_folder
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.weights_store import user_folder
 
 
 @pytest.fixture(autouse=True)

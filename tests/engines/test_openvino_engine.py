@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden_pairs import GOLDEN, golden_checkpoint, golden_pairs, whole_job
 from numpy.typing import NDArray
 from PIL import Image
+from support.golden_pairs import GOLDEN, golden_checkpoint, golden_pairs, whole_job
 
 from ripfdn_cli.engines import openvino_engine
 from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
@@ -158,7 +158,7 @@ def test_openvino_is_imported_without_telemetry_and_converts_without_it() -> Non
     """Reporting its use to its makers' server is what `import openvino` does by itself."""
     code = """
 import sys
-from golden_pairs import golden_checkpoint
+from support.golden_pairs import golden_checkpoint
 from ripfdn_cli.engines.openvino_runtime import openvino
 from ripfdn_cli.engines.openvino_graph import converted_graph
 openvino().Core()
@@ -179,7 +179,7 @@ def test_out_of_memory_is_told_as_such() -> None:
     code = """
 import resource
 import numpy as np
-from golden_pairs import golden_checkpoint, whole_job
+from support.golden_pairs import golden_checkpoint, whole_job
 from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
 from ripfdn_cli.errors import OutOfMemoryError
 

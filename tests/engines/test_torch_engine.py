@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from golden_pairs import golden_checkpoint, whole_job
+from support.golden_pairs import golden_checkpoint, whole_job
 from torch._dynamo.exc import TorchDynamoException
 
 from ripfdn_cli.engines.torch_engine import (

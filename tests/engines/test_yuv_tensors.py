@@ -6,10 +6,10 @@ import torch
 from numpy.typing import NDArray
 
 from ripfdn_cli.engines.yuv_tensors import from_rgb, shrunk, to_rgb
+from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.resampling import resize
 from ripfdn_cli.video.colour import WRITTEN_CHROMA, Colour, ColourTags, FromRgb, ToRgb
 from ripfdn_cli.video.yuv import ToSamples, frame_of, yuv_format
-from ripfdn_cli.video.yuv_format import YuvFormat
 
 WIDTH, HEIGHT = 48, 40
 NAMES = [

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import photograph
 from PIL import Image
+from support.small_inputs import photograph
 
 from ripfdn_cli.errors import CheckpointError, InputError, UsageError
 from ripfdn_cli.evaluation.benchmark import (
@@ -16,7 +16,7 @@ from ripfdn_cli.evaluation.benchmark import (
     network_methods,
 )
 from ripfdn_cli.evaluation.datasets import DataSet, Pixels, find_data_set, pair_folders
-from ripfdn_cli.metrics import NTIRE, PAPERS, score
+from ripfdn_cli.image_math.metrics import NTIRE, PAPERS, score
 from ripfdn_cli.upscaler import Upscaler
 
 

@@ -1,5 +1,5 @@
-from ripfdn_cli.architecture import NetworkConfig
 from ripfdn_cli.evaluation.complexity import count_complexity
+from ripfdn_cli.model.architecture import NetworkConfig
 
 
 def test_the_published_network_costs_what_was_published() -> None:

@@ -23,7 +23,7 @@ from ripfdn_cli.evaluation.benchmark import Method, Network, Row, evaluate
 from ripfdn_cli.evaluation.complexity import Complexity
 from ripfdn_cli.evaluation.datasets import Pixels, pair_folders
 from ripfdn_cli.evaluation.report import Report
-from ripfdn_cli.metrics import NTIRE, PAPERS
+from ripfdn_cli.image_math.metrics import NTIRE, PAPERS
 
 RED, BLUE, GREEN = (200, 30, 30), (30, 60, 200), (40, 160, 60)
 NASTY = "</script><img src=x onerror=alert(1)>&\"'{{ 7*7 }}"

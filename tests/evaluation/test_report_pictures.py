@@ -3,14 +3,14 @@ import io
 
 import numpy as np
 import pytest
-from conftest import photograph
 from PIL import Image
+from support.small_inputs import photograph
 
 from ripfdn_cli.evaluation.benchmark import Method, Network, PictureResult, UpscaledPicture
 from ripfdn_cli.evaluation.complexity import Complexity
 from ripfdn_cli.evaluation.datasets import LoadedPair, Pixels
 from ripfdn_cli.evaluation.report_pictures import CROP_SIDE, SHOWN_SIDE, picture_card, worst_window
-from ripfdn_cli.metrics import NTIRE, PAPERS, Score, luma, psnr
+from ripfdn_cli.image_math.metrics import NTIRE, PAPERS, Score, luma, psnr
 
 NETWORK = Network("w", "", "torch", "fp32", "cpu", Complexity(1, 1, 1, 1))
 METHODS = (

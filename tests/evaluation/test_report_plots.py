@@ -13,7 +13,7 @@ from ripfdn_cli.evaluation.report_plots import (
     logarithmic_ticks,
     panels,
 )
-from ripfdn_cli.metrics import PAPERS, Score
+from ripfdn_cli.image_math.metrics import PAPERS, Score
 
 FRAME = Frame()
 NETWORK = Network("w", "", "torch", "fp32", "cpu", Complexity(1, 1, 1, 1))

@@ -7,7 +7,7 @@ import pytest
 from ripfdn_cli.evaluation.benchmark import Method, Network, PictureResult, Row
 from ripfdn_cli.evaluation.complexity import Complexity
 from ripfdn_cli.evaluation.table import csv_table, notes, record, text_table
-from ripfdn_cli.metrics import NTIRE, PAPERS, Score
+from ripfdn_cli.image_math.metrics import NTIRE, PAPERS, Score
 
 COST = Complexity(parameters=261_868, convolutions=84, macs=15_515_352_528, activations=154_193_040)
 NETWORK = Network("x4.safetensors", "ab" * 32, "torch", "fp32", "cpu", COST)

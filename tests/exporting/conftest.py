@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import small_network
+from support.small_inputs import small_network
 
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.exporting.contract import Form
 from ripfdn_cli.exporting.export import TARGETS, export
-from ripfdn_cli.network import bilinear_start, to_checkpoint
+from ripfdn_cli.exporting.export_target import Form
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import bilinear_start, to_checkpoint
 
 Exported = Callable[..., Path]
 PROVENANCE = {"data": "none", "licence": "CC0 1.0"}

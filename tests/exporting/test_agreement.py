@@ -5,12 +5,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines.torch_engine import TorchEngine
 from ripfdn_cli.errors import InternalError
 from ripfdn_cli.exporting.agreement import check_agreement, photograph
-from ripfdn_cli.exporting.contract import Form, Runner
-from ripfdn_cli.network import build_network
+from ripfdn_cli.exporting.export_target import Form, Runner
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import build_network
 
 Change = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import small_network
-from full_disk import files_of_at_most
 from numpy.typing import NDArray
 from PIL import Image
+from support.full_disk import files_of_at_most
+from support.small_inputs import small_network
 
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.errors import InternalError, OutputError, UnavailableError, UsageError
-from ripfdn_cli.exporting.contract import Form, Target
 from ripfdn_cli.exporting.export import TARGETS, _write, export, files_of, metadata_of, target_of
-from ripfdn_cli.matlab_bicubic import imresize
-from ripfdn_cli.metrics import psnr
-from ripfdn_cli.network import build_network, to_checkpoint
-from ripfdn_cli.weights_store import load_weights
+from ripfdn_cli.exporting.export_target import Form, Target
+from ripfdn_cli.image_math.matlab_bicubic import imresize
+from ripfdn_cli.image_math.metrics import psnr
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import build_network, to_checkpoint
+from ripfdn_cli.model.weights_store import load_weights
 
 PHOTOGRAPH = Path(__file__).parents[2] / "examples" / "astronaut.png"
 TARGET_NAMES = sorted(TARGETS)

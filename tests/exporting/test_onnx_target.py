@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.exporting.contract import Form
+from ripfdn_cli.exporting.export_target import Form
 from ripfdn_cli.exporting.onnx_target import build
+from ripfdn_cli.model.checkpoint import Checkpoint
 
 onnx: Any = pytest.importorskip("onnx")
 onnxruntime: Any = pytest.importorskip("onnxruntime")

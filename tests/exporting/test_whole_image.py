@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from ripfdn_cli.checkpoint import Checkpoint
-from ripfdn_cli.exporting.contract import Form
+from ripfdn_cli.exporting.export_target import Form
 from ripfdn_cli.exporting.whole_image import WholeImage
-from ripfdn_cli.network import build_network
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import build_network
 
 
 @pytest.mark.parametrize("size", [(15, 15), (20, 44), (61, 38)])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from reference_network import ReferenceNetwork
+from support.reference_network import ReferenceNetwork
 
-from ripfdn_cli.architecture import SCALES, NetworkConfig
-from ripfdn_cli.network import RIPFDN, bilinear_start, to_checkpoint
+from ripfdn_cli.model.architecture import SCALES, NetworkConfig
+from ripfdn_cli.model.network import RIPFDN, bilinear_start, to_checkpoint
 
 FOLDER = Path(__file__).parent
 SIZES = ((15, 15), (16, 31))

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import small_network
 from safetensors.torch import save_file
+from support.small_inputs import small_network
 
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.errors import CheckpointError, OutOfMemoryError
-from ripfdn_cli.network import build_network, to_checkpoint
-from ripfdn_cli.released_checkpoint import export_released
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.network import build_network, to_checkpoint
+from ripfdn_cli.model.released_checkpoint import export_released
+from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.upscaler import Upscaler
-from ripfdn_cli.weights_store import load_weights
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms
-from sample_pictures import cmyk_profile, saved, swapped_profile
+from support.sample_pictures import cmyk_profile, saved, swapped_profile
 
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb, srgb_profile, to_srgb
 from ripfdn_cli.pictures.files import decode

@@ -8,7 +8,7 @@ from types import FrameType
 import numpy as np
 import pytest
 from PIL import Image
-from sample_pictures import exif_block, profile, saved, smooth, xmp_packet
+from support.sample_pictures import exif_block, profile, saved, smooth, xmp_packet
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.files import Encoding, decode, encode, read_header

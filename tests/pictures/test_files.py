@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from sample_pictures import exif_block, png_of, profile, saved, smooth, swapped_profile, xmp_packet
+from support.sample_pictures import exif_block, png_of, profile, saved, smooth, swapped_profile, xmp_packet
 
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.pictures.files import (

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
-from sample_pictures import exif_block, profile, saved, smooth, xmp_packet
+from support.sample_pictures import exif_block, profile, saved, smooth, xmp_packet
 
 from ripfdn_cli.pictures.files import Encoding, decode, encode
 from ripfdn_cli.pictures.formats import format_named

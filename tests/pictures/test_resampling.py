@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sample_pictures import smooth
+from support.sample_pictures import smooth
 
 from ripfdn_cli.pictures import resampling
 from ripfdn_cli.pictures.resampling import resize

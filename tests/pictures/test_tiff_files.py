@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
-from sample_pictures import exif_block, saved, smooth
+from support.sample_pictures import exif_block, saved, smooth
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.files import Encoding, decode, encode, read_header

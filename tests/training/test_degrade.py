@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from conftest import photograph
+from support.small_inputs import photograph
 
-from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.training.degrade import JPEG_QUALITIES, LARGEST_NOISE, Degradation, degrade, draw_degradation
 from ripfdn_cli.training.patches import generator
 

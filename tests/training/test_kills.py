@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_runs import assert_same_state, make_pictures
+from support.training_runs import assert_same_state, make_pictures
 
 from ripfdn_cli.training.state import load_state
 

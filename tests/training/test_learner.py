@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import small_network
-from training_runs import Watcher, make_pictures, tiny_settings
+from support.small_inputs import small_network
+from support.training_runs import Watcher, make_pictures, tiny_settings
 
 from ripfdn_cli.errors import CheckpointError, UnavailableError
-from ripfdn_cli.network import to_checkpoint
-from ripfdn_cli.training.captured import captured_body, put_back
+from ripfdn_cli.model.network import to_checkpoint
+from ripfdn_cli.training.cuda_graph import captured_body, put_back
 from ripfdn_cli.training.learner import Learner, start_network
 from ripfdn_cli.training.losses import total_loss
 from ripfdn_cli.training.patches import PackedPictures, Request

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import photograph
 from PIL import Image
-from training_runs import (
+from support.small_inputs import photograph
+from support.training_runs import (
     Watcher,
     assert_same_state,
     make_pictures,
@@ -21,11 +21,11 @@ from training_runs import (
     tiny_settings,
 )
 
-from ripfdn_cli import atomic_file
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.errors import CheckpointError, TrainingDivergedError, UsageError
-from ripfdn_cli.matlab_bicubic import imresize
-from ripfdn_cli.metrics import score
+from ripfdn_cli.files import atomic_file
+from ripfdn_cli.image_math.matlab_bicubic import imresize
+from ripfdn_cli.image_math.metrics import score
+from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.training import loop
 from ripfdn_cli.training.learner import Learner
 from ripfdn_cli.training.loop import continued, only_run_in, open_state

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ripfdn_cli.metrics import luma
+from ripfdn_cli.image_math.metrics import luma
 from ripfdn_cli.training.losses import CHARBONNIER_EPSILON, pixel_loss, spectrum_loss, total_loss
 from ripfdn_cli.training.presets import resolve_settings
 from ripfdn_cli.training.settings import Stage

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import photograph
 from PIL import Image
+from support.small_inputs import photograph
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.training.pictures import (
     LeftOut,
     Picture,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ripfdn_cli import atomic_file
-from ripfdn_cli.metrics import Score
+from ripfdn_cli.files import atomic_file
+from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.training.records import CURVES, LOG, TENSORBOARD, History, draw_curves, read_log
 from ripfdn_cli.training.reports import StepReport, ValidationReport
 

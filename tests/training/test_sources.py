@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import photograph
 from PIL import Image
-from training_runs import Watcher, make_pictures, tiny_settings
+from support.small_inputs import photograph
+from support.training_runs import Watcher, make_pictures, tiny_settings
 
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.evaluation.datasets import LoadedPair
-from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.training.patches import PatchSource, Request
 from ripfdn_cli.training.sources import OpenedSource, open_source
 from ripfdn_cli.training.validation import ValidationSet

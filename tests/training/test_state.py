@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.errors import CheckpointError, NonFiniteResultError
+from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.training.schedule import Position
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.state import (

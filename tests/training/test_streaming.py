@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_runs import Watcher, make_pictures, tiny_settings
+from support.training_runs import Watcher, make_pictures, tiny_settings
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.training.patches import PackedPictures, Request

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import photograph
-from training_runs import Watcher, make_pictures, tiny_settings
+from support.small_inputs import photograph
+from support.training_runs import Watcher, make_pictures, tiny_settings
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.matlab_bicubic import imresize
+from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.training.patches import Request
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.sources import open_source

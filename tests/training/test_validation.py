@@ -2,13 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import photograph, small_network
 from PIL import Image
+from support.small_inputs import photograph, small_network
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.matlab_bicubic import imresize
-from ripfdn_cli.metrics import score
-from ripfdn_cli.network import to_checkpoint
+from ripfdn_cli.image_math.matlab_bicubic import imresize
+from ripfdn_cli.image_math.metrics import score
+from ripfdn_cli.model.network import to_checkpoint
 from ripfdn_cli.training.validation import load_validation_sets, validate
 from ripfdn_cli.upscaler import Upscaler
 

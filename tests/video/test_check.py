@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from video_clips import Clip, make_clip, picture
+from support.video_clips import Clip, make_clip, picture
 
 from ripfdn_cli.video.check import missing_parts, wrong_packets
 from ripfdn_cli.video.codecs import codec_named

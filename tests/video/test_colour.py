@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from video_facts import planes, tags_of
+from support.video_facts import planes, tags_of
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.video.colour import (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from full_disk import files_of_at_most
-from video_clips import picture
-from video_facts import decoded
+from support.full_disk import files_of_at_most
+from support.video_clips import picture
+from support.video_facts import decoded
 
 from ripfdn_cli.errors import OutputError, UnavailableError, UsageError
 from ripfdn_cli.video.codecs import available_codecs, codec_named, pixel_format_for

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import av
 import pytest
-from field_pictures import field_clip
 from PIL import Image
-from video_clips import Clip, Tags, make_clip, picture
-from video_facts import picture_times
+from support.field_pictures import field_clip
+from support.video_clips import Clip, Tags, make_clip, picture
+from support.video_facts import picture_times
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.video.files import opened, probe, scan, without_second_fields

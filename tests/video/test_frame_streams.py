@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from y4m_clips import FRAMES, y4m
+from support.y4m_clips import FRAMES, y4m
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS

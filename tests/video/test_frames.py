@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video_clips import Clip, make_clip
+from support.video_clips import Clip, make_clip
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.video.files import probe, scan

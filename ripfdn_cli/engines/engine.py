@@ -1,0 +1,127 @@
+"""What every engine promises. Engines know nothing of files or whole pictures, and none imports another."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ripfdn_cli.errors import NonFiniteResultError
+from ripfdn_cli.image_math.yuv_format import YuvFormat
+from ripfdn_cli.model.architecture import AttentionGeometry
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+"""(N, h, w, 3) RGB: uint8 in 0..255, uint16 in 0..65535, float32 with 0..1 as the nominal range."""
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+LEVELS = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+"""The integer that stands for 1.0, by pixel type; floats are not in it."""
+
+
+@dataclass(frozen=True)
+class TileJob:
+    """A batch of tiles of one geometry, and which part of the result to hand back.
+
+    `pixels` (N, h, w, 3), sides of at least SMALLEST_SIDE; `keep` = (top, bottom, left, right) in input
+    pixels of the tile.
+    """
+
+    pixels: Pixels
+    geometry: AttentionGeometry
+    keep: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class TileOfFrame:
+    """Which rows and columns of a frame a tile reads; `geometry` and `keep` as in TileJob."""
+
+    rows: slice
+    columns: slice
+    geometry: AttentionGeometry
+    keep: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class YuvJob:
+    """A batch of frames, `samples` (N, K) in `source`'s format, whose results are wanted in `target`'s.
+
+    `tiles` cover the frame, and are of one size.
+    """
+
+    samples: NDArray[Any]
+    source: YuvFormat
+    target: YuvFormat
+    tiles: tuple[TileOfFrame, ...]
+
+
+@dataclass(frozen=True)
+class YuvResult:
+    """`samples` (N, L) in the format that was wanted. To check them by: `seen` (N, H, W, 3), the RGB that the
+    network was given, and `shown`, the RGB that `samples` stand for, shrunk to its size and of its type.
+    """
+
+    samples: NDArray[Any]
+    seen: NDArray[Any]
+    shown: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TileMemory:
+    """The most bytes that a tile takes: `per_pixel` for each input pixel, and `fixed` whatever its size."""
+
+    per_pixel: int
+    fixed: int
+
+    def of(self, pixels: int) -> int:
+        """Bytes that a tile of `pixels` input pixels takes."""
+        return self.fixed + self.per_pixel * pixels
+
+    def largest_tile(self, budget: int) -> int:
+        """Input pixels of the largest tile for which `budget` bytes suffice."""
+        return max(0, budget - self.fixed) // self.per_pixel
+
+
+class Engine(Protocol):
+    """Runs one network on one device at one precision.
+
+    `tile_memory` was measured; tiles are planned with it. `default_memory` is the budget in bytes where the
+    user names none.
+    """
+
+    name: str
+    precision: str
+    device: str
+    scale: int
+    tile_memory: TileMemory
+    default_memory: int
+
+    def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        """Results in the order of `jobs`: (N, scale·(bottom − top), scale·(right − left), 3) in the dtype of
+        `pixels`.
+
+        Integers are clamped and rounded half to even; floats are left as the network gives them. Raises
+        NonFiniteResultError where a result has a NaN or an infinity, OutOfMemoryError where a tile doesn't
+        fit. May read a job ahead of the result it yields, to overlap copies with computing.
+        """
+        ...
+
+
+@runtime_checkable
+class YuvEngine(Engine, Protocol):
+    """An engine that converts colours on its device, so that frames cross to it and back as YUV."""
+
+    def run_yuv(self, jobs: Iterable[YuvJob]) -> Iterator[YuvResult]:
+        """Results in the order of `jobs`; the network gets and gives integers, as in `run`. Raises what `run`
+        raises.
+        """
+        ...
+
+
+def not_finite(engine: Engine) -> NonFiniteResultError:
+    """The error of an `engine` whose result has a NaN or an infinity."""
+    return NonFiniteResultError(
+        f"values that are not finite ({engine.name}, {engine.device}, {engine.precision}); "
+        "try --precision fp32, and check the weights with 'ripfdn weights info'"
+    )

@@ -1,0 +1,191 @@
+"""One picture from its bytes to the bytes of its result; what every way of upscaling pictures shares."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+
+import numpy as np
+
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.pictures.files import Encoding, check_frames, decode, encode, read_header
+from ripfdn_cli.pictures.formats import Format, check_fits
+from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, Frame, Header, Picture, as_samples
+from ripfdn_cli.pipeline.devices import ByteBudget, Devices, Networks
+from ripfdn_cli.pipeline.frames import Grower, Grown, Prepared, finish, prepare
+from ripfdn_cli.pipeline.output_size import SizeRequest, passes
+from ripfdn_cli.upscaler import Progress
+
+log = logging.getLogger(__name__)
+
+DEPTHS = {8: "uint8", 16: "uint16"}
+COMPRESSED_QUALITY = 95
+"""Up to this quality a JPEG is taken as compressed: there the weights for such pictures score higher on Set5
+and Set14 (`benchmarks/photo.py`).
+"""
+_COPIES = 3
+"""How often a result is in memory at the most: from the network, as finished, and in its encoder."""
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """How results are made. `depth` in bits (None: the input's), `background` 8-bit RGB for formats without
+    transparency, `wrap` the px of the opposite edges that the network sees (0 for pictures that end).
+    """
+
+    size: SizeRequest = field(default_factory=SizeRequest)
+    depth: int | None = None
+    quality: int | None = None
+    lossless: bool = False
+    background: tuple[int, int, int] = (255, 255, 255)
+    strip_metadata: bool = False
+    wrap: int = 0
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+    def encoding(self, entry: Format) -> Encoding:
+        """Raises UsageError for settings that a format doesn't have."""
+        if self.depth is not None and DEPTHS[self.depth] not in entry.samples:
+            raise UsageError(
+                f"{entry.title} holds no {self.depth} bits a channel; choose png or tiff, or leave it"
+            )
+        return Encoding(entry, self.quality, self.lossless, self.background)
+
+
+@dataclass(frozen=True)
+class NetworkRun:
+    """Which networks, by their scales, made a result, and where; `weights` are their SHA-256."""
+
+    passes: tuple[int, ...]
+    engine: str
+    device: str
+    precision: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to tell about a result: sizes as (width, height) px, `run` None where no network ran."""
+
+    file_format: Format
+    size: tuple[int, int]
+    output_size: tuple[int, int]
+    frames: int
+    tiles: int
+    run: NetworkRun | None
+
+
+Aim = tuple[tuple[int, int], tuple[int, ...]]
+"""The size of a result as (width, height) px, and the scales of the networks that get there."""
+
+
+def aim(settings: PictureSettings, width: int, height: int, devices: Devices) -> Aim:
+    """What a picture of `width` × `height` px becomes. Raises UsageError for what can't be reached."""
+    target = settings.size.target(width, height, devices.default_scale)
+    return target, passes((width, height), target, devices.choices)
+
+
+def bytes_held(header: Header, scales: Sequence[int]) -> int:
+    """About how much memory a picture takes from its decoding to its file, the network's own aside."""
+    area = header.width * header.height * header.frames * header.sample_bytes
+    return area * header.channels + _COPIES * area * prod(scales) ** 2 * max(header.channels, 3)
+
+
+class PictureJob:
+    """Turns file contents into results, for any number of threads at once."""
+
+    def __init__(
+        self, settings: PictureSettings, devices: Devices, budget: ByteBudget, progress: Progress
+    ) -> None:
+        self.settings = settings
+        self._devices, self._budget, self._progress = devices, budget, progress
+
+    def run(self, data: bytes, name: str, file_format: Format | None) -> tuple[bytes, Facts]:
+        """The result of the file content `data`, as the content of a file in `file_format` (None: that of the
+        input). `name` is the input's in messages. Raises RipfdnError, NetworkUnavailableError.
+        """
+        header = read_header(data, name, max_pixels=self.settings.max_pixels)
+        _, scales = self._aim(header.width, header.height)
+        with self._budget.lend(bytes_held(header, scales)):
+            picture = decode(data, name, max_pixels=self.settings.max_pixels)
+            return self._upscale(picture, name, file_format or picture.file_format)
+
+    def _upscale(self, picture: Picture, name: str, entry: Format) -> tuple[bytes, Facts]:
+        encoding = self.settings.encoding(entry)
+        check_frames(picture, entry, name)
+        aims = [self._aim(frame.shape[1], frame.shape[0]) for frame in picture.frames]
+        for target, _ in aims:
+            check_fits(entry, *target)
+        samples = self._samples(picture.frames[0], entry)
+        working = _deeper(picture.frames[0].dtype.name, samples)
+        prepared = [prepare(frame, working) for frame in picture.frames]
+        choices = self._choices(picture, aims[0][1], name)
+        grown, run = self._devices.run(lambda networks: self._grow(networks.among(choices), prepared, aims))
+        frames = tuple(
+            as_samples(finish(part, target, wrap=self.settings.wrap > 0), samples)
+            for part, (target, _) in zip(grown, aims, strict=True)
+        )
+        metadata = picture.metadata.colour_only() if self.settings.strip_metadata else picture.metadata
+        content = encode(replace(picture, frames=frames, metadata=metadata), encoding, name)
+        facts = Facts(
+            file_format=entry,
+            size=(picture.width, picture.height),
+            output_size=aims[0][0],
+            frames=len(frames),
+            tiles=sum(part.tiles for part in grown),
+            run=run,
+        )
+        return content, facts
+
+    def _aim(self, width: int, height: int) -> Aim:
+        return aim(self.settings, width, height, self._devices)
+
+    def _samples(self, frame: Frame, entry: Format) -> str:
+        """The type of the result's samples: as asked for, else the input's, else the format's deepest."""
+        if self.settings.depth is not None:
+            return DEPTHS[self.settings.depth]
+        return frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
+
+    def _choices(self, picture: Picture, scales: tuple[int, ...], name: str) -> Mapping[int, str]:
+        """Scale → weights for `picture`. A second network sees the result of the first, which is clean."""
+        quality, compressed = picture.jpeg_quality, self._devices.choices_for_compressed
+        if quality is None or quality > COMPRESSED_QUALITY or len(scales) != 1:
+            return self._devices.choices
+        log.debug("%s: a JPEG of quality %d or so: %s", name, quality, compressed[scales[0]])
+        return compressed
+
+    def _grow(
+        self,
+        networks: Networks,
+        prepared: list[Prepared],
+        aims: list[Aim],
+    ) -> tuple[list[Grown], NetworkRun | None]:
+        grower = Grower(networks, self.settings.wrap, self._progress)
+        grown: list[Grown] = []
+        for number, (frame, (_, scales)) in enumerate(zip(prepared, aims, strict=True)):
+            if number and frame.equals(prepared[number - 1]):
+                grown.append(grown[-1])
+            else:
+                grown.append(grower.grow(frame, scales))
+        return grown, _describe(networks, aims[0][1])
+
+
+def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:
+    if not scales:
+        return None
+    used = [networks[scale] for scale in dict.fromkeys(scales)]
+    return NetworkRun(
+        passes=scales,
+        engine=used[-1].engine_name,
+        device=used[-1].device,
+        precision=used[-1].precision,
+        weights="+".join(network.checkpoint_sha256 for network in used),
+    )
+
+
+def _deeper(first: str, second: str) -> str:
+    """The type to compute in between these two: rounding to 8 bits comes last, and never to a float first."""
+    if "uint" in first and "uint" in second:
+        return max(first, second, key=lambda name: np.dtype(name).itemsize)
+    return second if first == "float32" and second != "uint8" else "uint16" if second == "uint8" else second

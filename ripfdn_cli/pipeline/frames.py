@@ -1,0 +1,127 @@
+"""One frame through the network: what is done before it, in it and after it, so that three threads can.
+
+Grey goes in as three equal channels and comes out as their mean. Transparency goes through the network as a
+picture of its own, kept within what the input had around it; colour is bled under transparent pixels before.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ripfdn_cli.model.architecture import GRID_STEP
+from ripfdn_cli.pictures.picture import Frame, as_rgb, as_samples, has_alpha
+from ripfdn_cli.pictures.resampling import resize
+from ripfdn_cli.pictures.transparency import bleed, limit
+from ripfdn_cli.pipeline.self_check import check_result
+from ripfdn_cli.upscaler import Progress, Upscaler
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame as the network takes it: `colours` (H, W, 3), `alpha` (H, W) where the frame has it."""
+
+    colours: Frame
+    alpha: NDArray[Any] | None
+    grey: bool
+
+    def equals(self, other: Self) -> bool:
+        """Whether both would give the same result (the frames of an animation often do)."""
+        if self.alpha is None or other.alpha is None:
+            return self.alpha is other.alpha and np.array_equal(self.colours, other.colours)
+        return np.array_equal(self.alpha, other.alpha) and np.array_equal(self.colours, other.colours)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A frame as the networks gave it; `steps` holds input, result and scale of each of them."""
+
+    colours: Frame
+    alpha: NDArray[Any] | None
+    grey: bool
+    steps: tuple[tuple[Frame, Frame, int], ...]
+    tiles: int
+
+
+def prepare(frame: Frame, samples: str) -> Prepared:
+    """`frame` with samples of the type `samples`, and colours under its transparent pixels."""
+    frame = as_samples(frame, samples)
+    alpha = frame[..., -1] if has_alpha(frame) else None
+    colours = frame if alpha is None else bleed(frame[..., :-1], alpha)
+    return Prepared(as_rgb(colours), alpha, grey=colours.shape[2] == 1)
+
+
+class Grower:
+    """Runs frames through networks, by their scale; `wrap` is how many px of the opposite edges they see."""
+
+    def __init__(self, networks: Mapping[int, Upscaler], wrap: int, progress: Progress | None = None) -> None:
+        self._networks, self._progress = networks, progress
+        # Whole grid steps, so that the padded picture is pooled as the picture is.
+        self._wrap = -(-wrap // GRID_STEP) * GRID_STEP
+
+    def grow(self, prepared: Prepared, passes: Sequence[int]) -> Grown:
+        """`prepared` through the networks of the scales `passes`, in turn. Raises what `Upscaler` raises."""
+        colours, alpha, steps, tiles = prepared.colours, prepared.alpha, [], 0
+        for scale in passes:
+            larger, count = self._run(colours, scale)
+            steps.append((colours, larger, scale))
+            colours, tiles = larger, tiles + count
+            if alpha is not None:
+                alpha, count = self._run_alpha(alpha, scale)
+                tiles += count
+        return Grown(colours, alpha, prepared.grey, tuple(steps), tiles)
+
+    def grow_all(self, frames: Sequence[Prepared], passes: Sequence[int]) -> list[Grown]:
+        """What `grow` gives for each of `frames`; on a GPU, frames of one size take less time together."""
+        if self._wrap or any(frame.alpha is not None for frame in frames):
+            return [self.grow(frame, passes) for frame in frames]
+        pictures, tiles = [frame.colours for frame in frames], 0
+        steps: list[list[tuple[Frame, Frame, int]]] = [[] for _ in frames]
+        for scale in passes:
+            network = self._networks[scale]
+            larger = network.upscale_batch(pictures, progress=self._progress)
+            for step, before, after in zip(steps, pictures, larger, strict=True):
+                step.append((before, after, scale))
+            tiles += len(network.grid(*pictures[0].shape[:2]))
+            pictures = larger
+        return [
+            Grown(picture, None, frame.grey, tuple(step), tiles)
+            for frame, picture, step in zip(frames, pictures, steps, strict=True)
+        ]
+
+    def _run(self, colours: Frame, scale: int) -> tuple[Frame, int]:
+        """`colours` enlarged, and in how many tiles."""
+        height, width = colours.shape[:2]
+        if self._wrap:
+            colours = np.pad(colours, ((self._wrap,) * 2, (self._wrap,) * 2, (0, 0)), mode="wrap")
+        network, margin = self._networks[scale], scale * self._wrap
+        larger = network.upscale(colours, progress=self._progress)
+        inner = larger[margin : margin + scale * height, margin : margin + scale * width]
+        return inner, len(network.grid(*colours.shape[:2]))
+
+    def _run_alpha(self, alpha: NDArray[Any], scale: int) -> tuple[NDArray[Any], int]:
+        if alpha.min() == alpha.max():
+            return np.full([scale * side for side in alpha.shape], alpha.flat[0], alpha.dtype), 0
+        larger, tiles = self._run(as_rgb(alpha[..., None]), scale)
+        return limit(_mean(larger)[..., 0], alpha, scale), tiles
+
+
+def finish(grown: Grown, target: tuple[int, int], *, wrap: bool) -> Frame:
+    """The frame at `target` (width, height) px, checked against what went in. Raises BrokenResultError."""
+    for source, result, scale in grown.steps:
+        check_result(source, result, scale)
+    colours = _mean(grown.colours) if grown.grey else grown.colours
+    if grown.alpha is not None:
+        colours = np.concatenate([colours, grown.alpha[..., None]], axis=2)
+    return resize(colours, *target, wrap=wrap)
+
+
+def _mean(colours: Frame) -> Frame:
+    """(H, W, 3) → (H, W, 1), rounded to nearest; thirds leave no ties."""
+    if colours.dtype.kind == "f":
+        return np.asarray(colours.mean(axis=2, keepdims=True, dtype=np.float32))
+    total = colours.sum(axis=2, keepdims=True, dtype=np.uint32)
+    mean: Frame = ((total + 1) // 3).astype(colours.dtype)
+    return mean

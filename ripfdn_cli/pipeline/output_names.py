@@ -1,0 +1,122 @@
+"""Where each result goes, from `-o` and from what its input is called."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.files.storage import Location, is_folder, location
+from ripfdn_cli.pictures.formats import Format, format_of
+from ripfdn_cli.pipeline.find_inputs import Source
+
+FIELDS = ("stem", "ext", "name", "parent", "scale", "width", "height", "format")
+_SIZE_FIELDS = frozenset({"scale", "width", "height"})
+
+
+@dataclass(frozen=True)
+class ResultSize:
+    """What a template can say of a result: `scale` it has grown by, `width` and `height` in px."""
+
+    scale: Fraction
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class OutputNames:
+    """The rule behind `-o`: a file, a folder that takes the tree of the inputs, or a name template.
+
+    `template` is the file name's template, or None for the input's own name; `folder` what comes before it;
+    `file_format` the one asked for, or None for the input's.
+    """
+
+    folder: Location
+    template: str | None
+    file_format: Format | None
+    single: Location | None = None
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether names depend on the size of the result, which is in the input's header."""
+        return self.template is not None and bool(_SIZE_FIELDS & set(_fields(self.template)))
+
+    def of(self, source: Source, size: ResultSize | None) -> Location:
+        """The file for the result of `source`; `size` where `needs_size`. Raises UsageError."""
+        if self.single is not None:
+            return self.single
+        suffix = source.below.suffix if self.file_format is None else self.file_format.suffixes[0]
+        if self.template is None:
+            return self._in_folder(source.below.parent / (source.below.stem + suffix))
+        name = self.template.format_map(self._values(source, suffix, size))
+        tree = Path() if "parent" in _fields(self.template) else source.below.parent
+        return self._in_folder(tree / name)
+
+    def _in_folder(self, path: Path) -> Location:
+        return self.folder / path.as_posix()  # for URLs "a/." is not "a"
+
+    def format_for(self, output: Location) -> Format:
+        """The format of the file `output`, by --format or by its suffix. Raises UsageError."""
+        found = self.file_format or format_of(output)
+        if found is None:
+            raise UsageError(
+                f"{output}: {output.suffix or 'no suffix'} names no picture format; add one such as .png, "
+                "or give --format"
+            )
+        return found
+
+    def _values(self, source: Source, suffix: str, size: ResultSize | None) -> dict[str, object]:
+        named = self.file_format or format_of(source.below)
+        values: dict[str, object] = {
+            "stem": source.below.stem,
+            "ext": suffix,
+            "name": source.below.stem + suffix,
+            "parent": source.below.parent.as_posix(),
+            "format": named.name if named else "",
+        }
+        if size is not None:
+            values |= {"scale": f"{float(size.scale):.4g}", "width": size.width, "height": size.height}
+        return values
+
+
+def output_names(output: str, sources: Sequence[Location], file_format: Format | None) -> OutputNames:
+    """The rule that `output` (the argument of -o) means for the arguments `sources`. Raises UsageError."""
+    if "{" in output:
+        _check_template(output)
+        slash = output.rfind("/", 0, output.index("{"))
+        folder = "/" if slash == 0 else output[: max(slash, 0)]
+        return OutputNames(location(folder), output[slash + 1 :], file_format)
+    path = location(output)
+    many = len(sources) != 1 or is_folder(sources[0])
+    if output.endswith(("/", "\\")) or is_folder(path) or (not path.suffix and (many or file_format is None)):
+        return OutputNames(path, None, file_format)
+    if many and (format_of(path) is not None):
+        raise UsageError(f"{output} is a file, and there are several inputs; name a folder with -o {output}/")
+    if many:
+        return OutputNames(path, None, file_format)
+    return OutputNames(path.parent, None, file_format, single=path)
+
+
+def _fields(template: str) -> list[str]:
+    return [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+
+
+def _check_template(template: str) -> None:
+    """Raises UsageError for anything but the names in FIELDS, numbers of them with a number of digits."""
+    sample = {field: 1 if field in ("width", "height") else "a" for field in FIELDS}
+    try:
+        for _, field, digits, conversion in string.Formatter().parse(template):
+            if field is not None and field not in FIELDS:
+                known = ", ".join(f"{{{name}}}" for name in FIELDS)
+                raise UsageError(f"-o {template}: {{{field}}} is not one of {known}")
+            if conversion or not re.fullmatch(r"(0?\d\d?d)?", digits or ""):
+                raise UsageError(
+                    f"-o {template}: only a number of digits may follow a field, as {{width:05d}}"
+                )
+        template.format_map(sample)
+    except ValueError as error:
+        raise UsageError(f"-o {template}: {error}; write a brace that is meant as {{{{ or }}}}") from error

@@ -1,0 +1,54 @@
+"""What reading every packet of a video told, kept beside its segments for a run that is resumed."""
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ripfdn_cli.files.atomic_file import write_bytes
+from ripfdn_cli.video.files import Scan, scan
+from ripfdn_cli.video.timeline import SourceTimes
+
+_NAME = "scan.npz"
+
+
+def scan_once(path: Path, index: int, folder: Path, *, complete: bool, fields: bool) -> Scan:
+    """The scan of `path` (see `video.files.scan`): the one kept in `folder`, where `path` is of the same size
+    and age as then.
+    """
+    return _kept(folder, _stamp(path, index, fields)) or scan(path, index, complete=complete, fields=fields)
+
+
+def keep_scan(path: Path, index: int, folder: Path, *, fields: bool, scanned: Scan) -> None:
+    """Keep `scanned` in `folder`. Raises OutputError."""
+    times = scanned.times
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        stamp=_stamp(path, index, fields),
+        time_base=np.array(times.time_base.as_integer_ratio()),
+        rate=np.array([0, 1] if times.nominal_rate is None else times.nominal_rate.as_integer_ratio()),
+        pts=times.pts,
+        durations=times.durations,
+        sha256=np.array(scanned.sha256),
+        copied_bytes=np.array(scanned.copied_bytes),
+    )
+    write_bytes(folder / _NAME, stream.getvalue())
+
+
+def _kept(folder: Path, stamp: "np.typing.NDArray[np.int64]") -> Scan | None:
+    try:
+        with np.load(folder / _NAME, allow_pickle=False) as kept:
+            if not np.array_equal(kept["stamp"], stamp):
+                return None
+            base, rate = Fraction(*kept["time_base"].tolist()), Fraction(*kept["rate"].tolist())
+            times = SourceTimes(base, kept["pts"], kept["durations"], rate or None)
+            return Scan(times, str(kept["sha256"]), int(kept["copied_bytes"]))
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
+        return None  # none, or half of one
+
+
+def _stamp(path: Path, index: int, fields: bool) -> "np.typing.NDArray[np.int64]":
+    status = path.stat()
+    return np.array([status.st_size, status.st_mtime_ns, index, fields], np.int64)

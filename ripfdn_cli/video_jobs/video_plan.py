@@ -1,0 +1,227 @@
+"""What a video job will do, found out before it does anything: source, target, sizes, codec."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.pictures.files import Encoding
+from ripfdn_cli.pictures.formats import check_fits, format_of
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.pipeline.output_size import SizeRequest, passes
+from ripfdn_cli.video.codecs import Codec, available_codecs, codec_named, pixel_format_for
+from ripfdn_cli.video.colour import RGB_MATRIX, bits_of, output_tags
+from ripfdn_cli.video.encoding import EncoderSettings
+from ripfdn_cli.video.formats import container_of, is_video
+from ripfdn_cli.video.numbered_frames import frame_pattern, is_pattern, is_sequence
+from ripfdn_cli.video_jobs.segments import parts_folder
+from ripfdn_cli.video_jobs.video_sources import (
+    ReadingOptions,
+    VideoSource,
+    animation_source,
+    sequence_source,
+    video_source,
+)
+from ripfdn_cli.video_jobs.video_targets import AnimationTarget, SequenceTarget, Target, VideoTarget
+
+log = logging.getLogger(__name__)
+
+_SEGMENT_PIXELS = 12_000_000
+"""Input pixels of a segment: a second of work on a GPU, half a minute or so on a processor."""
+_SHORTEST_SEGMENT, _LONGEST_SEGMENT = 24, 250
+_DEEPEST_HDR = 10
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """What is asked for. `segment`: frames of a segment; None chooses by their size. `crf`, `preset` and
+    `pixel_format`: None for what suits codec and input.
+    """
+
+    size: SizeRequest = field(default_factory=SizeRequest)
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    codec: str = "x264"
+    crf: int | None = None
+    preset: str | None = None
+    pixel_format: str | None = None
+    segment: int | None = None
+    restart: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.segment is not None and self.segment < 1:
+            raise UsageError(f"--segment {self.segment} is less than 1 frame")
+
+
+@dataclass(frozen=True)
+class VideoPlan:
+    """A job before it starts: `size` is the output's (width, height) px, `passes` the scales of the networks
+    to run in turn, `segment` the frames of a segment.
+    """
+
+    source: VideoSource
+    target: Target
+    size: tuple[int, int]
+    passes: tuple[int, ...]
+    segment: int
+
+    @property
+    def expected_bytes(self) -> int:
+        """About how large the result will be."""
+        return int(len(self.target.timeline) * self.target.frame_bytes) + self.source.copied_bytes
+
+    @property
+    def expected_disk(self) -> int:
+        """About what it takes on the disk while it is made."""
+        return self.expected_bytes + int(len(self.target.timeline) * self.target.frame_bytes)
+
+
+def plan_video(
+    paths: Sequence[Path], output: Path, settings: VideoSettings, network: NetworkSettings
+) -> VideoPlan:
+    """What turns `paths` (one input, or the files of a sequence) into `output`. Reads, and writes nothing.
+
+    Raises InputError, UsageError, UnavailableError, CheckpointError.
+    """
+    source = _source(paths, output, settings)
+    size = settings.size.target(source.width, source.height, network.default_scale())
+    if is_video(output):
+        target: Target = _video_target(source, output, size, settings)
+    else:
+        target = _picture_target(source, output, size, settings)
+    return VideoPlan(
+        source=source,
+        target=target,
+        size=size,
+        passes=passes((source.width, source.height), size, network.choices()),
+        segment=settings.segment or _segment_length(source.width * source.height),
+    )
+
+
+def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> VideoSource:
+    options, path = settings.reading, paths[0]
+    if len(paths) == 1 and is_video(path) and not path.is_dir():
+        return video_source(path, options, parts_folder(output))
+    if len(paths) > 1 or is_sequence(path):
+        if is_pattern(output):  # pictures to pictures: nobody asks when they show
+            options = replace(options, fps=options.fps or Fraction(1))
+        return sequence_source(paths, options)
+    entry = format_of(path)
+    if entry is not None and entry.animated:
+        return animation_source(path, options)
+    raise UsageError(f"{path} is no video, no animated picture and no folder of numbered frames")
+
+
+def _video_target(
+    source: VideoSource, output: Path, size: tuple[int, int], settings: VideoSettings
+) -> VideoTarget:
+    container, codec = container_of(output), codec_named(settings.codec)
+    pixel_format = pixel_format_for(
+        codec,
+        bits=source.bits,
+        chroma=source.chroma,
+        alpha=source.has_alpha,
+        asked=settings.pixel_format,
+    )
+    described = av.VideoFormat(pixel_format, 8, 8)
+    _check_depth(source, codec, bits_of(described))
+    _check_captions(source, codec, settings.reading)
+    tags = output_tags(source.tags, to_rgb=described.is_rgb)
+    encoder = EncoderSettings(
+        codec=codec,
+        width=size[0],
+        height=size[1],
+        pixel_format=pixel_format,
+        time_base=source.timeline.time_base,
+        rate=source.timeline.rate,
+        tags=tags,
+        hdr=source.hdr if tags.matrix != RGB_MATRIX else replace(source.hdr),
+        sample_aspect_ratio=_aspect(source, size),
+        crf=settings.crf,
+        preset=settings.preset,
+    )
+    return VideoTarget(
+        output,
+        container,
+        encoder,
+        source.timeline,
+        matrix=None if source.matrix is None else _scaled_matrix(source, size),
+        streams=source.streams,
+        leave_unsupported="unsupported" in settings.reading.drop,
+        overwrite=settings.overwrite,
+    )
+
+
+def _picture_target(
+    source: VideoSource, output: Path, size: tuple[int, int], settings: VideoSettings
+) -> SequenceTarget | AnimationTarget:
+    entry = format_of(output)
+    if entry is None:
+        raise UsageError(f"{output}: {output.suffix or 'no suffix'} names no format of video or pictures")
+    if source.tags.is_hdr:
+        raise UsageError(f"{source.name} is HDR, which pictures made here can't say; write a video")
+    if source.aspect != 1 or source.matrix is not None:
+        log.warning(
+            "%s is stretched or turned when it is shown; its pictures are as they are stored", source.name
+        )
+    check_fits(entry, *size)
+    encoding, overwrite = Encoding(entry), settings.overwrite
+    if is_pattern(output):
+        return SequenceTarget(
+            frame_pattern(output), encoding, source.timeline, source.first_number, overwrite=overwrite
+        )
+    if not entry.animated or output.suffix.lower() == ".png":  # .apng for who wants that
+        raise UsageError(
+            f"{output} holds one picture; name numbered ones such as {output.stem}_%06d{output.suffix}"
+        )
+    return AnimationTarget(
+        output, encoding, source.timeline, size, alpha=source.has_alpha, overwrite=overwrite
+    )
+
+
+def _check_depth(source: VideoSource, codec: Codec, bits: int) -> None:
+    if source.tags.is_hdr and bits < _DEEPEST_HDR:
+        raise UsageError(
+            f"{source.name} is HDR, for which {bits} bits don't suffice; leave --pix-fmt, "
+            f"or use another --codec than {codec.name}"
+        )
+
+
+def _check_captions(source: VideoSource, codec: Codec, reading: ReadingOptions) -> None:
+    if not source.has_captions or codec.keeps_captions:
+        return
+    if "unsupported" not in reading.drop:
+        able = ", ".join(other.name for other in available_codecs() if other.keeps_captions)
+        raise UsageError(
+            f"{codec.title} can't hold the closed captions inside the picture of {source.name}; "
+            f"use a --codec that can ({able}), or leave them out with --drop captions"
+        )
+    log.warning("%s can't hold and will not have: closed captions inside the picture", codec.title)
+
+
+def _segment_length(pixels: int) -> int:
+    return max(_SHORTEST_SEGMENT, min(_LONGEST_SEGMENT, _SEGMENT_PIXELS // pixels))
+
+
+def _aspect(source: VideoSource, size: tuple[int, int]) -> Fraction:
+    """The shape of a pixel that keeps the shape of the picture; the source's where only rounding differs."""
+    (width, height), (old_width, old_height) = size, (source.width, source.height)
+    stretched = abs(width * old_height - height * old_width)
+    if stretched <= max(old_width, old_height):  # up to a pixel
+        return source.aspect
+    aspect = source.aspect * Fraction(old_width * height, old_height * width)
+    return aspect.limit_denominator(10_000)
+
+
+def _scaled_matrix(source: VideoSource, size: tuple[int, int]) -> tuple[int, ...]:
+    """FFmpeg's display matrix (a b u c d v x y w), its shift x, y made larger, as that is in pixels."""
+    assert source.matrix is not None
+    a, b, u, c, d, v, x, y, w = source.matrix
+    factor = Fraction(size[0], source.width)
+    return a, b, u, c, d, v, round(x * factor), round(y * factor), w

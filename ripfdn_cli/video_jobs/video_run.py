@@ -1,0 +1,368 @@
+"""A video made larger: its frames through the network, in segments that a crash leaves whole."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from ripfdn_cli.model.weights_store import weights_path
+from ripfdn_cli.pictures.picture import Frame
+from ripfdn_cli.pipeline.collisions import check_collisions, check_existing
+from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
+from ripfdn_cli.pipeline.disk_space import DiskWatch
+from ripfdn_cli.pipeline.frames import Grower, Grown, Prepared, finish, prepare
+from ripfdn_cli.pipeline.lookahead import ahead, behind
+from ripfdn_cli.video.frames import SourceFrame
+from ripfdn_cli.video_jobs.device_colour import DeviceColour, GrownYuv, PreparedYuv, device_colour
+from ripfdn_cli.video_jobs.segments import Parts, Record, open_parts, parts_folder
+from ripfdn_cli.video_jobs.video_plan import VideoPlan, VideoSettings, plan_video
+from ripfdn_cli.video_jobs.video_targets import OpenSegment, SequenceTarget
+
+log = logging.getLogger(__name__)
+
+_FRAMES_AT_ONCE = 4
+READ_AHEAD = 2 * _FRAMES_AT_ONCE
+WRITE_BEHIND = 2
+ALIKE = 2
+"""Results kept for frames that come again: still pictures, cartoons, a cursor that blinks."""
+_REMEMBERED = 3
+"""Frames before a segment whose checksums tell whether seeking found the place."""
+
+VideoProgress = Callable[[int, int, int], None]
+"""Called with frames done, frames in all, and bytes written so far."""
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What there is to tell of a result. `resumed`: frames that were done already; `computed`: those that the
+    network ran on now, repeated ones once.
+    """
+
+    size: tuple[int, int]
+    output_size: tuple[int, int]
+    passes: tuple[int, ...]
+    frames: int
+    resumed: int
+    computed: int
+    segments: int
+    bytes_written: int
+    seconds: float
+
+
+class Cancelled(Exception):  # noqa: N818 - no error
+    """The run is stopping; whoever raises it has nothing to add."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A source frame on its way to the network, and which output frames show it."""
+
+    number: int
+    checksum: int
+    prepared: Prepared | PreparedYuv
+    outputs: range
+    captions: av.VideoFrame | None
+
+
+@dataclass
+class _Result:
+    """One of the results that `future` will have."""
+
+    place: int
+    future: Future[Sequence[Grown | GrownYuv]] | None = None
+
+    def get(self) -> Grown | GrownYuv:
+        assert self.future is not None
+        return self.future.result()[self.place]
+
+
+def upscale_video(
+    paths: Sequence[Path],
+    output: Path,
+    settings: VideoSettings,
+    network: NetworkSettings,
+    *,
+    progress: VideoProgress | None = None,
+    device_colour_always: bool = False,
+) -> VideoFacts:
+    """Make `output` from `paths`: a video, an animated picture, a folder or glob of frames, or the frames.
+
+    What is done survives any interruption in a folder beside `output`, from where the same call goes on.
+    `device_colour_always`: see `device_colour`. Raises RipfdnError.
+    """
+    started = time.perf_counter()
+    devices = Devices(network)
+    try:
+        plan = plan_video(paths, output, settings, network)
+        _check_outputs(plan, paths, output, settings)
+        with open_parts(
+            parts_folder(output), _job(plan, network, devices), restart=settings.restart
+        ) as parts:
+            run = _Run(plan, parts, devices, progress, device_colour_always)
+            run.finish()
+        parts.remove()
+        return run.facts(time.perf_counter() - started)
+    except NetworkUnavailableError as error:
+        raise error.reason from error
+    finally:
+        devices.close()
+
+
+def _check_outputs(plan: VideoPlan, paths: Sequence[Path], output: Path, settings: VideoSettings) -> None:
+    files = plan.target.outputs()
+    check_collisions([(paths[0], file) for file in files], inputs=plan.source.files)
+    if isinstance(plan.target, SequenceTarget) and parts_folder(output).is_dir():
+        return  # frames of the run that is resumed
+    check_existing(files, overwrite=settings.overwrite)
+
+
+def _job(plan: VideoPlan, network: NetworkSettings, devices: Devices) -> dict[str, Any]:
+    """Everything that shapes the segments: input, weights, sizes, times, encoder. Not what shapes speed."""
+    timeline, names = plan.target.timeline, [devices.choices[scale] for scale in plan.passes]
+    shown = hashlib.sha256(timeline.source.tobytes() + timeline.pts.tobytes() + timeline.durations.tobytes())
+    return {
+        "input": plan.source.identity,
+        "reading": plan.source.reading,
+        "times": [str(timeline.time_base), len(timeline), shown.hexdigest()],
+        "weights": [hashlib.sha256(weights_path(name).read_bytes()).hexdigest() for name in names],
+        "network": {"engine": network.engine, "precision": network.precision, "ensemble": network.ensemble},
+        "tiles": {"tile": network.tile, "halo": network.halo},
+        "output": plan.target.describe(),
+        "segment": plan.segment,
+    }
+
+
+class _Run:
+    """The frames of `plan` that `parts` has not yet."""
+
+    def __init__(
+        self,
+        plan: VideoPlan,
+        parts: Parts,
+        devices: Devices,
+        progress: VideoProgress | None,
+        device_colour_always: bool,
+    ) -> None:
+        self._device_colour_always = device_colour_always
+        self._colour: DeviceColour | None = None
+        self._plan, self._parts, self._devices = plan, parts, devices
+        self._progress = progress or (lambda done, total, written: None)
+        self._total = len(plan.target.timeline)
+        self._disk = DiskWatch(parts.folder, self._total, plan.target.frame_bytes, plan.source.copied_bytes)
+        self._resumed, self._computed = parts.frames, 0
+        self._stopping = threading.Event()
+
+    def finish(self) -> None:
+        """Compute what is missing, and make the result. Raises RipfdnError; what is done then is kept."""
+        plan, parts = self._plan, self._parts
+        if plan.source.keep is not None:
+            plan.source.keep(parts.folder)
+        try:
+            self._disk.check_before(self._resumed, parts.written)
+            plan.target.try_out(parts.folder)
+            if self._resumed:
+                log.info("going on at frame %d of %d", self._resumed, self._total)
+            self._progress(self._resumed, self._total, parts.written)
+            self._compute()
+        finally:
+            if not parts.records:
+                parts.remove()
+        plan.target.finish(parts)
+
+    def facts(self, seconds: float) -> VideoFacts:
+        source = self._plan.source
+        return VideoFacts(
+            size=(source.width, source.height),
+            output_size=self._plan.size,
+            passes=self._plan.passes,
+            frames=self._total,
+            resumed=self._resumed,
+            computed=self._computed,
+            segments=len(self._parts.records),
+            bytes_written=self._plan.target.size(),
+            seconds=seconds,
+        )
+
+    def _compute(self) -> None:
+        """Decode and prepare ahead, run the network on every device, finish and encode behind."""
+        if self._resumed == self._total:
+            return
+        self._colour = self._devices.run(
+            lambda networks: device_colour(self._plan, networks, always=self._device_colour_always)
+        )
+        writer = _SegmentedWriter(self._plan, self._parts, self._wrote_frame, self._wrote_segment)
+        workers = ThreadPoolExecutor(len(self._devices), "network")
+        try:
+            with (
+                closing(ahead(self._work(), READ_AHEAD)) as work,
+                behind(writer.write, WRITE_BEHIND + self._together() * len(self._devices)) as write,
+            ):
+                for item, result in self._through_network(work, workers):
+                    write((item, result))
+            writer.close()
+        finally:
+            self._stopping.set()
+            workers.shutdown(cancel_futures=True)
+            writer.abandon()
+
+    def _work(self) -> Iterator[_Work]:
+        """Source frames from the first that is still wanted, ready for the network."""
+        source, shows = self._plan.source, self._plan.target.timeline.source
+        first = int(shows[self._resumed])
+        before = self._parts.records[-1].before if self._parts.records else {}
+        known = {number: checksum for number, checksum in before.items() if number < first}
+        frames = source.frames if self._colour is None else self._colour.frames
+        for frame in frames(first, known):
+            start, stop = np.searchsorted(shows, [frame.index, frame.stop]).tolist()
+            if start == self._total:
+                return
+            if outputs := range(max(start, self._resumed), stop):
+                yield _Work(frame.index, frame.checksum, self._prepared(frame), outputs, frame.captions)
+
+    def _prepared(self, frame: SourceFrame) -> Prepared | PreparedYuv:
+        if self._colour is not None:
+            return PreparedYuv(frame.pixels)
+        return prepare(frame.pixels, self._plan.source.samples)
+
+    def _through_network(
+        self, work: Iterator[_Work], workers: ThreadPoolExecutor
+    ) -> Iterator[tuple[_Work, _Result]]:
+        """Each frame with its result to come; computed once for frames that are equal to the last bit."""
+        recent: deque[tuple[Any, _Result]] = deque(maxlen=ALIKE)
+        for items in _batches(work, self._together()):
+            results: list[_Result] = []
+            new: list[tuple[Any, _Result]] = []
+            for item in items:
+                result = next((known for frame, known in recent if frame.equals(item.prepared)), None)
+                if result is None:
+                    result = _Result(len(new))
+                    new.append((item.prepared, result))
+                    recent.append(new[-1])
+                results.append(result)
+            if new:
+                future = workers.submit(self._grow, [frame for frame, _ in new])
+                for _, fresh in new:
+                    fresh.future = future
+            self._computed += len(new)
+            yield from zip(items, results, strict=True)
+
+    def _together(self) -> int:
+        return self._devices.run(lambda networks: frames_together(networks, self._plan.passes))
+
+    def _grow(self, frames: Sequence[Any]) -> Sequence[Grown | GrownYuv]:
+        colour = self._colour
+
+        def grow(networks: Networks) -> Sequence[Grown | GrownYuv]:
+            if colour is not None:
+                return colour.grow_all(networks, frames, self._tile_done)
+            return Grower(networks, 0, self._tile_done).grow_all(frames, self._plan.passes)
+
+        return self._devices.run(grow)
+
+    def _tile_done(self, done: int, total: int) -> None:
+        if self._stopping.is_set():
+            raise Cancelled
+
+    def _wrote_frame(self, done: int) -> None:
+        self._progress(done, self._total, self._parts.written)
+
+    def _wrote_segment(self, done: int, largest: int) -> None:
+        self._disk.check_after_segment(done, self._parts.written, largest)
+
+
+def frames_together(networks: Networks, passes: Sequence[int]) -> int:
+    """Frames for the network at once: on a processor there is nothing to be won."""
+    return 1 if not passes or networks[passes[0]].device == "cpu" else _FRAMES_AT_ONCE
+
+
+def _batches(items: Iterable[_Work], size: int) -> Iterator[list[_Work]]:
+    """Lists of `size`, the last one shorter; what came before an error is not lost with it."""
+    batch: list[_Work] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        yield batch
+        raise
+    if batch:
+        yield batch
+
+
+class _SegmentedWriter:
+    """Puts finished frames into segments, one after the other. For one thread."""
+
+    def __init__(
+        self,
+        plan: VideoPlan,
+        parts: Parts,
+        wrote_frame: Callable[[int], None],
+        wrote_segment: Callable[[int, int], None],
+    ) -> None:
+        self._plan, self._parts = plan, parts
+        self._wrote_frame, self._wrote_segment = wrote_frame, wrote_segment
+        self._next = parts.frames
+        self._open: tuple[AbstractContextManager[OpenSegment], OpenSegment] | None = None
+        self._seen: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
+        self._last: tuple[Grown | GrownYuv, Frame] | None = None
+
+    def write(self, item: tuple[_Work, _Result]) -> None:
+        work, result = item
+        frame = self._finished(result.get())
+        self._seen.append((work.number, work.checksum))
+        for output in work.outputs:
+            self._segment().add(output, frame, work.captions if output == work.outputs[0] else None)
+            self._next = output + 1
+            self._wrote_frame(self._next)
+            if self._next % self._plan.segment == 0:
+                self.close()
+
+    def close(self) -> None:
+        """End the segment that is open, and record it."""
+        if self._open is None:
+            return
+        (context, segment), self._open = self._open, None
+        context.__exit__(None, None, None)
+        assert segment.segment is not None
+        self._parts.add(Record(segment.segment, dict(self._seen), segment.written))
+        self._wrote_segment(self._next, max(record.written for record in self._parts.records))
+
+    def abandon(self) -> None:
+        """Leave nothing of a segment that is not whole."""
+        if self._open is None:
+            return
+        (context, _), self._open = self._open, None
+        stop = Cancelled()
+        try:
+            context.__exit__(Cancelled, stop, None)
+        except Cancelled:
+            return
+
+    def _segment(self) -> OpenSegment:
+        if self._open is None:
+            context = self._plan.target.open_segment(self._parts.path(len(self._parts.records)))
+            self._open = context, context.__enter__()
+        return self._open[1]
+
+    def _finished(self, grown: Grown | GrownYuv) -> Frame:
+        """The frame of `grown` in its final size, made once for frames that come again."""
+        if self._last is None or self._last[0] is not grown:
+            if isinstance(grown, GrownYuv):
+                self._last = grown, grown.finish()
+            else:
+                self._last = grown, finish(grown, self._plan.size, wrap=False)
+        return self._last[1]

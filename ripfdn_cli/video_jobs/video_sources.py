@@ -1,0 +1,291 @@
+"""Where the frames of a video job come from: a video file, numbered pictures, or an animated picture."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.image_math.yuv_format import YuvFormat
+from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, Frame, as_rgb, has_alpha
+from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
+from ripfdn_cli.video.copies import SourceStreams, copied_streams
+from ripfdn_cli.video.files import VideoInfo, opened, probe
+from ripfdn_cli.video.frames import BadFrames, SourceFrame, VideoFrames
+from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
+from ripfdn_cli.video.numbered_frames import find_frames
+from ripfdn_cli.video.timeline import SourceTimes, Timeline, at_rate, timeline
+from ripfdn_cli.video.yuv import yuv_format
+from ripfdn_cli.video_jobs.scan_cache import keep_scan, scan_once
+
+log = logging.getLogger(__name__)
+
+_MILLISECOND = Fraction(1, 1000)
+_UNTIMED_DURATION = 100
+"""Milliseconds that browsers show a frame for whose duration is 0."""
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a source is read. `start` and `end` in seconds after it begins; `drop`: streams to leave out, by
+    index or type, or "captions", "chapters", "metadata", "unsupported".
+    """
+
+    start: Fraction | None = None
+    end: Fraction | None = None
+    fps: Fraction | None = None
+    deinterlace: bool = False
+    bad_frames: BadFrames = "error"
+    drop: tuple[str, ...] = ()
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+
+@dataclass(frozen=True)
+class YuvSource:
+    """The same frames, by `frames`, as the samples of their planes in the format `layout`."""
+
+    layout: YuvFormat
+    colour: Colour
+    frames: Callable[[int, dict[int, int]], Iterator[SourceFrame]]
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """Frames with their times, and what has to be known of them to write others like them.
+
+    `samples`: uint8 or uint16. `frames(first, before)` gives them from number `first` on, as `VideoFrames`
+    does. `identity` tells this input from any other, as JSON. `streams`: what else is in its file. `keep`
+    keeps in a folder what took long to find out. `reading` is what else shapes the frames; `first_number`
+    that of the first frame, for names. `yuv`: where frames can be had unconverted.
+    """
+
+    files: tuple[Path, ...]
+    width: int
+    height: int
+    samples: str
+    bits: int
+    chroma: tuple[int, int]
+    has_alpha: bool
+    timeline: Timeline
+    frames: Callable[[int, dict[int, int]], Iterator[SourceFrame]]
+    identity: dict[str, Any]
+    tags: ColourTags = RGB_TAGS
+    hdr: HdrMetadata = NO_HDR
+    aspect: Fraction = Fraction(1)
+    matrix: tuple[int, ...] | None = None
+    has_captions: bool = False
+    streams: SourceStreams | None = None
+    copied_bytes: int = 0
+    first_number: int = 1
+    reading: dict[str, Any] = field(default_factory=dict)
+    keep: Callable[[Path], None] | None = None
+    yuv: YuvSource | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.files[0])
+
+
+def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSource:
+    """The video file `path`. `cache`: the folder where an earlier run may have kept what reading all of it
+    told. Raises InputError, UsageError.
+    """
+    info = probe(path, max_pixels=options.max_pixels)
+    _check(path, info, options)
+    drops_captions = "captions" in options.drop
+    fields = options.deinterlace and info.codec == "h264"
+    complete = options.bad_frames == "error"
+    scanned = scan_once(path, info.index, cache, complete=complete, fields=fields)
+    times = timeline(scanned.times, origin=info.start, start=options.start, end=options.end, fps=options.fps)
+    frames = VideoFrames(
+        path,
+        info,
+        scanned.times,
+        options.deinterlace,
+        options.bad_frames,
+        options.max_pixels,
+        with_captions=not drops_captions,
+    )
+    return VideoSource(
+        files=(path,),
+        width=info.width,
+        height=info.height,
+        samples="uint16" if info.bits > 8 else "uint8",
+        bits=info.bits,
+        chroma=info.chroma,
+        has_alpha=info.has_alpha,
+        timeline=times,
+        frames=frames,
+        identity={"sha256": scanned.sha256, "stream": info.index},
+        tags=info.colour.tags,
+        hdr=info.hdr,
+        aspect=info.sample_aspect_ratio,
+        matrix=info.matrix,
+        has_captions=info.has_captions and not drops_captions,
+        streams=_streams(path, info, times, options),
+        copied_bytes=scanned.copied_bytes,
+        reading={"deinterlace": options.deinterlace, "bad_frames": options.bad_frames}
+        | ({"captions": "dropped"} if drops_captions else {}),
+        keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
+        yuv=_yuv_source(info, frames),
+    )
+
+
+def _yuv_source(info: VideoInfo, frames: VideoFrames) -> YuvSource | None:
+    colour = info.colour
+    layout = yuv_format(info.pixel_format, info.width, info.height, colour.tags, colour.chroma)
+    if layout is None or (frames.deinterlace and layout.interleaved):  # which bwdif doesn't keep
+        return None
+    return YuvSource(layout, colour, replace(frames, layout=layout))
+
+
+def sequence_source(paths: Sequence[Path], options: ReadingOptions) -> VideoSource:
+    """The numbered pictures behind `paths` (a folder, a glob, a pattern, or files), at `options.fps`.
+
+    Raises UsageError without a rate, InputError.
+    """
+    if options.fps is None:
+        raise UsageError(f"{paths[0]}: pictures have no rate of their own; give it with --fps")
+    found = find_frames(paths)
+    files = [entry for _, entry in found]
+    first = _only_frame(files[0], options.max_pixels)
+    times = timeline(at_rate(len(files), options.fps), start=options.start, end=options.end)
+
+    def frames(begin: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+        for number in range(begin, len(files)):
+            frame = _only_frame(files[number], options.max_pixels)
+            _check_alike(files[number], frame, first)
+            yield SourceFrame(number, number + 1, as_rgb(frame))
+
+    number = found[0][0] + int(times.source[0])
+    return _of_pictures(files, first, times, frames, number)
+
+
+def animation_source(path: Path, options: ReadingOptions) -> VideoSource:
+    """The animated picture `path` (GIF, PNG, WebP, AVIF), played once. Raises InputError, UsageError."""
+    picture = read_picture(path, max_pixels=options.max_pixels)
+    if picture.animation is None:
+        raise UsageError(f"{path} is a still picture; name a picture's file with -o")
+    skipped = 1 if picture.animation.has_still else 0
+    pictures = picture.frames[skipped:]
+    durations = [round(ms) or _UNTIMED_DURATION for ms in picture.animation.durations[skipped:]]
+    starts = np.concatenate([[0], np.cumsum(durations)[:-1]]).astype(np.int64)
+    times = timeline(
+        SourceTimes(_MILLISECOND, starts, np.array(durations, np.int64)),
+        start=options.start,
+        end=options.end,
+        fps=options.fps,
+    )
+
+    def frames(begin: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+        for number in range(begin, len(pictures)):
+            yield SourceFrame(number, number + 1, as_rgb(pictures[number]))
+
+    return _of_pictures([path], pictures[0], times, frames, first_number=1)
+
+
+def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
+    if info.codes_fields:
+        raise InputError(
+            f"{path} is interlaced with each field a picture of its own, which is not supported in H.265; "
+            "join them first, with FFmpeg's filter weave"
+        )
+    if info.is_interlaced and not options.deinterlace:
+        raise InputError(f"{path} is interlaced; pass --deinterlace to make whole frames of its fields")
+    _check_dynamic(path, info)
+    if info.colour.guessed:
+        log.debug(
+            "%s doesn't say its %s: taken for %s", path, " or ".join(info.colour.guessed), info.colour.tags
+        )
+
+
+def _check_dynamic(path: Path, info: VideoInfo) -> None:
+    """Metadata that change from scene to scene are lost; a picture that can't do without them is refused."""
+    dynamic = info.hdr.dynamic
+    needed = info.hdr.needs_dynamic
+    if needed or (needed is None and "Dolby Vision" in dynamic and not info.colour.tags.is_hdr):
+        raise InputError(
+            f"{path} is Dolby Vision without a picture for other screens (profile 5 or alike), whose colours "
+            "would be wrong; make it HDR10 with another program first"
+        )
+    if dynamic:
+        log.warning(
+            "%s: %s can't be kept and will be lost; the picture and its static metadata are kept",
+            path,
+            " and ".join(dynamic),
+        )
+
+
+def _streams(path: Path, info: VideoInfo, times: Timeline, options: ReadingOptions) -> SourceStreams:
+    with opened(path) as container:
+        copied = copied_streams(container, info.index)
+        kept = tuple(s.index for s in copied if not {str(s.index), s.type} & set(options.drop))
+    start, end = times.source_span
+    return SourceStreams(
+        path,
+        info.index,
+        kept,
+        with_chapters="chapters" not in options.drop,
+        with_metadata="metadata" not in options.drop,
+        shift=times.shift,
+        start=None if options.start is None else start,
+        end=None if options.end is None else end,
+    )
+
+
+def _of_pictures(
+    files: Sequence[Path],
+    first: Frame,
+    times: Timeline,
+    frames: Callable[[int, dict[int, int]], Iterator[SourceFrame]],
+    first_number: int,
+) -> VideoSource:
+    """4:2:0 and 8 or 10 bits are what players know; pictures would ask for more."""
+    deep = first.dtype != np.uint8
+    return VideoSource(
+        files=tuple(files),
+        width=first.shape[1],
+        height=first.shape[0],
+        samples="uint16" if deep else "uint8",
+        bits=10 if deep else 8,
+        chroma=(4, 4),
+        has_alpha=has_alpha(first),
+        timeline=times,
+        frames=frames,
+        identity={"files": _fingerprint(files)},
+        first_number=first_number,
+    )
+
+
+def _only_frame(path: Path, max_pixels: int) -> Frame:
+    picture = read_picture(path, max_pixels=max_pixels)
+    if len(picture.frames) != 1:
+        raise InputError(f"{path} has {len(picture.frames)} frames of its own and can't be one of a video")
+    return picture.frames[0]
+
+
+def _check_alike(path: Path, frame: Frame, first: Frame) -> None:
+    if frame.shape != first.shape and as_rgb(frame).shape != as_rgb(first).shape:
+        raise InputError(
+            f"{path} is {frame.shape[1]}×{frame.shape[0]} px with {frame.shape[2]} channels, "
+            f"the first frame {first.shape[1]}×{first.shape[0]} px with {first.shape[2]}"
+        )
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
+    """A digest of names, sizes and ages."""
+    digest = hashlib.sha256()
+    for path in files:
+        status = path.stat()
+        digest.update(
+            f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape")
+        )
+    return digest.hexdigest()

@@ -1,0 +1,444 @@
+"""Where the frames of a video job go: a video file, numbered pictures, or an animated picture.
+
+Each target writes segments, which survive an interruption, and makes the result of them at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+import numpy as np
+
+from ripfdn_cli.errors import InternalError, OutputError, UsageError
+from ripfdn_cli.files.atomic_file import output_error, replacing, write_bytes
+from ripfdn_cli.image_math.yuv_format import YuvFormat
+from ripfdn_cli.pictures.files import Encoding, encode
+from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
+from ripfdn_cli.video.check import (
+    CHAPTERS,
+    Missing,
+    missing_parts,
+    named_streams,
+    wrong_copies,
+    wrong_packets,
+)
+from ripfdn_cli.video.codecs import LOSSLESS
+from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb, bits_of
+from ripfdn_cli.video.copies import SourceStreams
+from ripfdn_cli.video.encoding import (
+    EncoderSettings,
+    Segment,
+    file_sha256,
+    open_segment,
+    segment_writer,
+)
+from ripfdn_cli.video.formats import CONTAINERS, Container
+from ripfdn_cli.video.mux import VideoTrack, mux
+from ripfdn_cli.video.numbered_frames import FramePattern
+from ripfdn_cli.video.timeline import Timeline
+from ripfdn_cli.video_jobs.segments import Parts
+
+log = logging.getLogger(__name__)
+
+_TRIAL = "trial.part"
+_TRIAL_PACKETS = 200
+_ENCODERS_FRAMES = 60
+"""What an encoder keeps to look ahead and refer to: x264 at its defaults has 40 to look ahead alone."""
+_MOST_ANIMATED_PIXELS = 2**29
+"""Of all frames together; they are held in memory at the end, and encoders take several times as much."""
+_MILLISECOND, _CENTISECOND = Fraction(1, 1000), Fraction(1, 100)
+_TICKS = {"gif": _CENTISECOND}
+
+
+@dataclass
+class OpenSegment:
+    """A segment being written: `add(i, pixels, captions)` writes output frame i. Once it is closed there is
+    its `segment`, and how many bytes were `written`.
+    """
+
+    add: Callable[[int, Frame, av.VideoFrame | None], None]
+    segment: Segment | None = None
+    written: int = 0
+
+    def close(self, segment: Segment | None, written: int | None = None) -> None:
+        assert segment is not None
+        self.segment, self.written = segment, segment.size if written is None else written
+
+
+class Target(Protocol):
+    """What takes a job's frames."""
+
+    timeline: Timeline
+
+    @property
+    def frame_bytes(self) -> float:
+        """About what a frame takes on the disk."""
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory it takes for frames that it was given."""
+
+    def describe(self) -> dict[str, Any]:
+        """What makes its segments differ from those of another, as JSON."""
+
+    def outputs(self) -> list[Path]:
+        """The files that the result is."""
+
+    def size(self) -> int:
+        """Bytes of the result, once it is there."""
+
+    def try_out(self, folder: Path) -> None:
+        """Find out before the work whether the result can be written; may use `folder`. Raises UsageError,
+        UnavailableError, OutputError.
+        """
+
+    def open_segment(self, path: Path) -> AbstractContextManager[OpenSegment]:
+        """A segment whose file is `path`."""
+
+    def finish(self, parts: Parts) -> None:
+        """Make the result of all segments, check it, and give it its name. Raises OutputError."""
+
+
+class VideoTarget:
+    """A video file `output` in `container`, with `streams` of the source beside the picture."""
+
+    def __init__(
+        self,
+        output: Path,
+        container: Container,
+        settings: EncoderSettings,
+        timeline: Timeline,
+        *,
+        matrix: tuple[int, ...] | None = None,
+        streams: SourceStreams | None = None,
+        leave_unsupported: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        self.timeline = timeline
+        self._output, self._container, self._settings = output, container, settings
+        self._matrix, self._streams, self._overwrite = matrix, streams, overwrite
+        self._leave_unsupported = leave_unsupported
+        self._accepted: frozenset[Missing] = frozenset()
+        self._captions_lost = False
+
+    @property
+    def layout(self) -> YuvFormat | None:
+        """The format of frames that it takes as samples; None where it takes RGB only."""
+        return self._settings.layout
+
+    @property
+    def frame_bytes(self) -> float:
+        return self._settings.width * self._settings.height * self._settings.codec.bits_per_pixel / 8
+
+    @property
+    def held_bytes(self) -> int:
+        described = av.VideoFormat(self._settings.pixel_format, self._settings.width, self._settings.height)
+        sample = 2 if bits_of(described) > 8 else 1
+        planes = (part.width * part.height for part in described.components)
+        return _ENCODERS_FRAMES * sample * sum(planes)
+
+    def describe(self) -> dict[str, Any]:
+        return self._settings.describe() | {"ffmpeg": dict(av.library_versions)}
+
+    def outputs(self) -> list[Path]:
+        return [self._output]
+
+    def size(self) -> int:
+        return self._output.stat().st_size
+
+    def try_out(self, folder: Path) -> None:
+        """Encode a black frame or two and put them into every container with the first packets of all that is
+        to be copied: what the muxers say is what holds.
+        """
+        try:
+            segment = self._trial_segment(folder / _TRIAL)
+            problems = self._trial(folder, self._container, segment)
+            if problems and not self._leave_unsupported:
+                raise UsageError(self._advice(folder, segment, problems))
+            if problems:
+                self._leave_out(problems)
+        finally:
+            (folder / _TRIAL).unlink(missing_ok=True)
+
+    @contextmanager
+    def open_segment(self, path: Path) -> Iterator[OpenSegment]:
+        with segment_writer(path, self._settings) as written:
+
+            def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
+                pts, duration = int(self.timeline.pts[index]), int(self.timeline.durations[index])
+                self._note_captions(index, captions)
+                written.writer.add(pixels, pts, duration, captions)
+
+            opened_segment = OpenSegment(add)
+            yield opened_segment
+        opened_segment.close(written.segment)
+
+    def _note_captions(self, index: int, captions: av.VideoFrame | None) -> None:
+        """Those that were not there in the first frames, where they are an error."""
+        if captions is None or self._settings.codec.keeps_captions or self._captions_lost:
+            return
+        self._captions_lost = True
+        seconds = float(int(self.timeline.pts[index]) * self.timeline.time_base)
+        log.warning(
+            "closed captions inside the picture, from %.3f s on, are lost: %s can't hold them",
+            seconds,
+            self._settings.codec.title,
+        )
+
+    def finish(self, parts: Parts) -> None:
+        track = self._track([(parts.path(n), record.segment) for n, record in enumerate(parts.records)])
+        for path, segment in track.segments:
+            if file_sha256(path) != segment.sha256:
+                raise OutputError(
+                    f"{path} was changed after it was written; delete it and run the command again"
+                )
+        with replacing(self._output, overwrite=self._overwrite) as file:
+            temporary = Path(file.name)
+            log.info("joining %d segments", len(track.segments))
+            mux(temporary, self._container, track, self._streams, name=self._output)
+            log.info("checking %s", self._output)
+            missing = set(missing_parts(temporary, self._container, track, self._streams)) - self._accepted
+            problems = [str(part) for part in missing] + wrong_packets(temporary, track, self._streams)
+            if problems:
+                raise InternalError(
+                    f"{self._output} would not hold what it should: {'; '.join(sorted(problems))}; "
+                    f"the frames are kept in {parts.folder}"
+                )
+
+    def _track(self, segments: Sequence[tuple[Path, Segment]]) -> VideoTrack:
+        return VideoTrack(self._settings, self.timeline, segments, self._matrix)
+
+    def _trial_segment(self, path: Path) -> tuple[Path, Segment]:
+        with self.open_segment(path) as opened_segment:
+            black = np.zeros((self._settings.height, self._settings.width, 3), np.uint8)
+            for index in range(min(2, len(self.timeline))):
+                opened_segment.add(index, black, None)
+        assert opened_segment.segment is not None
+        return path, opened_segment.segment
+
+    def _trial(self, folder: Path, container: Container, segment: tuple[Path, Segment]) -> list[Missing]:
+        """What `container` doesn't take of all that belongs into it: the picture, each stream, the rest."""
+        track, streams = self._track([segment]), self._streams
+        path = folder / f"trial{container.suffixes[0]}"
+        without = (
+            None if streams is None else replace(streams, copied=(), with_chapters=False, with_metadata=False)
+        )
+        if not _takes(path, container, track, without):
+            return [Missing(f"{self._settings.codec.title} pictures")]
+        if streams is None:
+            return _missing(path, container, track, None)
+        refused = [
+            index
+            for index in streams.copied
+            if not _takes(path, container, track, replace(without or streams, copied=(index,)))
+        ]
+        able = replace(streams, copied=tuple(index for index in streams.copied if index not in refused))
+        return named_streams(streams.path, refused) + _missing(path, container, track, able)
+
+    def _leave_out(self, problems: Sequence[Missing]) -> None:
+        """Go on without what the container doesn't take, and say so."""
+        assert self._streams is not None
+        refused = {problem.stream for problem in problems}
+        self._streams = replace(
+            self._streams,
+            copied=tuple(index for index in self._streams.copied if index not in refused),
+            with_chapters=self._streams.with_chapters and Missing(CHAPTERS) not in problems,
+        )
+        self._accepted = frozenset(problems)
+        log.warning("%s can't hold and will not have: %s", self._container.title, _listed(problems))
+
+    def _advice(self, folder: Path, segment: tuple[Path, Segment], problems: Sequence[Missing]) -> str:
+        able = [
+            container.suffixes[0]
+            for container in CONTAINERS
+            if container is not self._container and not self._trial(folder, container, segment)
+        ]
+        elsewhere = f"write it as {' or '.join(able)}, which can" if able else "no container here can"
+        return (
+            f"{self._container.title} can't hold {_listed(problems)}; {elsewhere}, "
+            "or leave out what it can't hold with --drop unsupported"
+        )
+
+
+def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:
+    """Whether `container` accepts all this, and gives its streams back as they were."""
+    try:
+        mux(path, container, track, streams, name=path, limit=_TRIAL_PACKETS)
+        if any(part.stream is not None for part in missing_parts(path, container, track, streams)):
+            return False
+        return streams is None or not wrong_copies(path, streams, _TRIAL_PACKETS)
+    except InternalError:
+        return False
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _missing(
+    path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None
+) -> list[Missing]:
+    try:
+        mux(path, container, track, streams, name=path, limit=_TRIAL_PACKETS)
+        return missing_parts(path, container, track, streams)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _listed(problems: Sequence[Missing]) -> str:
+    return ", ".join(map(str, problems))
+
+
+class SequenceTarget:
+    """Numbered pictures `pattern`, the first of them number `first`. A segment is a list of their files."""
+
+    def __init__(
+        self, pattern: FramePattern, encoding: Encoding, timeline: Timeline, first: int, *, overwrite: bool
+    ) -> None:
+        self.timeline = timeline
+        self._pattern, self._encoding, self._first, self._overwrite = pattern, encoding, first, overwrite
+
+    @property
+    def frame_bytes(self) -> float:
+        return 0.0  # known only from the first segment
+
+    @property
+    def held_bytes(self) -> int:
+        return 0  # each is written before the next
+
+    def describe(self) -> dict[str, Any]:
+        return {"pattern": self._pattern.name, "first": self._first, "encoding": repr(self._encoding)}
+
+    def outputs(self) -> list[Path]:
+        return [self._pattern.path(self._first + index) for index in range(len(self.timeline))]
+
+    def size(self) -> int:
+        return sum(file.stat().st_size for file in self.outputs())
+
+    def try_out(self, folder: Path) -> None:
+        try:
+            self._pattern.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(self._pattern.folder, error) from error
+
+    @contextmanager
+    def open_segment(self, path: Path) -> Iterator[OpenSegment]:
+        files: list[tuple[str, int]] = []
+
+        def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
+            file = self._pattern.path(self._first + index)
+            content = encode(Picture((pixels,), self._encoding.file_format), self._encoding, str(file))
+            # A frame may be there from a run that was killed before it could record its segment.
+            write_bytes(file, content, overwrite=True)
+            files.append((file.name, len(content)))
+
+        opened_segment = OpenSegment(add)
+        yield opened_segment
+        content = json.dumps(files).encode()
+        write_bytes(path, content)
+        segment = Segment(len(files), 0, len(content), hashlib.sha256(content).hexdigest())
+        opened_segment.close(segment, sum(size for _, size in files))
+
+    def finish(self, parts: Parts) -> None:
+        for number in range(len(parts.records)):
+            for name, size in json.loads(parts.path(number).read_bytes()):
+                file = self._pattern.folder / name
+                if not file.is_file() or file.stat().st_size != size:
+                    raise OutputError(
+                        f"{file} was changed or deleted; pass --restart to make all frames again"
+                    )
+
+
+class AnimationTarget:
+    """An animated picture `output`. Its segments are lossless video, so that a crash loses none of them."""
+
+    def __init__(
+        self,
+        output: Path,
+        encoding: Encoding,
+        timeline: Timeline,
+        size: tuple[int, int],
+        *,
+        alpha: bool,
+        overwrite: bool,
+    ) -> None:
+        self.timeline = timeline
+        self._output, self._encoding, self._overwrite = output, encoding, overwrite
+        self._settings = EncoderSettings(
+            LOSSLESS, *size, "bgra" if alpha else "bgr0", timeline.time_base, timeline.rate, RGB_TAGS
+        )
+
+    @property
+    def frame_bytes(self) -> float:
+        return self._settings.width * self._settings.height * LOSSLESS.bits_per_pixel / 8
+
+    @property
+    def held_bytes(self) -> int:
+        """At the end all are in memory, and once more in the encoder."""
+        return 2 * 4 * self._settings.width * self._settings.height * len(self.timeline)
+
+    def describe(self) -> dict[str, Any]:
+        return self._settings.describe() | {"encoding": repr(self._encoding)}
+
+    def outputs(self) -> list[Path]:
+        return [self._output]
+
+    def size(self) -> int:
+        return self._output.stat().st_size
+
+    def try_out(self, folder: Path) -> None:
+        pixels = self._settings.width * self._settings.height * len(self.timeline)
+        if pixels > _MOST_ANIMATED_PIXELS:
+            raise UsageError(
+                f"{len(self.timeline)} frames of {self._settings.width}×{self._settings.height} px are too "
+                "many for an animated picture; write a video, or cut it with --start and --end"
+            )
+
+    @contextmanager
+    def open_segment(self, path: Path) -> Iterator[OpenSegment]:
+        with segment_writer(path, self._settings) as written:
+
+            def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
+                pixels = as_samples(pixels, np.uint8)
+                written.writer.add(pixels, int(self.timeline.pts[index]), int(self.timeline.durations[index]))
+
+            opened_segment = OpenSegment(add)
+            yield opened_segment
+        opened_segment.close(written.segment)
+
+    def finish(self, parts: Parts) -> None:
+        frames = tuple(
+            frame for number in range(len(parts.records)) for frame in _decoded(parts.path(number))
+        )
+        if len(frames) != len(self.timeline):
+            raise InternalError(f"{len(frames)} frames instead of {len(self.timeline)}")
+        durations = whole_durations(self.timeline, _TICKS.get(self._encoding.file_format.name, _MILLISECOND))
+        animation = Animation(durations, disposals=(1,) * len(frames), plays=0)
+        picture = Picture(frames, self._encoding.file_format, animation=animation)
+        content = encode(picture, self._encoding, str(self._output))
+        write_bytes(self._output, content, overwrite=self._overwrite)
+
+
+def whole_durations(timeline: Timeline, tick: Fraction) -> tuple[float, ...]:
+    """How long each frame shows, in milliseconds, on a clock of `tick` seconds: no error adds up, and every
+    frame shows for a tick at least.
+    """
+    bounds = [*timeline.pts.tolist(), int(timeline.pts[-1] + timeline.durations[-1])]
+    ticks = [round(bound * timeline.time_base / tick) for bound in bounds]
+    return tuple(max(1, after - before) * float(tick * 1000) for before, after in pairwise(ticks))
+
+
+def _decoded(path: Path) -> Iterator[Frame]:
+    with open_segment(path) as container:
+        to_rgb: ToRgb | None = None
+        for frame in container.decode(container.streams.video[0]):
+            to_rgb = to_rgb or ToRgb(frame, Colour(RGB_TAGS))
+            yield to_rgb(frame)

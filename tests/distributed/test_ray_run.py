@@ -1,0 +1,163 @@
+"""Pictures on a local Ray cluster, whose workers die; with -m slow 500 pictures and 10 kills."""
+
+import gc
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.sample_pictures import smooth
+
+from ripfdn_cli.distributed.ray_run import RayCluster
+from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.files.storage import Location, location, publish, read_objects, walk_objects
+from ripfdn_cli.image_jobs.batch import Batch, BatchRequest, plan_batch
+from ripfdn_cli.image_jobs.image_run import Outcome
+from ripfdn_cli.image_jobs.picture_job import PictureSettings
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.pipeline.journal import JOURNAL_NAME
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+"""Ray leaves its processes to the end of its own."""
+
+# Not importorskip: Ray takes its way of authentication from the environment when it is imported.
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
+
+WITHOUT_RAY = """
+import sys
+sys.modules["ray"] = None
+from ripfdn_cli.cli.main import main
+main(["upscale", *sys.argv[1:], "--on", "ray"])
+"""
+
+
+@pytest.fixture
+def network(enlarging_weights: dict[int, Path]) -> NetworkSettings:
+    return NetworkSettings(weights=str(enlarging_weights[4]), engine="torch", devices=("cpu",), threads=1)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What Ray leaves is warned of in the test that left it."""
+    yield
+    gc.collect()
+
+
+def pictures(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        noise = np.random.default_rng(number).integers(0, 8, (16, 20, 3), np.uint8)
+        Image.fromarray(smooth(16, 20) // 2 + noise).save(folder / f"{number:03d}.png")
+    return folder
+
+
+def planned(network: NetworkSettings, source: Location, output: Location | str) -> Batch:
+    return plan_batch(BatchRequest((source,), str(output)), PictureSettings(), network)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != JOURNAL_NAME}
+
+
+def workers() -> list[int]:
+    """Process ids of this machine's Ray workers that upscale."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            try:
+                command = (process / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if command.startswith(b"ray::Worker"):
+                found.append(int(process.name))
+    return found
+
+
+def run_with_kills(batch: Batch, kills: int, seed: int) -> list[Outcome]:
+    """The outcomes of `batch` on two workers, of which one dies at random times."""
+    chance, outcomes = random.Random(seed), list[Outcome]()
+    moments = set(chance.sample(range(1, len(batch) - 10), kills))
+    for outcome in batch.run(cluster=RayCluster(workers=2)):
+        outcomes.append(outcome)
+        if len(outcomes) in moments:
+            os.kill(chance.choice(workers()), signal.SIGKILL)
+    return outcomes
+
+
+def check_storm(network: NetworkSettings, folder: Path, count: int, kills: int) -> None:
+    source = pictures(folder / "in", count)
+    (source / "bad.png").write_bytes(b"no picture")
+    one = list(planned(network, source, folder / "one").run())
+    many = run_with_kills(planned(network, source, folder / "ray"), kills, seed=kills)
+    assert contents(folder / "ray") == contents(folder / "one")
+    assert len(contents(folder / "one")) == count
+    # Bad pictures are listed as on one machine, and nothing was done twice or is left to do.
+    failed = [[(str(o.source), str(o.error)) for o in run if o.error] for run in (one, many)]
+    assert failed[0] == failed[1]
+    assert sorted(str(o.source) for o in many) == sorted(str(o.source) for o in one)
+    done, to_do = planned(network, source, folder / "ray").look()
+    assert (len(done), [task.source.path.name for task in to_do]) == (count, ["bad.png"])
+
+
+@needs_ray
+def test_workers_that_die_lose_nothing(network: NetworkSettings, tmp_path: Path) -> None:
+    check_storm(network, tmp_path, count=40, kills=2)
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_ten_kills_in_five_hundred_pictures(network: NetworkSettings, tmp_path: Path) -> None:
+    check_storm(network, tmp_path, count=500, kills=10)
+
+
+@needs_ray
+def test_a_store_is_read_and_written_by_workers(
+    network: NetworkSettings, tmp_path: Path, s3_server: str
+) -> None:
+    folder, base = pictures(tmp_path / "in", 6), location("s3://bucket/ray")
+    for path in folder.iterdir():
+        publish(base / "in" / path.name, path.read_bytes(), overwrite=True)
+    list(planned(network, folder, tmp_path / "one").run())
+    found = list(planned(network, base / "in", f"{base}/out/").run(cluster=RayCluster(workers=2)))
+    assert not [outcome.error for outcome in found if outcome.error]
+    names = [name for name in walk_objects(base / "out") if name.endswith(".png")]
+    assert read_objects(base / "out", names) == contents(tmp_path / "one")
+    assert len(planned(network, base / "in", f"{base}/out/").look()[0]) == 6
+
+
+@needs_ray
+def test_what_concerns_all_pictures_ends_the_run(network: NetworkSettings, tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 3)
+    settings: dict[str, Any] = {"weights": network.weights, "threads": 1}
+    with pytest.raises(UsageError, match="Ray gives each worker its device"):
+        list(
+            planned(NetworkSettings(devices=("cuda:1",), **settings), source, tmp_path / "a").run(
+                cluster=RayCluster()
+            )
+        )
+    unknown = NetworkSettings(devices=("cpu",), engine="nosuch", **settings)
+    with pytest.raises(UsageError, match="nosuch"):
+        list(planned(unknown, source, tmp_path / "b").run(cluster=RayCluster(workers=1)))
+    with pytest.raises(InputError):
+        planned(NetworkSettings(weights="nosuch"), source, tmp_path / "c")
+
+
+def test_without_ray_the_pip_line_is_said(network: NetworkSettings, tmp_path: Path) -> None:
+    source = pictures(tmp_path / "in", 1)
+    arguments = [str(source), "-o", str(tmp_path / "out"), "--weights", str(network.weights)]
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_RAY, *arguments], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "pip install 'ripfdn-cli[ray]'" in result.stderr
