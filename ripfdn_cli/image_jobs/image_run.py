@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import threading
 import time
 import traceback
 from collections import deque
@@ -22,6 +21,7 @@ from ripfdn_cli.image_jobs.picture_job import Facts, PictureJob, PictureSettings
 from ripfdn_cli.model.weights_store import weights_path
 from ripfdn_cli.pictures.files import read_file, read_header
 from ripfdn_cli.pictures.formats import Format, load_plugin
+from ripfdn_cli.pipeline.cancellation import Cancellation, Cancelled
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.pipeline.find_inputs import Source
 from ripfdn_cli.pipeline.journal import Journal
@@ -88,10 +88,6 @@ def _facts(facts: Facts, size: int, seconds: float) -> dict[str, Any]:
     }
 
 
-class Cancelled(Exception):  # noqa: N818 - it is none
-    """The run is stopping; whoever raises it has nothing to add."""
-
-
 class ImageRun:
     """Upscales tasks side by side."""
 
@@ -105,11 +101,14 @@ class ImageRun:
         progress: Progress | None = None,
     ) -> None:
         self._settings, self._overwrite, self._journal = settings, overwrite, journal
-        self._progress, self._stopping = progress, threading.Event()
+        self._cancellation = Cancellation()
         self._devices = Devices(network)
         self.digests = Digests(settings, network)
         self._job = PictureJob(
-            settings, self._devices, ByteBudget(network.memory or _WAITING_PICTURES), self._tile_done
+            settings,
+            self._devices,
+            ByteBudget(network.memory or _WAITING_PICTURES),
+            self._cancellation.progress(progress),
         )
 
     def run(self, tasks: Sequence[ImageTask]) -> Generator[Outcome]:
@@ -132,12 +131,12 @@ class ImageRun:
         except NetworkUnavailableError as error:
             raise error.reason from error
         finally:
-            self._stopping.set()
+            self._cancellation.cancel()
             pool.shutdown(cancel_futures=True)
             self.close()
 
     def close(self) -> None:
-        self._stopping.set()
+        self._cancellation.cancel()
         self._devices.close()
 
     def run_bytes(self, data: bytes, name: str, file_format: Format | None) -> tuple[bytes, Facts]:
@@ -173,12 +172,12 @@ class ImageRun:
 
     def _upscale(self, task: ImageTask) -> tuple[Facts, int]:
         """Read, upscale, write; facts and the size of the new file."""
-        self._check_stopping()
+        self._cancellation.check()
         source, output = task.source.path, task.output
         read = stamp_of(source)
         data = read_file(source, max_pixels=self._settings.max_pixels)
         content, facts = self._job.run(data, str(source), task.file_format)
-        self._check_stopping()
+        self._cancellation.check()
         make_folder(output.parent)
 
         def record(written: Stamp) -> None:
@@ -187,15 +186,6 @@ class ImageRun:
 
         publish(output, content, overwrite=self._overwrite, record=record)
         return facts, len(content)
-
-    def _tile_done(self, done: int, total: int) -> None:
-        self._check_stopping()
-        if self._progress is not None:
-            self._progress(done, total)
-
-    def _check_stopping(self) -> None:
-        if self._stopping.is_set():
-            raise Cancelled
 
 
 class Digests:

@@ -14,8 +14,8 @@ from ripfdn_cli.pictures.files import Encoding, check_frames, decode, encode, re
 from ripfdn_cli.pictures.formats import Format, check_fits
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, Frame, Header, Picture, as_samples
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, Networks
-from ripfdn_cli.pipeline.frames import Grower, Grown, Prepared, finish, prepare
 from ripfdn_cli.pipeline.output_size import SizeRequest, passes
+from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
 from ripfdn_cli.upscaler import Progress
 
 log = logging.getLogger(__name__)
@@ -121,10 +121,12 @@ class PictureJob:
         working = _deeper(picture.frames[0].dtype.name, samples)
         prepared = [prepare(frame, working) for frame in picture.frames]
         choices = self._choices(picture, aims[0][1], name)
-        grown, run = self._devices.run(lambda networks: self._grow(networks.among(choices), prepared, aims))
+        upscaled, run = self._devices.run(
+            lambda networks: self._upscale_frames(networks.among(choices), prepared, aims)
+        )
         frames = tuple(
             as_samples(finish(part, target, wrap=self.settings.wrap > 0), samples)
-            for part, (target, _) in zip(grown, aims, strict=True)
+            for part, (target, _) in zip(upscaled, aims, strict=True)
         )
         metadata = picture.metadata.colour_only() if self.settings.strip_metadata else picture.metadata
         content = encode(replace(picture, frames=frames, metadata=metadata), encoding, name)
@@ -133,7 +135,7 @@ class PictureJob:
             size=(picture.width, picture.height),
             output_size=aims[0][0],
             frames=len(frames),
-            tiles=sum(part.tiles for part in grown),
+            tiles=sum(part.tiles for part in upscaled),
             run=run,
         )
         return content, facts
@@ -155,20 +157,20 @@ class PictureJob:
         log.debug("%s: a JPEG of quality %d or so: %s", name, quality, compressed[scales[0]])
         return compressed
 
-    def _grow(
+    def _upscale_frames(
         self,
         networks: Networks,
-        prepared: list[Prepared],
+        prepared: list[PreparedFrame],
         aims: list[Aim],
-    ) -> tuple[list[Grown], NetworkRun | None]:
-        grower = Grower(networks, self.settings.wrap, self._progress)
-        grown: list[Grown] = []
+    ) -> tuple[list[UpscaledFrame], NetworkRun | None]:
+        stage = UpscalerStage(networks, self.settings.wrap, self._progress)
+        upscaled: list[UpscaledFrame] = []
         for number, (frame, (_, scales)) in enumerate(zip(prepared, aims, strict=True)):
             if number and frame.equals(prepared[number - 1]):
-                grown.append(grown[-1])
+                upscaled.append(upscaled[-1])
             else:
-                grown.append(grower.grow(frame, scales))
-        return grown, _describe(networks, aims[0][1])
+                upscaled.append(stage.upscale_frame(frame, scales))
+        return upscaled, _describe(networks, aims[0][1])
 
 
 def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:

@@ -19,8 +19,8 @@ from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.model.architecture import SMALLEST_SIDE
 from ripfdn_cli.pictures.picture import Frame
 from ripfdn_cli.pipeline.devices import Networks
-from ripfdn_cli.pipeline.frames import Grower, Grown, prepare
 from ripfdn_cli.pipeline.self_check import check_result
+from ripfdn_cli.pipeline.upscaler_stage import UpscaledFrame, UpscalerStage, prepare
 from ripfdn_cli.upscaler import Progress, Upscaler
 from ripfdn_cli.video.colour import ToRgb
 from ripfdn_cli.video.frames import SourceFrame
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class PreparedYuv:
+class PreparedYuvFrame:
     """A frame as it goes to the device: `samples` (K,) of its planes."""
 
     samples: NDArray[Any]
@@ -43,7 +43,7 @@ class PreparedYuv:
 
 
 @dataclass(frozen=True)
-class GrownYuv:
+class UpscaledYuvFrame:
     """A frame as it came from the device: `samples` (L,) for the encoder. `seen` and `shown` (H, W, 3): what
     the network was given, and what the samples show, in RGB of one size.
     """
@@ -70,9 +70,9 @@ class DeviceColour:
     def frames(self, first: int, before: dict[int, int]) -> Iterator[SourceFrame]:
         return self._source.frames(first, before)
 
-    def grow_all(
-        self, networks: Networks, frames: Sequence[PreparedYuv], progress: Progress
-    ) -> Sequence[GrownYuv | Grown]:
+    def upscale_frames(
+        self, networks: Networks, frames: Sequence[PreparedYuvFrame], progress: Progress
+    ) -> Sequence[UpscaledYuvFrame | UpscaledFrame]:
         """Each of `frames` made larger. What a device can't do goes through libswscale.
 
         Raises what `Upscaler.upscale` raises.
@@ -89,20 +89,20 @@ class DeviceColour:
             except NonFiniteResultError as error:
                 log.debug("%s", error)
         prepared = [prepare(self._rgb(frame), self._source.layout.dtype.name) for frame in frames]
-        return Grower(networks, 0, progress).grow_all(prepared, (self._scale,))
+        return UpscalerStage(networks, 0, progress).upscale_frames(prepared, (self._scale,))
 
     def _on_device(
-        self, network: Upscaler, frames: Sequence[PreparedYuv], progress: Progress
-    ) -> list[GrownYuv]:
+        self, network: Upscaler, frames: Sequence[PreparedYuvFrame], progress: Progress
+    ) -> list[UpscaledYuvFrame]:
         samples = np.stack([frame.samples for frame in frames])
         results = network.upscale_yuv(samples, self._source.layout, self._target, progress=progress)
         return [
-            GrownYuv(*parts)
+            UpscaledYuvFrame(*parts)
             for result in results
             for parts in zip(result.samples, result.seen, result.shown, strict=True)
         ]
 
-    def _rgb(self, frame: PreparedYuv) -> Frame:
+    def _rgb(self, frame: PreparedYuvFrame) -> Frame:
         """As ToRgb would have given it. By any thread."""
         with self._converting:
             whole = frame_of(frame.samples, self._source.layout, self._source.colour.tags)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import BinaryIO
 
+from ripfdn_cli.pipeline.cancellation import Cancellation
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
-from ripfdn_cli.pipeline.frames import Grower, Grown, Prepared, finish, prepare
 from ripfdn_cli.pipeline.lookahead import ahead, behind
 from ripfdn_cli.pipeline.output_size import SizeRequest, passes
+from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
 from ripfdn_cli.video.frame_streams import FrameStream
 
 _READ_AHEAD = 4
 _WRITE_BEHIND = 2
-
-
-class Cancelled(Exception):  # noqa: N818 - no error
-    """The run is stopping; whoever raises it has nothing to add."""
 
 
 def upscale_stream(
@@ -38,57 +34,53 @@ def upscale_stream(
     scales = passes((source.width, source.height), target, devices.choices)
     writer, count = source.writer(output, *target), 0
 
-    def write(grown: Future[Grown]) -> None:
+    def write(upscaled: Future[UpscaledFrame]) -> None:
         nonlocal count
-        writer.add(finish(grown.result(), target, wrap=False))
+        writer.add(finish(upscaled.result(), target, wrap=False))
         count += 1
         progress()
 
-    stopping = threading.Event()
+    cancellation = Cancellation()
     pool = ThreadPoolExecutor(len(devices), "network")
     try:
         with (
             closing(ahead(_prepared(source), _READ_AHEAD)) as frames,
             behind(write, _WRITE_BEHIND + len(devices)) as put,
         ):
-            for grown in _through_network(frames, scales, devices, pool, stopping):
-                put(grown)
+            for upscaled in _through_network(frames, scales, devices, pool, cancellation):
+                put(upscaled)
         writer.close()
         return count
     except NetworkUnavailableError as error:
         raise error.reason from error
     finally:
-        stopping.set()
+        cancellation.cancel()
         pool.shutdown(cancel_futures=True)
         devices.close()
 
 
-def _prepared(source: FrameStream) -> Iterator[Prepared]:
+def _prepared(source: FrameStream) -> Iterator[PreparedFrame]:
     for frame in source.frames():
         yield prepare(frame, source.samples)
 
 
 def _through_network(
-    frames: Iterator[Prepared],
+    frames: Iterator[PreparedFrame],
     scales: tuple[int, ...],
     devices: Devices,
     pool: ThreadPoolExecutor,
-    stopping: threading.Event,
-) -> Iterator[Future[Grown]]:
+    cancellation: Cancellation,
+) -> Iterator[Future[UpscaledFrame]]:
     """Each frame's result to come; one that is equal to the frame before has that one's."""
 
-    def tile_done(done: int, total: int) -> None:
-        if stopping.is_set():
-            raise Cancelled
-
-    def grow(frame: Prepared) -> Grown:
-        def run(networks: Networks) -> Grown:
-            return Grower(networks, 0, tile_done).grow(frame, scales)
+    def upscale(frame: PreparedFrame) -> UpscaledFrame:
+        def run(networks: Networks) -> UpscaledFrame:
+            return UpscalerStage(networks, 0, cancellation.progress()).upscale_frame(frame, scales)
 
         return devices.run(run)
 
-    recent: deque[tuple[Prepared, Future[Grown]]] = deque(maxlen=1)
+    recent: deque[tuple[PreparedFrame, Future[UpscaledFrame]]] = deque(maxlen=1)
     for frame in frames:
         if not recent or not frame.equals(recent[0][0]):
-            recent.append((frame, pool.submit(grow, frame)))
+            recent.append((frame, pool.submit(upscale, frame)))
         yield recent[0][1]

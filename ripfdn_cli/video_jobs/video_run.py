@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,13 +18,19 @@ import numpy as np
 
 from ripfdn_cli.model.weights_store import weights_path
 from ripfdn_cli.pictures.picture import Frame
+from ripfdn_cli.pipeline.cancellation import Cancellation, Cancelled
 from ripfdn_cli.pipeline.collisions import check_collisions, check_existing
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.pipeline.disk_space import DiskWatch
-from ripfdn_cli.pipeline.frames import Grower, Grown, Prepared, finish, prepare
 from ripfdn_cli.pipeline.lookahead import ahead, behind
+from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
 from ripfdn_cli.video.frames import SourceFrame
-from ripfdn_cli.video_jobs.device_colour import DeviceColour, GrownYuv, PreparedYuv, device_colour
+from ripfdn_cli.video_jobs.device_colour import (
+    DeviceColour,
+    PreparedYuvFrame,
+    UpscaledYuvFrame,
+    device_colour,
+)
 from ripfdn_cli.video_jobs.segments import Parts, Record, open_parts, parts_folder
 from ripfdn_cli.video_jobs.video_plan import VideoPlan, VideoSettings, plan_video
 from ripfdn_cli.video_jobs.video_targets import OpenSegment, SequenceTarget
@@ -61,17 +66,13 @@ class VideoFacts:
     seconds: float
 
 
-class Cancelled(Exception):  # noqa: N818 - no error
-    """The run is stopping; whoever raises it has nothing to add."""
-
-
 @dataclass(frozen=True)
 class _Work:
     """A source frame on its way to the network, and which output frames show it."""
 
     number: int
     checksum: int
-    prepared: Prepared | PreparedYuv
+    prepared: PreparedFrame | PreparedYuvFrame
     outputs: range
     captions: av.VideoFrame | None
 
@@ -81,9 +82,9 @@ class _Result:
     """One of the results that `future` will have."""
 
     place: int
-    future: Future[Sequence[Grown | GrownYuv]] | None = None
+    future: Future[Sequence[UpscaledFrame | UpscaledYuvFrame]] | None = None
 
-    def get(self) -> Grown | GrownYuv:
+    def get(self) -> UpscaledFrame | UpscaledYuvFrame:
         assert self.future is not None
         return self.future.result()[self.place]
 
@@ -162,7 +163,7 @@ class _Run:
         self._total = len(plan.target.timeline)
         self._disk = DiskWatch(parts.folder, self._total, plan.target.frame_bytes, plan.source.copied_bytes)
         self._resumed, self._computed = parts.frames, 0
-        self._stopping = threading.Event()
+        self._cancellation = Cancellation()
 
     def finish(self) -> None:
         """Compute what is missing, and make the result. Raises RipfdnError; what is done then is kept."""
@@ -213,7 +214,7 @@ class _Run:
                     write((item, result))
             writer.close()
         finally:
-            self._stopping.set()
+            self._cancellation.cancel()
             workers.shutdown(cancel_futures=True)
             writer.abandon()
 
@@ -231,9 +232,9 @@ class _Run:
             if outputs := range(max(start, self._resumed), stop):
                 yield _Work(frame.index, frame.checksum, self._prepared(frame), outputs, frame.captions)
 
-    def _prepared(self, frame: SourceFrame) -> Prepared | PreparedYuv:
+    def _prepared(self, frame: SourceFrame) -> PreparedFrame | PreparedYuvFrame:
         if self._colour is not None:
-            return PreparedYuv(frame.pixels)
+            return PreparedYuvFrame(frame.pixels)
         return prepare(frame.pixels, self._plan.source.samples)
 
     def _through_network(
@@ -252,7 +253,7 @@ class _Run:
                     recent.append(new[-1])
                 results.append(result)
             if new:
-                future = workers.submit(self._grow, [frame for frame, _ in new])
+                future = workers.submit(self._upscale_frames, [frame for frame, _ in new])
                 for _, fresh in new:
                     fresh.future = future
             self._computed += len(new)
@@ -261,19 +262,15 @@ class _Run:
     def _together(self) -> int:
         return self._devices.run(lambda networks: frames_together(networks, self._plan.passes))
 
-    def _grow(self, frames: Sequence[Any]) -> Sequence[Grown | GrownYuv]:
-        colour = self._colour
+    def _upscale_frames(self, frames: Sequence[Any]) -> Sequence[UpscaledFrame | UpscaledYuvFrame]:
+        colour, progress = self._colour, self._cancellation.progress()
 
-        def grow(networks: Networks) -> Sequence[Grown | GrownYuv]:
+        def upscale(networks: Networks) -> Sequence[UpscaledFrame | UpscaledYuvFrame]:
             if colour is not None:
-                return colour.grow_all(networks, frames, self._tile_done)
-            return Grower(networks, 0, self._tile_done).grow_all(frames, self._plan.passes)
+                return colour.upscale_frames(networks, frames, progress)
+            return UpscalerStage(networks, 0, progress).upscale_frames(frames, self._plan.passes)
 
-        return self._devices.run(grow)
-
-    def _tile_done(self, done: int, total: int) -> None:
-        if self._stopping.is_set():
-            raise Cancelled
+        return self._devices.run(upscale)
 
     def _wrote_frame(self, done: int) -> None:
         self._progress(done, self._total, self._parts.written)
@@ -318,7 +315,7 @@ class _SegmentedWriter:
         self._next = parts.frames
         self._open: tuple[AbstractContextManager[OpenSegment], OpenSegment] | None = None
         self._seen: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
-        self._last: tuple[Grown | GrownYuv, Frame] | None = None
+        self._last: tuple[UpscaledFrame | UpscaledYuvFrame, Frame] | None = None
 
     def write(self, item: tuple[_Work, _Result]) -> None:
         work, result = item
@@ -358,11 +355,11 @@ class _SegmentedWriter:
             self._open = context, context.__enter__()
         return self._open[1]
 
-    def _finished(self, grown: Grown | GrownYuv) -> Frame:
-        """The frame of `grown` in its final size, made once for frames that come again."""
-        if self._last is None or self._last[0] is not grown:
-            if isinstance(grown, GrownYuv):
-                self._last = grown, grown.finish()
+    def _finished(self, upscaled: UpscaledFrame | UpscaledYuvFrame) -> Frame:
+        """The frame of `upscaled` in its final size, made once for frames that come again."""
+        if self._last is None or self._last[0] is not upscaled:
+            if isinstance(upscaled, UpscaledYuvFrame):
+                self._last = upscaled, upscaled.finish()
             else:
-                self._last = grown, finish(grown, self._plan.size, wrap=False)
+                self._last = upscaled, finish(upscaled, self._plan.size, wrap=False)
         return self._last[1]

@@ -20,7 +20,7 @@ from ripfdn_cli.upscaler import Progress, Upscaler
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedFrame:
     """A frame as the network takes it: `colours` (H, W, 3), `alpha` (H, W) where the frame has it."""
 
     colours: Frame
@@ -35,7 +35,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Grown:
+class UpscaledFrame:
     """A frame as the networks gave it; `steps` holds input, result and scale of each of them."""
 
     colours: Frame
@@ -45,15 +45,15 @@ class Grown:
     tiles: int
 
 
-def prepare(frame: Frame, samples: str) -> Prepared:
+def prepare(frame: Frame, samples: str) -> PreparedFrame:
     """`frame` with samples of the type `samples`, and colours under its transparent pixels."""
     frame = as_samples(frame, samples)
     alpha = frame[..., -1] if has_alpha(frame) else None
     colours = frame if alpha is None else bleed(frame[..., :-1], alpha)
-    return Prepared(as_rgb(colours), alpha, grey=colours.shape[2] == 1)
+    return PreparedFrame(as_rgb(colours), alpha, grey=colours.shape[2] == 1)
 
 
-class Grower:
+class UpscalerStage:
     """Runs frames through networks, by their scale; `wrap` is how many px of the opposite edges they see."""
 
     def __init__(self, networks: Mapping[int, Upscaler], wrap: int, progress: Progress | None = None) -> None:
@@ -61,7 +61,7 @@ class Grower:
         # Whole grid steps, so that the padded picture is pooled as the picture is.
         self._wrap = -(-wrap // GRID_STEP) * GRID_STEP
 
-    def grow(self, prepared: Prepared, passes: Sequence[int]) -> Grown:
+    def upscale_frame(self, prepared: PreparedFrame, passes: Sequence[int]) -> UpscaledFrame:
         """`prepared` through the networks of the scales `passes`, in turn. Raises what `Upscaler` raises."""
         colours, alpha, steps, tiles = prepared.colours, prepared.alpha, [], 0
         for scale in passes:
@@ -71,12 +71,14 @@ class Grower:
             if alpha is not None:
                 alpha, count = self._run_alpha(alpha, scale)
                 tiles += count
-        return Grown(colours, alpha, prepared.grey, tuple(steps), tiles)
+        return UpscaledFrame(colours, alpha, prepared.grey, tuple(steps), tiles)
 
-    def grow_all(self, frames: Sequence[Prepared], passes: Sequence[int]) -> list[Grown]:
-        """What `grow` gives for each of `frames`; on a GPU, frames of one size take less time together."""
+    def upscale_frames(self, frames: Sequence[PreparedFrame], passes: Sequence[int]) -> list[UpscaledFrame]:
+        """What `upscale_frame` gives for each of `frames`; on a GPU, frames of one size take less time in a
+        batch.
+        """
         if self._wrap or any(frame.alpha is not None for frame in frames):
-            return [self.grow(frame, passes) for frame in frames]
+            return [self.upscale_frame(frame, passes) for frame in frames]
         pictures, tiles = [frame.colours for frame in frames], 0
         steps: list[list[tuple[Frame, Frame, int]]] = [[] for _ in frames]
         for scale in passes:
@@ -87,7 +89,7 @@ class Grower:
             tiles += len(network.grid(*pictures[0].shape[:2]))
             pictures = larger
         return [
-            Grown(picture, None, frame.grey, tuple(step), tiles)
+            UpscaledFrame(picture, None, frame.grey, tuple(step), tiles)
             for frame, picture, step in zip(frames, pictures, steps, strict=True)
         ]
 
@@ -108,13 +110,13 @@ class Grower:
         return limit(_mean(larger)[..., 0], alpha, scale), tiles
 
 
-def finish(grown: Grown, target: tuple[int, int], *, wrap: bool) -> Frame:
+def finish(upscaled: UpscaledFrame, target: tuple[int, int], *, wrap: bool) -> Frame:
     """The frame at `target` (width, height) px, checked against what went in. Raises BrokenResultError."""
-    for source, result, scale in grown.steps:
+    for source, result, scale in upscaled.steps:
         check_result(source, result, scale)
-    colours = _mean(grown.colours) if grown.grey else grown.colours
-    if grown.alpha is not None:
-        colours = np.concatenate([colours, grown.alpha[..., None]], axis=2)
+    colours = _mean(upscaled.colours) if upscaled.grey else upscaled.colours
+    if upscaled.alpha is not None:
+        colours = np.concatenate([colours, upscaled.alpha[..., None]], axis=2)
     return resize(colours, *target, wrap=wrap)
 
 

@@ -8,7 +8,7 @@ from support.sample_pictures import smooth
 
 from ripfdn_cli.errors import BrokenResultError
 from ripfdn_cli.pictures.picture import as_samples
-from ripfdn_cli.pipeline.frames import Grower, finish, prepare
+from ripfdn_cli.pipeline.upscaler_stage import UpscalerStage, finish, prepare
 from ripfdn_cli.upscaler import Upscaler
 
 SCALE = 4
@@ -24,7 +24,7 @@ def enlarged(
     networks: dict[int, Upscaler], frame: NDArray[Any], target: tuple[int, int] = SIZE, wrap: int = 0
 ) -> NDArray[Any]:
     prepared = prepare(frame, frame.dtype.name)
-    return finish(Grower(networks, wrap).grow(prepared, (SCALE,)), target, wrap=wrap > 0)
+    return finish(UpscalerStage(networks, wrap).upscale_frame(prepared, (SCALE,)), target, wrap=wrap > 0)
 
 
 @pytest.mark.parametrize("samples", ["uint8", "uint16", "float32"])
@@ -65,7 +65,9 @@ def test_an_even_alpha_stays_what_it_is(networks: dict[int, Upscaler], level: in
     result = enlarged(networks, frame)
     assert (result[..., 3] == level).all()
     prepared = prepare(frame, "uint8")
-    assert Grower(networks, 0).grow(prepared, (SCALE,)).tiles == 1  # the network need not see it
+    assert (
+        UpscalerStage(networks, 0).upscale_frame(prepared, (SCALE,)).tiles == 1
+    )  # the network need not see it
 
 
 def test_hidden_colours_leave_no_fringe(networks: dict[int, Upscaler]) -> None:
@@ -94,18 +96,18 @@ def test_a_texture_that_tiles_tiles_after_it(networks: dict[int, Upscaler]) -> N
 
 def test_passes_follow_each_other(networks: dict[int, Upscaler]) -> None:
     frame = smooth(16, 20)
-    grown = Grower(networks, 0).grow(prepare(frame, "uint8"), (2, 3))
+    upscaled = UpscalerStage(networks, 0).upscale_frame(prepare(frame, "uint8"), (2, 3))
     expected = networks[3].upscale(networks[2].upscale(frame))
-    np.testing.assert_array_equal(finish(grown, (120, 96), wrap=False), expected)
-    assert [scale for _, _, scale in grown.steps] == [2, 3]
-    assert grown.tiles == 2
+    np.testing.assert_array_equal(finish(upscaled, (120, 96), wrap=False), expected)
+    assert [scale for _, _, scale in upscaled.steps] == [2, 3]
+    assert upscaled.tiles == 2
 
 
 def test_no_pass_is_a_plain_resize(networks: dict[int, Upscaler]) -> None:
     frame = smooth(30, 40, 4)
-    grown = Grower(networks, 0).grow(prepare(frame, "uint8"), ())
-    assert finish(grown, (20, 15), wrap=False).shape == (15, 20, 4)
-    assert grown.tiles == 0
+    upscaled = UpscalerStage(networks, 0).upscale_frame(prepare(frame, "uint8"), ())
+    assert finish(upscaled, (20, 15), wrap=False).shape == (15, 20, 4)
+    assert upscaled.tiles == 0
 
 
 def test_a_broken_network_gives_no_frame(networks: dict[int, Upscaler], small_weights: Path) -> None:
