@@ -155,7 +155,7 @@ def plan_batch(request: BatchRequest, picture: PictureSettings, network: Network
     if not sources:
         where = ", ".join(map(str, request.inputs))
         raise InputError(f"no pictures in {where}; look at --include and --exclude, and at the suffixes")
-    tasks, failed = plan_tasks(sources, names, picture, network.default_scale())
+    tasks, failed = plan_tasks(sources, names, picture, network.selection.default_scale)
     check_collisions(
         [(task.source.path, task.output) for task in tasks], inputs=[source.path for source in sources]
     )

@@ -13,12 +13,12 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from ripfdn_cli.errors import DiskFullError, InputError, InternalError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.files.storage import Location, Stamp, is_remote, make_folder, publish, stamp_of
 from ripfdn_cli.image_jobs.picture_job import Facts, PictureJob, PictureSettings
-from ripfdn_cli.model.weights_store import weights_path
 from ripfdn_cli.pictures.files import read_file, read_header
 from ripfdn_cli.pictures.formats import Format, load_plugin
 from ripfdn_cli.pipeline.cancellation import Cancellation, Cancelled
@@ -103,13 +103,17 @@ class ImageRun:
         self._settings, self._overwrite, self._journal = settings, overwrite, journal
         self._cancellation = Cancellation()
         self._devices = Devices(network)
-        self.digests = Digests(settings, network)
+        self._network = network
         self._job = PictureJob(
             settings,
             self._devices,
             ByteBudget(network.memory or _WAITING_PICTURES),
             self._cancellation.progress(progress),
         )
+
+    @cached_property
+    def digests(self) -> Digests:
+        return Digests(self._settings, self._network)
 
     def run(self, tasks: Sequence[ImageTask]) -> Generator[Outcome]:
         """What became of each task, in their order. Closing the iterator stops the run at the next tile.
@@ -192,10 +196,7 @@ class Digests:
     """Tells results of one set of settings from those of another; `weights`: the SHA-256 of each file."""
 
     def __init__(self, settings: PictureSettings, network: NetworkSettings) -> None:
-        self.weights = {
-            name: hashlib.sha256(weights_path(name).read_bytes()).hexdigest()
-            for name in sorted(network.all_weights())
-        }
+        self.weights = network.selection.sha256()
         shaping = (network.engine, network.precision, network.tile, network.halo, network.ensemble)
         self._parts = [asdict(settings), self.weights, shaping]
         self._known: dict[str, str] = {}

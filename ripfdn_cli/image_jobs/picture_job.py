@@ -82,8 +82,8 @@ Aim = tuple[tuple[int, int], tuple[int, ...]]
 
 def aim(settings: PictureSettings, width: int, height: int, devices: Devices) -> Aim:
     """What a picture of `width` × `height` px becomes. Raises UsageError for what can't be reached."""
-    target = settings.size.target(width, height, devices.default_scale)
-    return target, passes((width, height), target, devices.choices)
+    target = settings.size.target(width, height, devices.selection.default_scale)
+    return target, passes((width, height), target, devices.selection.choices)
 
 
 def bytes_held(header: Header, scales: Sequence[int]) -> int:
@@ -151,9 +151,10 @@ class PictureJob:
 
     def _choices(self, picture: Picture, scales: tuple[int, ...], name: str) -> Mapping[int, str]:
         """Scale → weights for `picture`. A second network sees the result of the first, which is clean."""
-        quality, compressed = picture.jpeg_quality, self._devices.choices_for_compressed
+        quality, selection = picture.jpeg_quality, self._devices.selection
         if quality is None or quality > COMPRESSED_QUALITY or len(scales) != 1:
-            return self._devices.choices
+            return selection.choices
+        compressed = selection.choices_for_compressed
         log.debug("%s: a JPEG of quality %d or so: %s", name, quality, compressed[scales[0]])
         return compressed
 

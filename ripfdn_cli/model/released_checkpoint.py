@@ -1,8 +1,10 @@
 """The checkpoint that RIPFDN's authors released, and others under its names, read strictly into ours."""
 
+import hashlib
 import io
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,9 @@ def import_released(path: Path, provenance: dict[str, Any]) -> Checkpoint:
 
     Code in a pickle never runs. Scale, channels and blocks come from the shapes. Raises CheckpointError.
     """
-    return from_state_dict(_read(path), provenance, source=str(path))
+    content = read_bounded(path)
+    checkpoint = from_state_dict(_parsed(content, path), provenance, source=str(path))
+    return replace(checkpoint, sha256=hashlib.sha256(content).hexdigest())
 
 
 def from_state_dict(tensors: StateDict, provenance: dict[str, Any], *, source: str) -> Checkpoint:
@@ -86,8 +90,7 @@ def export_released(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     return {released_name(name): tensor.contiguous() for name, tensor in tensors.items()}
 
 
-def _read(path: Path) -> StateDict:
-    content = read_bounded(path)
+def _parsed(content: bytes, path: Path) -> StateDict:
     if path.suffix == SUFFIX:
         return parse_safetensors(content, path)[1]
     try:

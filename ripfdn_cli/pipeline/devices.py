@@ -8,26 +8,20 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 from ripfdn_cli.errors import RipfdnError
-from ripfdn_cli.model.architecture import SCALES
 from ripfdn_cli.model.tile_grid import DEFAULT_HALO
-from ripfdn_cli.model.weights_store import list_weights, load_weights
+from ripfdn_cli.pipeline.weights_selection import WeightsSelection
 from ripfdn_cli.upscaler import DEFAULT_MEMORY, Upscaler
 
-DEFAULT_SCALE = 4
-_FOR_COMPRESSED = {4: "x4-photo"}
-"""The weights for pictures that were compressed, of the scales that have some."""
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """How networks run, as `Upscaler` takes it; `weights` None stands for x2, x3, x4 or x4-photo, by the size
-    that is asked for and how the picture was compressed.
-    """
+    """How networks run, as `Upscaler` takes it; `weights` as `WeightsSelection` takes them."""
 
     weights: str | None = None
     devices: tuple[str, ...] = ("auto",)
@@ -39,28 +33,14 @@ class NetworkSettings:
     memory: int | None = DEFAULT_MEMORY
     ensemble: bool = False
 
-    def choices(self) -> dict[int, str]:
-        """Scale → weights that may be used. Raises CheckpointError for weights that can't be read."""
-        if self.weights is not None:
-            return {load_weights(self.weights).config.scale: self.weights}
-        installed = list_weights()
-        return {scale: f"x{scale}" for scale in SCALES if f"x{scale}" in installed}
+    @cached_property
+    def selection(self) -> WeightsSelection:
+        """The weights of a run, resolved when they are first asked for. Raises CheckpointError."""
+        return WeightsSelection(self.weights)
 
-    def choices_for_compressed(self) -> dict[int, str]:
-        """The same for pictures that were compressed. Raises CheckpointError."""
-        if self.weights is not None:
-            return self.choices()
-        installed = list_weights()
-        return self.choices() | {scale: name for scale, name in _FOR_COMPRESSED.items() if name in installed}
-
-    def all_weights(self) -> set[str]:
-        """Names of all weights that may be used. Raises CheckpointError."""
-        return {*self.choices().values(), *self.choices_for_compressed().values()}
-
-    def default_scale(self) -> int:
-        """How much larger results are when no size is asked for. Raises CheckpointError."""
-        choices = self.choices()
-        return DEFAULT_SCALE if DEFAULT_SCALE in choices else max(choices)
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the weights: another process reads its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "selection"}
 
 
 class NetworkUnavailableError(Exception):
@@ -104,10 +84,10 @@ class Networks(Mapping[int, Upscaler]):
     def __len__(self) -> int:
         return len(self._choices)
 
-    def _load(self, weights: str | Path) -> Upscaler:
+    def _load(self, name: str) -> Upscaler:
         settings = self._settings
         return Upscaler(
-            weights,
+            settings.selection.checkpoint(name),
             device=self._device,
             engine=settings.engine,
             precision=settings.precision,
@@ -125,15 +105,13 @@ class Devices:
     """
 
     def __init__(self, settings: NetworkSettings) -> None:
-        self.choices = settings.choices()
-        self.choices_for_compressed = settings.choices_for_compressed()
-        self.default_scale = settings.default_scale()
+        self.selection = settings.selection
         self._free: queue.SimpleQueue[tuple[Networks, ThreadPoolExecutor]] = queue.SimpleQueue()
         self._executors = []
         for device in settings.devices:
             executor = ThreadPoolExecutor(1, thread_name_prefix=f"network-{device}")
             self._executors.append(executor)
-            self._free.put((Networks(self.choices, settings, device), executor))
+            self._free.put((Networks(self.selection.choices, settings, device), executor))
 
     def __len__(self) -> int:
         return len(self._executors)

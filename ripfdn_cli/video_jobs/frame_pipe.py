@@ -30,8 +30,8 @@ def upscale_stream(
     each. Raises RipfdnError, and OSError where `output` takes no more.
     """
     devices = Devices(network)
-    target = size.target(source.width, source.height, devices.default_scale)
-    scales = passes((source.width, source.height), target, devices.choices)
+    target = size.target(source.width, source.height, devices.selection.default_scale)
+    scales = passes((source.width, source.height), target, devices.selection.choices)
     writer, count = source.writer(output, *target), 0
 
     def write(upscaled: Future[UpscaledFrame]) -> None:

@@ -90,7 +90,7 @@ def plan_video(
     Raises InputError, UsageError, UnavailableError, CheckpointError.
     """
     source = _source(paths, output, settings)
-    size = settings.size.target(source.width, source.height, network.default_scale())
+    size = settings.size.target(source.width, source.height, network.selection.default_scale)
     if is_video(output):
         target: Target = _video_target(source, output, size, settings)
     else:
@@ -99,7 +99,7 @@ def plan_video(
         source=source,
         target=target,
         size=size,
-        passes=passes((source.width, source.height), size, network.choices()),
+        passes=passes((source.width, source.height), size, network.selection.choices),
         segment=settings.segment or _segment_length(source.width * source.height),
     )
 

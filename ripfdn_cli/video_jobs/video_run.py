@@ -16,7 +16,6 @@ from typing import Any
 import av
 import numpy as np
 
-from ripfdn_cli.model.weights_store import weights_path
 from ripfdn_cli.pictures.picture import Frame
 from ripfdn_cli.pipeline.cancellation import Cancellation, Cancelled
 from ripfdn_cli.pipeline.collisions import check_collisions, check_existing
@@ -131,13 +130,14 @@ def _check_outputs(plan: VideoPlan, paths: Sequence[Path], output: Path, setting
 
 def _job(plan: VideoPlan, network: NetworkSettings, devices: Devices) -> dict[str, Any]:
     """Everything that shapes the segments: input, weights, sizes, times, encoder. Not what shapes speed."""
-    timeline, names = plan.target.timeline, [devices.choices[scale] for scale in plan.passes]
+    timeline, selection = plan.target.timeline, devices.selection
+    checkpoints = [selection.checkpoint(selection.choices[scale]) for scale in plan.passes]
     shown = hashlib.sha256(timeline.source.tobytes() + timeline.pts.tobytes() + timeline.durations.tobytes())
     return {
         "input": plan.source.identity,
         "reading": plan.source.reading,
         "times": [str(timeline.time_base), len(timeline), shown.hexdigest()],
-        "weights": [hashlib.sha256(weights_path(name).read_bytes()).hexdigest() for name in names],
+        "weights": [checkpoint.sha256 for checkpoint in checkpoints],
         "network": {"engine": network.engine, "precision": network.precision, "ensemble": network.ensemble},
         "tiles": {"tile": network.tile, "halo": network.halo},
         "output": plan.target.describe(),

@@ -1,0 +1,69 @@
+"""Which weights a run uses, and that their file is read once."""
+
+import hashlib
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from support.sample_pictures import smooth
+
+from ripfdn_cli.errors import CheckpointError
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.pipeline.weights_selection import WeightsSelection
+
+COUNT_OPENS = """
+import os, sys
+from pathlib import Path
+weights, opens = os.path.realpath(sys.argv[1]), 0
+def look(event, arguments):
+    global opens
+    if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
+        opens += os.path.realpath(arguments[0]) == weights
+sys.addaudithook(look)
+from ripfdn_cli.cli.main import main
+try:
+    main(sys.argv[2:])
+except SystemExit as end:
+    print(end.code, opens)
+"""
+
+
+def test_the_weights_of_one_picture_are_opened_once(bilinear_weights: Path, tmp_path: Path) -> None:
+    source, weights = tmp_path / "in.png", str(bilinear_weights)
+    Image.fromarray(smooth(20, 24)).save(source)
+    options = ["--weights", weights, "--engine", "torch", "--precision", "fp32"]
+    command = ["upscale", "-q", str(source), "-o", str(tmp_path / "out.png"), *options]
+    arguments = [sys.executable, "-c", COUNT_OPENS, weights, *command]
+    process = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["0", "1"]
+
+
+def test_auto_has_a_network_for_each_scale_and_one_for_compressed_pictures() -> None:
+    selection = WeightsSelection(None)
+    assert selection.choices == {2: "x2", 3: "x3", 4: "x4"}
+    assert selection.choices_for_compressed == {2: "x2", 3: "x3", 4: "x4-photo"}
+    assert selection.default_scale == 4
+
+
+def test_named_weights_are_for_everything(enlarging_weights: dict[int, Path]) -> None:
+    path = enlarging_weights[3]
+    selection = WeightsSelection(str(path))
+    assert selection.choices == selection.choices_for_compressed == {3: str(path)}
+    assert selection.default_scale == 3
+    assert selection.sha256() == {str(path): hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_unknown_weights_are_told() -> None:
+    with pytest.raises(CheckpointError, match="no weights named nosuch"):
+        WeightsSelection("nosuch")
+
+
+def test_another_process_reads_its_own_weights(small_weights: Path) -> None:
+    settings = NetworkSettings(weights=str(small_weights))
+    assert settings.selection.default_scale == 4
+    sent = pickle.loads(pickle.dumps(settings))
+    assert sent == settings
+    assert "selection" not in vars(sent)
