@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, TileOfFrame, YuvEngine, YuvJob, YuvResult
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
+from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -32,11 +34,22 @@ DEFAULT_MEMORY: int | None = None
 """Bytes that a tile may take in the engine, over the input and output pictures; None leaves it to the engine,
 which looks at what the machine has.
 """
-TURNS = 8
-"""Flips and rotations that a self-ensemble averages."""
 
 Progress = Callable[[int, int], None]
 """Called after every tile with the tiles done and the tiles in all."""
+
+
+@dataclass(frozen=True)
+class UpscalerSettings:
+    """How the network runs, as `Upscaler` takes it; what shapes the result and what shapes its speed."""
+
+    engine: str = "auto"
+    precision: str = "auto"
+    tile: int | str | None = "auto"
+    halo: int = DEFAULT_HALO
+    memory: int | None = DEFAULT_MEMORY
+    threads: int | None = None
+    ensemble: bool = False
 
 
 class Upscaler:
@@ -62,14 +75,30 @@ class Upscaler:
         CPU; None for all cores. `ensemble`: the mean of the results for eight flips and rotations, at
         eight times the work. Raises CheckpointError, UsageError, UnavailableError.
         """
-        check_halo(halo)
-        self._tile, self._halo = checked_tile(tile), halo
-        self._threads, self._ensemble = threads, ensemble
-        self._checkpoint = weights if isinstance(weights, Checkpoint) else load_weights(weights)
+        checkpoint = weights if isinstance(weights, Checkpoint) else load_weights(weights)
+        settings = UpscalerSettings(engine, precision, tile, halo, memory, threads, ensemble)
+        self._start(checkpoint, device, settings)
+
+    @classmethod
+    def with_settings(cls, checkpoint: Checkpoint, device: str, settings: UpscalerSettings) -> Self:
+        """The same with settings in one object. Raises UsageError, UnavailableError."""
+        upscaler = cls.__new__(cls)
+        upscaler._start(checkpoint, device, settings)
+        return upscaler
+
+    def _start(self, checkpoint: Checkpoint, device: str, settings: UpscalerSettings) -> None:
+        check_halo(settings.halo)
+        self._tile, self._halo = checked_tile(settings.tile), settings.halo
+        self._threads, self._ensemble = settings.threads, settings.ensemble
+        self._checkpoint = checkpoint
         self._engine = load_engine(
-            self._checkpoint, engine=engine, device=device, precision=precision, threads=threads
+            checkpoint,
+            engine=settings.engine,
+            device=device,
+            precision=settings.precision,
+            threads=settings.threads,
         )
-        budget = self._engine.default_memory if memory is None else memory
+        budget = self._engine.default_memory if settings.memory is None else settings.memory
         self._largest_tile = self._engine.tile_memory.largest_tile(budget)
 
     @property
@@ -126,7 +155,7 @@ class Upscaler:
         self, pictures: Sequence[NDArray[Any]], *, progress: Progress | None = None
     ) -> list[NDArray[Any]]:
         """What `upscale` gives for each of `pictures`, frames of one size and type, in less time on a GPU:
-        small ones go through the network together, and copying one hides behind computing another.
+        small ones go through the network as a batch, and copying one hides behind computing another.
         """
         first = pictures[0]
         alike = all(picture.shape == first.shape and picture.dtype == first.dtype for picture in pictures)
@@ -160,16 +189,16 @@ class Upscaler:
         if not isinstance(engine, YuvEngine):
             raise InternalError(f"{engine.name} converts no colours")
         grid = self.grid(source.height, source.width)
-        tiles, together = tuple(_part(grid, tile) for tile in grid), self._together(grid)
-        parts = [frames[start : start + together] for start in range(0, len(frames), together)]
+        tiles, batch = tuple(_part(grid, tile) for tile in grid), self._batch_size(grid)
+        batches = [frames[start : start + batch] for start in range(0, len(frames), batch)]
         results = []
-        for result in engine.run_yuv(YuvJob(part, source, target, tiles) for part in parts):
+        for result in engine.run_yuv(YuvJob(part, source, target, tiles) for part in batches):
             results.append(result)
             if progress is not None:
-                progress(len(results), len(parts))
+                progress(len(results), len(batches))
         return results
 
-    def _together(self, grid: TileGrid) -> int:
+    def _batch_size(self, grid: TileGrid) -> int:
         """How many frames' tiles the memory allows at once."""
         return max(1, self._largest_tile // (grid.tile_height * grid.tile_width))
 
@@ -177,12 +206,13 @@ class Upscaler:
         """The mean over the eight flips and rotations of `pixels`, computed in float32."""
         unit = _to_unit_range(pixels)
         total: NDArray[Any] | None = None
-        for turn in range(TURNS):
-            turned = self._computed(_turned(unit, turn)[None], _part_of(progress, turn))
-            result = _turned_back(turned[0], turn)
+        for number, transform in enumerate(DIHEDRAL_TRANSFORMS):
+            batch = transformed(unit, transform)[None]
+            larger = self._computed(batch, _share_of(progress, number, len(DIHEDRAL_TRANSFORMS)))
+            result = transformed(larger[0], inverse(transform))
             total = result if total is None else np.add(total, result, out=total)
         assert total is not None
-        return _from_unit_range(np.divide(total, TURNS, out=total), pixels.dtype)
+        return _from_unit_range(np.divide(total, len(DIHEDRAL_TRANSFORMS), out=total), pixels.dtype)
 
     def _computed(self, pixels: NDArray[Any], progress: Progress | None) -> NDArray[Any]:
         grid = self.grid(*pixels.shape[1:3])
@@ -198,14 +228,14 @@ class Upscaler:
         """(N, H, W, 3) → (N, scale·H, scale·W, 3), by tiles of as many frames as the memory allows."""
         scale, count = self.scale, len(pixels)
         output = np.empty((count, scale * grid.height, scale * grid.width, 3), pixels.dtype)
-        together = self._together(grid)
-        parts = [slice(start, start + together) for start in range(0, count, together)]
-        places = [(part, tile) for part in parts for tile in grid]
-        results = self._engine.run(_job(pixels[part], grid, tile) for part, tile in places)
-        for done, ((part, tile), result) in enumerate(zip(places, results, strict=True), start=1):
+        size = self._batch_size(grid)
+        batches = [slice(start, start + size) for start in range(0, count, size)]
+        places = [(batch, tile) for batch in batches for tile in grid]
+        results = self._engine.run(_job(pixels[batch], grid, tile) for batch, tile in places)
+        for done, ((batch, tile), result) in enumerate(zip(places, results, strict=True), start=1):
             rows, columns = tile.rows, tile.columns
             output[
-                part,
+                batch,
                 scale * rows.keep_start : scale * rows.keep_stop,
                 scale * columns.keep_start : scale * columns.keep_stop,
             ] = result
@@ -296,21 +326,11 @@ def _from_unit_range(unit: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray
     return rounded
 
 
-def _turned(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
-    """One of the eight ways to lay a picture: `turn` % 4 quarter turns, mirrored before them from 4 on."""
-    return np.rot90(pixels[:, ::-1] if turn >= TURNS // 2 else pixels, turn % 4)
-
-
-def _turned_back(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
-    upright = np.rot90(pixels, -(turn % 4))
-    return upright[:, ::-1] if turn >= TURNS // 2 else upright
-
-
-def _part_of(progress: Progress | None, turn: int) -> Progress | None:
-    """The progress of one turn, told as that of all."""
+def _share_of(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """The progress of the upscaling `number` of `count`, told as that of all."""
     if progress is None:
         return None
-    return lambda done, total: progress(turn * total + done, TURNS * total)
+    return lambda done, total: progress(number * total + done, count * total)
 
 
 def _job(pixels: NDArray[Any], grid: TileGrid, tile: Tile) -> TileJob:

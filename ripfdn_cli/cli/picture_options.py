@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ripfdn_cli.cli.option_groups import option_group
 from ripfdn_cli.cli.sizes import PixelCount, Rectangle, Scale
 from ripfdn_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from ripfdn_cli.pipeline.output_size import SizeRequest
 
 R = TypeVar("R")
 
 
-def size_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a click command the options of a result's size, and what they say as its argument `size`."""
+def _size(**request: Any) -> SizeRequest:
+    from ripfdn_cli.pipeline.output_size import SizeRequest
 
-    @click.option("--scale", type=Scale(), help="How many times larger: 2, 3, 4 or any number.  [default: 4]")
-    @click.option("--width", type=click.IntRange(1), help="Width of the result in px.")
-    @click.option("--height", type=click.IntRange(1), help="Height of the result in px.")
-    @click.option("--long-side", type=click.IntRange(1), help="The longer side of the result in px.")
-    @click.option("--fit", type=Rectangle(), help="The largest size that fits into so many px.")
-    @wraps(command)
-    def wrapper(
-        *args: Any,
-        scale: Fraction | None,
-        width: int | None,
-        height: int | None,
-        long_side: int | None,
-        fit: tuple[int, int] | None,
-        **others: Any,
-    ) -> R:
-        from ripfdn_cli.pipeline.output_size import SizeRequest
+    return SizeRequest(**request)
 
-        size = SizeRequest(scale, width, height, long_side, fit)
-        return command(*args, size=size, **others)
 
-    return wrapper
+_SIZE_OPTIONS = (
+    click.option("--scale", type=Scale(), help="How many times larger: 2, 3, 4 or any number.  [default: 4]"),
+    click.option("--width", type=click.IntRange(1), help="Width of the result in px."),
+    click.option("--height", type=click.IntRange(1), help="Height of the result in px."),
+    click.option("--long-side", type=click.IntRange(1), help="The longer side of the result in px."),
+    click.option("--fit", type=Rectangle(), help="The largest size that fits into so many px."),
+)
+size_options = option_group("size", _size, _SIZE_OPTIONS)
+"""Gives a click command the options of a result's size, and what they say as its argument `size`."""
 
 
 def picture_options(command: Callable[..., R]) -> Callable[..., R]:

@@ -7,11 +7,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.image_math.dihedral import inverse, transformed
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata
 
 DEFAULT_MAX_PIXELS = 250_000_000
 """Pixels of all frames of an input together; more is taken for an attack or a mistake."""
+
+_EXIF_TRANSFORMS = (0, 0, 2, 3, 1, 4, 5, 7, 6)
+"""What EXIF's orientations 1 to 8 ask for, as transforms of `image_math.dihedral`."""
 
 Frame = NDArray[Any]
 """(H, W, C): C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; uint8, uint16, or float32 with 0..1 as its nominal
@@ -133,19 +137,13 @@ def as_rgb(frame: Frame) -> Frame:
     return np.concatenate([np.repeat(frame[..., :1], 3, axis=2), frame[..., 1:]], axis=2)
 
 
-def upright(frame: Frame, turn: int) -> Frame:
-    """`frame` with EXIF's orientation `turn` applied: where the stored first row and column belong (EXIF 2.3,
-    tag 274).
+def upright(frame: Frame, orientation: int) -> Frame:
+    """`frame` with EXIF's `orientation` applied: where the stored first row and column belong (EXIF 2.3, tag
+    274).
     """
-    if turn >= 5:
-        frame = frame.swapaxes(0, 1)
-    if turn in (3, 4, 7, 8):
-        frame = frame[::-1]
-    if turn in (2, 3, 6, 7):
-        frame = frame[:, ::-1]
-    return np.ascontiguousarray(frame)
+    return np.ascontiguousarray(transformed(frame, _EXIF_TRANSFORMS[orientation]))
 
 
-def turned_back(frame: Frame, turn: int) -> Frame:
-    """The frame of which `upright` with this `turn` makes `frame`."""
-    return upright(frame, {6: 8, 8: 6}.get(turn, turn))
+def as_stored(frame: Frame, orientation: int) -> Frame:
+    """The frame of which `upright` with this `orientation` makes `frame`."""
+    return np.ascontiguousarray(transformed(frame, inverse(_EXIF_TRANSFORMS[orientation])))

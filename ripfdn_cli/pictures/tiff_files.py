@@ -19,10 +19,10 @@ from ripfdn_cli.pictures.picture import (
     Header,
     Picture,
     as_samples,
+    as_stored,
     check_size,
     highest,
     too_many_pixels,
-    turned_back,
 )
 from ripfdn_cli.pictures.pillow_pixels import pixels_of
 
@@ -146,7 +146,7 @@ def _decode_page_with_pillow(data: bytes, page: tifffile.TiffPage) -> tuple[Fram
         image.seek(page.index)
         image.load()  # which turns TIFFs, and only them, upright
         frame, icc_profile = pixels_of(image)
-    frame = turned_back(frame, _orientation(page))
+    frame = as_stored(frame, _orientation(page))
     if frame.shape[:2] != (page.imagelength, page.imagewidth):
         raise InputError("its header contradicts its content")
     return frame, icc_profile

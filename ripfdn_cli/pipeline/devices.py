@@ -12,26 +12,18 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from ripfdn_cli.errors import RipfdnError
-from ripfdn_cli.model.tile_grid import DEFAULT_HALO
 from ripfdn_cli.pipeline.weights_selection import WeightsSelection
-from ripfdn_cli.upscaler import DEFAULT_MEMORY, Upscaler
+from ripfdn_cli.upscaler import Upscaler, UpscalerSettings
 
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class NetworkSettings:
-    """How networks run, as `Upscaler` takes it; `weights` as `WeightsSelection` takes them."""
+class NetworkSettings(UpscalerSettings):
+    """How a run's networks run: `weights` as `WeightsSelection` takes them, on all of `devices`."""
 
     weights: str | None = None
     devices: tuple[str, ...] = ("auto",)
-    engine: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
-    tile: int | str | None = "auto"
-    halo: int = DEFAULT_HALO
-    memory: int | None = DEFAULT_MEMORY
-    ensemble: bool = False
 
     @cached_property
     def selection(self) -> WeightsSelection:
@@ -85,18 +77,7 @@ class Networks(Mapping[int, Upscaler]):
         return len(self._choices)
 
     def _load(self, name: str) -> Upscaler:
-        settings = self._settings
-        return Upscaler(
-            settings.selection.checkpoint(name),
-            device=self._device,
-            engine=settings.engine,
-            precision=settings.precision,
-            threads=settings.threads,
-            tile=settings.tile,
-            halo=settings.halo,
-            memory=settings.memory,
-            ensemble=settings.ensemble,
-        )
+        return Upscaler.with_settings(self._settings.selection.checkpoint(name), self._device, self._settings)
 
 
 class Devices:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.training.pictures import Picture, Pixels
+from ripfdn_cli.training.pictures import Picture
 
 ORIENTATIONS = 8
 """Of a square: bit 0 turns it upside down, bit 1 left to right, then bit 2 swaps its axes."""
@@ -170,18 +170,12 @@ def _gather(pixels: Tensor, corner: Tensor, width: Tensor, orientation: Tensor, 
 
 
 def _oriented(orientation: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """(n, side, side) each: row and column of the source for each pixel of the turned square."""
+    """(n, side, side) each: row and column of the source for each pixel of the square, transformed as in
+    `image_math.dihedral`.
+    """
     ramp = torch.arange(side, device=orientation.device)
     down, right = ramp[None, :, None], ramp[None, None, :]
     over, mirrored, swapped = (((orientation >> bit) & 1).bool()[:, None, None] for bit in range(3))
     row = torch.where(swapped, right, down)
     column = torch.where(swapped, down, right)
     return torch.where(over, side - 1 - row, row), torch.where(mirrored, side - 1 - column, column)
-
-
-def oriented(square: Pixels, orientation: int) -> Pixels:
-    """`square` (n, n, 3) turned as a patch of that `orientation` is."""
-    rows = slice(None, None, -1) if orientation & 1 else slice(None)
-    columns = slice(None, None, -1) if orientation & 2 else slice(None)
-    flipped = square[rows, columns]
-    return np.swapaxes(flipped, 0, 1) if orientation & 4 else flipped

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.image_math.dihedral import transformed
 from ripfdn_cli.training.patches import (
     ORDER_STREAM,
     SAMPLING_STREAM,
@@ -20,7 +21,6 @@ from ripfdn_cli.training.patches import (
     generator,
     large_enough,
     lr_sides,
-    oriented,
     placed,
 )
 from ripfdn_cli.training.pictures import LeftOut, Picture, Pixels, Preparation, load_copies
@@ -135,8 +135,8 @@ class StreamedPictures:
         s = self._preparation.scale
         lr, hr = self.cache.get(picture)
         return (
-            oriented(lr[top : top + patch, left : left + patch], orientation),
-            oriented(hr[top * s : (top + patch) * s, left * s : (left + patch) * s], orientation),
+            transformed(lr[top : top + patch, left : left + patch], orientation),
+            transformed(hr[top * s : (top + patch) * s, left * s : (left + patch) * s], orientation),
         )
 
     def _load(self, index: int) -> Pair:

@@ -7,9 +7,9 @@ from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.picture import (
     as_rgb,
     as_samples,
+    as_stored,
     check_size,
     is_opaque,
-    turned_back,
     upright,
     without_alpha,
 )
@@ -54,7 +54,7 @@ def test_sixteen_bits_and_back_is_the_same(value: int) -> None:
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_turning_back_undoes_turning(turn: int) -> None:
     frame = np.arange(24).reshape(2, 4, 3)
-    np.testing.assert_array_equal(turned_back(upright(frame, turn), turn), frame)
+    np.testing.assert_array_equal(as_stored(upright(frame, turn), turn), frame)
 
 
 def test_a_half_transparent_pixel_is_half_background() -> None:

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.training.patches import ORIENTATIONS, PackedPictures, Request, Sampler, oriented
+from ripfdn_cli.image_math.dihedral import transformed
+from ripfdn_cli.training.patches import ORIENTATIONS, PackedPictures, Request, Sampler
 from ripfdn_cli.training.pictures import Picture
 
 SIZES = ((40, 60), (64, 48), (200, 160))
@@ -35,17 +36,17 @@ def test_crops_are_those_of_slicing_and_turning() -> None:
     rows = [(i % 3, i % 5, 3 * i % 7, i % ORIENTATIONS) for i in range(24)]
     low, high = source.crop(torch.tensor(rows), 16)
     for index, (picture, top, left, orientation) in enumerate(rows):
-        expected = oriented(lr[picture][top : top + 16, left : left + 16], orientation)
+        expected = transformed(lr[picture][top : top + 16, left : left + 16], orientation)
         np.testing.assert_array_equal(low[index].permute(1, 2, 0).numpy(), expected)
         t, l, side = top * SCALE, left * SCALE, 16 * SCALE  # noqa: E741
-        expected = oriented(hr[picture][t : t + side, l : l + side], orientation)
+        expected = transformed(hr[picture][t : t + side, l : l + side], orientation)
         np.testing.assert_array_equal(high[index].permute(1, 2, 0).numpy(), expected)
     assert low.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_the_orientations_are_the_eight_of_a_square() -> None:
     square = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
-    ours = {oriented(square, o).tobytes() for o in range(ORIENTATIONS)}
+    ours = {transformed(square, o).tobytes() for o in range(ORIENTATIONS)}
     theirs = {np.rot90(s, k).tobytes() for s in (square, square[::-1]) for k in range(4)}
     assert ours == theirs
     assert len(ours) == 8

@@ -1,0 +1,48 @@
+"""Options that belong together: given to a command by one decorator, handed to it as one argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+R = TypeVar("R")
+Command = Callable[..., Any]
+
+
+def option_group(
+    argument: str, make: Callable[..., Any], options: Sequence[Callable[[Command], Command]]
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """A decorator that gives a command `options`, and what `make` makes of their values as `argument`.
+
+    `make` takes the values by the options' names; what it raises is the command's error.
+    """
+    names = _names(options)
+
+    def decorate(command: Callable[..., R]) -> Callable[..., R]:
+        @wraps(command)
+        def wrapper(*args: Any, **values: Any) -> R:
+            own = {name: values.pop(name) for name in names}
+            return command(*args, **{argument: make(**own)}, **values)
+
+        return _decorated(wrapper, options)
+
+    return decorate
+
+
+def _decorated(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _names(options: Sequence[Callable[[Command], Command]]) -> list[str]:
+    """What click calls the values of `options`."""
+
+    def command() -> None:
+        """Only there to be asked for its parameters."""
+
+    parameters = click.command(_decorated(command, options)).params
+    return [parameter.name for parameter in parameters if parameter.name is not None]
