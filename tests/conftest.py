@@ -1,10 +1,15 @@
 """What several test modules need: small networks made by code, and the folders that only developers have."""
 
 import logging
+import os
 import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+# Torch's threads spin while they wait. On a busy machine, tiny networks take ten times as long for it; the
+# policy is read when torch is loaded, and children inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytest
 import torch
