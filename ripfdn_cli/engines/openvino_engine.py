@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.engines import graph_cache
+from ripfdn_cli.engines.cpu_bf16 import no_bf16
 from ripfdn_cli.engines.engine import TileJob, TileMemory, not_finite
 from ripfdn_cli.engines.machine_memory import default_memory
 from ripfdn_cli.engines.openvino_graph import converted_graph, from_bytes, to_bytes, with_pixels
@@ -146,9 +147,7 @@ def check_precision(precision: str) -> None:
     if precision not in _PRECISION_HINTS:
         raise UnavailableError(f"--precision {precision} is not for CPUs; use fp32, or --device cuda")
     if precision == "bf16" and not native_bf16():
-        raise UnavailableError(
-            "--precision bf16: this processor has no bf16 arithmetic (AVX512-BF16 or AMX); use fp32"
-        )
+        raise no_bf16()
 
 
 def _compile_config(precision: str, threads: int | None) -> dict[str, Any]:

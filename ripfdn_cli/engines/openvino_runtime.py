@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from ripfdn_cli.engines.cpu_bf16 import usable_bf16
 from ripfdn_cli.errors import UnavailableError
 
 PIP_LINE = "pip install 'openvino>=2026.0'"
@@ -61,8 +62,8 @@ def _imported() -> Any:
 
 
 def native_bf16() -> bool:
-    """Whether this processor multiplies bf16 itself (AVX512-BF16 or AMX); elsewhere bf16 is slower than
-    fp32.
+    """Whether this processor multiplies bf16 itself (AVX512-BF16 or AMX) and the environment doesn't hide it;
+    elsewhere bf16 is slower than fp32.
     """
     capabilities: list[str] = openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "BF16" in capabilities
+    return usable_bf16("BF16" in capabilities)

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ripfdn_cli.engines.cpu_bf16 import no_bf16, usable_bf16
 from ripfdn_cli.engines.engine import (
     LEVELS,
     TileJob,
@@ -312,15 +313,15 @@ def check_precision(precision: str, device: torch.device) -> None:
     if device.type == "cpu" and precision == "fp16":
         raise UnavailableError("--precision fp16 is not for CPUs; use fp32, or --device cuda")
     if device.type == "cpu" and precision == "bf16" and not native_bf16():
-        raise UnavailableError(
-            "--precision bf16: this processor has no bf16 arithmetic (AVX512-BF16 or AMX); use fp32"
-        )
+        raise no_bf16()
 
 
 def native_bf16() -> bool:
-    """Whether torch finds bf16 arithmetic in this processor; false for a torch that can't tell."""
+    """Whether torch finds bf16 arithmetic in this processor and the environment doesn't hide it; false for a
+    torch that can't tell.
+    """
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(name) for name in _NATIVE_BF16)
+    return usable_bf16(any(capabilities.get(name) for name in _NATIVE_BF16))
 
 
 def can_compile(device: torch.device) -> bool:

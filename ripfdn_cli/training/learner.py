@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ripfdn_cli.engines.cpu_bf16 import no_bf16
 from ripfdn_cli.engines.torch_engine import can_compile, native_bf16
 from ripfdn_cli.errors import CheckpointError, UnavailableError
 from ripfdn_cli.model.architecture import attention_geometry
@@ -225,9 +226,9 @@ def _wants_bf16(precision: str, device: torch.device) -> bool:
     """
     native = device.type == "cuda" or (device.type == "cpu" and native_bf16())
     if precision == "bf16" and not native:
-        raise UnavailableError(
-            f"precision bf16 is not native on {device.type} here; use --precision fp32 or auto"
-        )
+        if device.type == "cpu":
+            raise no_bf16()
+        raise UnavailableError(f"--precision bf16 is not native on {device.type}; use --precision fp32 or auto")
     return native and precision != "fp32"
 
 
