@@ -22,7 +22,20 @@ from ripfdn_cli.model.architecture import NetworkConfig
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.network import RIPFDN, bilinear_start, to_checkpoint
 
+SAME_AT_ANY_PRECISION = ("pictures", "video")
+"""Folders of tests that run no network."""
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks `precision` every quick test that isn't marked `any_precision`, so that new ones are among them."""
+    folders = [Path(__file__).parent / name for name in SAME_AT_ANY_PRECISION]
+    left_out = ("slow", "gpu", "reference", "any_precision")
+    for item in items:
+        if not any(item.path.is_relative_to(folder) for folder in folders) and not any(
+            item.get_closest_marker(name) for name in left_out
+        ):
+            item.add_marker("precision")
 
 
 @pytest.fixture(scope="session", autouse=True)

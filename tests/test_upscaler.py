@@ -18,7 +18,8 @@ WEIGHTS = GOLDEN / "small_x4.safetensors"
 
 
 def load(**options: Any) -> Upscaler:
-    return Upscaler(WEIGHTS, engine="torch", device="cpu", **options)
+    """In fp32, which the figures below are for, unless `options` say something else."""
+    return Upscaler(WEIGHTS, **({"engine": "torch", "device": "cpu", "precision": "fp32"} | options))
 
 
 def noise(height: int, width: int, dtype: type = np.uint8) -> NDArray[Any]:
@@ -208,7 +209,7 @@ def test_ensemble_tells_the_progress_of_all_turns() -> None:
 
 def test_properties() -> None:
     loaded = load()
-    engine = load_engine(golden_checkpoint(), engine="torch", device="cpu")
+    engine = load_engine(golden_checkpoint(), engine="torch", device="cpu", precision="fp32")
     assert (loaded.engine_name, loaded.precision, loaded.device) == (engine.name, engine.precision, "cpu")
     assert loaded.scale == 4
     assert loaded.checkpoint_sha256 == golden_checkpoint().sha256

@@ -25,7 +25,9 @@ def no_bf16() -> UnavailableError:
     """The error for `--precision bf16` on this processor, with the reason."""
     hidden_by = _hidden_by()
     if hidden_by is not None:
-        return UnavailableError(f"--precision bf16: {hidden_by} in the environment hides it; unset it, or use fp32")
+        return UnavailableError(
+            f"--precision bf16: {hidden_by} in the environment hides it; unset that, or use fp32"
+        )
     return UnavailableError(
         "--precision bf16: this processor has no bf16 arithmetic (AVX512-BF16 or AMX); use fp32"
     )

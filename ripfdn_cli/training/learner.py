@@ -228,7 +228,9 @@ def _wants_bf16(precision: str, device: torch.device) -> bool:
     if precision == "bf16" and not native:
         if device.type == "cpu":
             raise no_bf16()
-        raise UnavailableError(f"--precision bf16 is not native on {device.type}; use --precision fp32 or auto")
+        raise UnavailableError(
+            f"--precision bf16 is not native on {device.type}; use --precision fp32 or auto"
+        )
     return native and precision != "fp32"
 
 

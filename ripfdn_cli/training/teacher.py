@@ -25,7 +25,11 @@ class Teacher:
         self._name = Path(settings.teacher).name
         self._share = settings.teacher_share
         self._upscaler = Upscaler(
-            settings.teacher, device=settings.device, threads=settings.threads or None, ensemble=True
+            settings.teacher,
+            device=settings.device,
+            precision="fp32",  # what is learned must not depend on the machine
+            threads=settings.threads or None,
+            ensemble=True,
         )
         if self._upscaler.scale != settings.scale:
             raise UsageError(

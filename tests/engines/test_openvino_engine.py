@@ -14,7 +14,7 @@ from support.golden_pairs import GOLDEN, golden_checkpoint, golden_pairs, whole_
 
 from ripfdn_cli.engines import openvino_engine
 from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
-from ripfdn_cli.engines.openvino_runtime import native_bf16, openvino
+from ripfdn_cli.engines.openvino_runtime import openvino
 from ripfdn_cli.errors import UnavailableError
 
 PREPARING = "preparing these weights"
@@ -123,12 +123,6 @@ def test_only_a_few_shapes_stay_compiled(monkeypatch: pytest.MonkeyPatch) -> Non
     jobs = [whole_job(np.zeros((15, width, 3), np.uint8)) for width in (15, 16, 17, 18, 15, 19)]
     list(engine.run(jobs))
     assert [shape[2] for shape in engine._requests] == [17, 18, 15, 19]
-
-
-@pytest.mark.skipif(native_bf16(), reason="this processor has bf16 arithmetic")
-def test_bf16_is_refused_where_the_processor_has_none() -> None:
-    with pytest.raises(UnavailableError, match="no bf16 arithmetic"):
-        OpenVinoEngine(golden_checkpoint(), precision="bf16")
 
 
 @pytest.mark.parametrize(("precision", "rewritten"), [("fp32", True), ("bf16", False)])

@@ -17,7 +17,10 @@ SIZE = (4 * 40, 4 * 30)
 
 @pytest.fixture(scope="module")
 def networks(enlarging_weights: dict[int, Path]) -> dict[int, Upscaler]:
-    return {scale: Upscaler(path, engine="torch", device="cpu") for scale, path in enlarging_weights.items()}
+    return {
+        scale: Upscaler(path, engine="torch", device="cpu", precision="fp32")
+        for scale, path in enlarging_weights.items()
+    }
 
 
 def enlarged(
@@ -112,7 +115,7 @@ def test_no_pass_is_a_plain_resize(networks: dict[int, Upscaler]) -> None:
 
 def test_a_broken_network_gives_no_frame(networks: dict[int, Upscaler], small_weights: Path) -> None:
     """Weights that were never trained make noise, and the check says so."""
-    untrained = {SCALE: Upscaler(small_weights, engine="torch", device="cpu")}
+    untrained = {SCALE: Upscaler(small_weights, engine="torch", device="cpu", precision="fp32")}
     with pytest.raises(BrokenResultError):
         enlarged(untrained, smooth(30, 40))
 

@@ -19,7 +19,15 @@ from ripfdn_cli.training.sources import open_source
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(
-    steps=10, channels=8, blocks=1, patch=(16,), batch=(4,), fft=(0.05,), clip=0.1, ema=0.9
+    steps=10,
+    channels=8,
+    blocks=1,
+    patch=(16,),
+    batch=(4,),
+    fft=(0.05,),
+    clip=0.1,
+    ema=0.9,
+    precision="fp32",
 )
 STAGE = SETTINGS.stages[0]
 
@@ -227,12 +235,13 @@ def test_the_bilinear_start_is_bilinear_and_the_seed_makes_the_rest() -> None:
 def test_bf16_only_where_it_is_native(monkeypatch: pytest.MonkeyPatch) -> None:
     from ripfdn_cli.training import learner as module
 
-    monkeypatch.setattr(module, "native_bf16", lambda: False)
-    assert not learner().bf16
-    with pytest.raises(UnavailableError, match="precision bf16 is not native"):
+    auto = replace(SETTINGS, precision="auto")
+    monkeypatch.setenv("RIPFDN_CPU_BF16", "off")
+    assert not learner(auto).bf16
+    with pytest.raises(UnavailableError, match="precision bf16: RIPFDN_CPU_BF16=off in the environment"):
         learner(replace(SETTINGS, precision="bf16"))
     monkeypatch.setattr(module, "native_bf16", lambda: True)
-    subject = learner()
+    subject = learner(auto)
     assert subject.bf16
     step(subject)
     assert all(p.dtype == torch.float32 for p in subject.network.parameters())
