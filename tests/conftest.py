@@ -28,7 +28,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks `precision` every quick test that isn't marked `any_precision`, so that new ones are among them."""
+    """Marks `precision` every quick test that is not marked `any_precision`: new ones are among them."""
     folders = [Path(__file__).parent / name for name in SAME_AT_ANY_PRECISION]
     left_out = ("slow", "gpu", "reference", "any_precision")
     for item in items:

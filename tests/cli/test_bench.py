@@ -11,6 +11,8 @@ from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import CheckpointError, UnavailableError, UsageError
 from ripfdn_cli.evaluation.speed import SizeSpeed, Speed, textured_picture
 
+pytestmark = pytest.mark.any_precision
+
 
 def invoke(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, ["bench", *map(str, arguments)], obj=Console())

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from support.y4m_clips import FRAMES, RATE, pictures, y4m
 
+pytestmark = pytest.mark.any_precision
+
 
 def hashes(source: Any) -> list[tuple[str, int, int, str]]:
     """Format, size and a hash of the samples of each frame."""

@@ -19,6 +19,8 @@ from ripfdn_cli.cli.main import cli, run_to_exit_code
 from ripfdn_cli.cli.upscale_video import span
 from ripfdn_cli.cli.video_options import Droppable, FrameRate, Seconds
 
+pytestmark = pytest.mark.any_precision
+
 Run = Any
 
 

@@ -25,9 +25,10 @@ from ripfdn_cli.image_jobs.picture_job import PictureSettings
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.any_precision,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 """Ray leaves its processes to the end of its own."""
 
 # Not importorskip: Ray takes its way of authentication from the environment when it is imported.

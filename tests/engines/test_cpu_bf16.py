@@ -1,5 +1,6 @@
 """What `--precision auto` is on a CPU: with the processor's bf16, and with it hidden."""
 
+import json
 import os
 import platform
 import subprocess
@@ -31,10 +32,7 @@ HIDING = [
 WITHIN = {"fp32": 0.51, "bf16": 4}
 """8-bit levels around what the network's definition gives, before it is rounded."""
 
-Upscale = Callable[..., tuple[str, float]]
-"""An engine's name, and settings of the environment, to what the command says and the largest difference from
-the network's definition, in levels. In a process of its own, since libraries read the environment once.
-"""
+DefaultIs = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
@@ -52,54 +50,46 @@ def processor_precision() -> str:
 
 
 @pytest.fixture
-def upscale(tmp_path: Path, enlarging_weights: dict[int, Path]) -> Upscale:
+def default_is(tmp_path: Path, enlarging_weights: dict[int, Path]) -> DefaultIs:
+    """Asserts which precision `ripfdn upscale` takes, says and records with an engine and settings of the
+    environment, and that the result is that near to the network's definition. In a process of its own, since
+    libraries read the environment once.
+    """
     weights, pixels = enlarging_weights[4], smooth(24, 30)
     checkpoint = Checkpoint.load(weights)
     tensors = {name: torch.from_numpy(tensor) for name, tensor in checkpoint.tensors.items()}
     expected = ReferenceNetwork(checkpoint.config, tensors).upscale(pixels).clip(0, 1) * 255
     Image.fromarray(pixels).save(tmp_path / "in.png")
-    command = [
-        sys.executable,
-        "-m",
-        "ripfdn_cli",
-        "upscale",
-        "in.png",
-        "-o",
-        "out.png",
-        "-v",
-        "--device",
-        "cpu",
-    ]
+    command = [sys.executable, "-m", "ripfdn_cli", "upscale", "in.png", "-o", "out.png", "-v", "--json"]
 
-    def run(engine: str, **environment: str) -> tuple[str, float]:
+    def run(engine: str, precision: str, **environment: str) -> None:
         process = subprocess.run(
-            [*command, "--weights", str(weights), "--engine", engine],
+            [*command, "--weights", str(weights), "--device", "cpu", "--engine", engine],
             cwd=tmp_path,
             capture_output=True,
             text=True,
             env={**os.environ, **environment},
         )
         assert process.returncode == 0, process.stderr
+        assert f"engine {engine} on cpu in {precision}" in process.stderr
+        assert json.loads(process.stdout.splitlines()[0])["precision"] == precision
         with Image.open(tmp_path / "out.png") as result:
-            return process.stderr, float(np.abs(np.asarray(result) - expected).max())
+            np.testing.assert_allclose(np.asarray(result), expected, rtol=0, atol=WITHIN[precision])
 
     return run
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_auto_is_bf16_where_the_processor_has_it(upscale: Upscale, engine: str) -> None:
-    precision = processor_precision()
-    said, difference = upscale(engine)
-    assert f"engine {engine} on cpu in {precision}" in said
-    assert difference <= WITHIN[precision]
+def test_auto_is_bf16_where_the_processor_has_it(default_is: DefaultIs, engine: str) -> None:
+    default_is(engine, processor_precision())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("setting", HIDING[:2])
-def test_auto_is_fp32_where_bf16_is_hidden(upscale: Upscale, engine: str, setting: tuple[str, str]) -> None:
-    said, difference = upscale(engine, **dict([setting]))
-    assert f"engine {engine} on cpu in fp32" in said
-    assert difference <= WITHIN["fp32"]
+def test_auto_is_fp32_where_bf16_is_hidden(
+    default_is: DefaultIs, engine: str, setting: tuple[str, str]
+) -> None:
+    default_is(engine, "fp32", **dict([setting]))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -90,10 +90,23 @@ def test_files_of_one_name_are_told_apart(small_weights: Path, tmp_path: Path) -
     assert names == [str(small_weights), str(other)]
     with pytest.raises(UsageError, match="twice"):
         network_methods([small_weights, small_weights], Engines())
-    with pytest.raises(UsageError, match=r"small \(torch fp32\) would run twice"):
-        network_methods([small_weights], Engines(("torch",), ("fp32", "auto"), device="cpu", threads=1))
     with pytest.raises(CheckpointError, match="no weights named x9"):
         network_methods(["x9"], Engines())
+
+
+def test_auto_is_told_apart_from_the_precision_that_it_is_not(
+    small_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names(*precisions: str) -> list[str]:
+        engines = Engines(("torch",), precisions, device="cpu", threads=1)
+        return [method.name for method in network_methods([small_weights], engines)]
+
+    monkeypatch.setattr("ripfdn_cli.engines.torch_engine.native_bf16", lambda: True)
+    assert names("fp32", "auto") == ["small (torch fp32)", "small (torch bf16)"]
+    monkeypatch.undo()
+    monkeypatch.setenv("RIPFDN_CPU_BF16", "off")
+    with pytest.raises(UsageError, match=r"small \(torch fp32\) would run twice"):
+        names("fp32", "auto")
 
 
 def test_without_hr_there_are_times_and_no_scores(small_data_set: Path) -> None:

@@ -25,6 +25,8 @@ from ripfdn_cli.evaluation.datasets import Pixels, pair_folders
 from ripfdn_cli.evaluation.report import Report
 from ripfdn_cli.image_math.metrics import NTIRE, PAPERS
 
+pytestmark = pytest.mark.any_precision
+
 RED, BLUE, GREEN = (200, 30, 30), (30, 60, 200), (40, 160, 60)
 NASTY = "</script><img src=x onerror=alert(1)>&\"'{{ 7*7 }}"
 NETWORK = Network("weights.safetensors", "ab" * 32, "torch", "fp32", "cpu", Complexity(261_868, 84, 10, 10))

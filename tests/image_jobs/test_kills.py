@@ -15,6 +15,8 @@ from support.sample_pictures import smooth
 from ripfdn_cli.pictures.files import decode
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME
 
+pytestmark = pytest.mark.any_precision
+
 PICTURES = 12
 
 KILLED_AT = """

@@ -25,6 +25,8 @@ from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.journal import read_journal
 from ripfdn_cli.pipeline.shards import Shard
 
+pytestmark = pytest.mark.any_precision
+
 NAMES = ("a.png", "b.jpg", "c.webp", "sub/a.png", "sub/deep/d.bmp")
 
 

@@ -18,6 +18,8 @@ from ripfdn_cli.pipeline.find_inputs import Source
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME, read_journal
 from ripfdn_cli.pipeline.shards import Shard
 
+pytestmark = pytest.mark.any_precision
+
 COUNT = 3
 
 

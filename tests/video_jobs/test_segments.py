@@ -10,6 +10,8 @@ from ripfdn_cli.pipeline.disk_space import DiskWatch
 from ripfdn_cli.video.encoding import Segment
 from ripfdn_cli.video_jobs.segments import Parts, Record, open_parts
 
+pytestmark = pytest.mark.any_precision
+
 JOB = {"input": "abc", "encoder": {"codec": "x264", "crf": 18}}
 
 

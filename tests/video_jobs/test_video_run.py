@@ -30,6 +30,8 @@ from ripfdn_cli.video_jobs.video_plan import VideoSettings, plan_video
 from ripfdn_cli.video_jobs.video_run import VideoFacts, upscale_video
 from ripfdn_cli.video_jobs.video_sources import ReadingOptions
 
+pytestmark = pytest.mark.any_precision
+
 Upscale = Callable[..., VideoFacts]
 
 
