@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_pairs import golden_checkpoint
 from PIL import Image
-from reference_network import ReferenceNetwork
-from sample_pictures import smooth
+from support.golden_pairs import golden_checkpoint
+from support.reference_network import ReferenceNetwork
+from support.sample_pictures import smooth
 
-from ripfdn_cli.checkpoint import Checkpoint
 from ripfdn_cli.engines import openvino_runtime, torch_engine
-from ripfdn_cli.engines.choose import ENGINES, load_engine
+from ripfdn_cli.engines.engine_selection import ENGINES, load_engine
 from ripfdn_cli.errors import UnavailableError, UsageError
+from ripfdn_cli.model.checkpoint import Checkpoint
 
 SETTINGS = ("RIPFDN_CPU_BF16", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "OV_CPU_MAX_ISA")
 """What changes what a library says of this processor, or what is made of it."""
