@@ -83,26 +83,26 @@ def bench(
 
 def table(speeds: list[Speed]) -> list[str]:
     """The lines of a Markdown table: one row for each engine, precision and size."""
-    rows = [["Engine", "Precision", "Start [s]", "Memory [MiB]", "PSNR [dB]", "Input", "ms", "MP/s", "Share"]]
-    for speed in speeds:
-        for size in speed.sizes:
-            rows.append(
-                [
-                    f"{speed.engine} {speed.device}",
-                    speed.precision,
-                    f"{speed.start:.2f}",
-                    "–" if speed.memory is None else f"{speed.memory / 2**20:.0f}",
-                    f"{speed.psnr:.1f}",
-                    f"{size.width}×{size.height}",
-                    f"{1000 * size.seconds:.1f}",
-                    f"{size.megapixels_per_second:.3f}",
-                    f"{size.matrix_share:.0%}",
-                ]
-            )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    rule = " | ".join("-" * width for width in widths)
-    return [f"| {line} |" for line in (lines[0], rule, *lines[1:])]
+    from ripfdn_cli.evaluation.markdown import markdown_table
+
+    headings = ["Engine", "Precision", "Start [s]", "Memory [MiB]", "PSNR [dB]"]
+    headings += ["Input", "ms", "MP/s", "Share"]
+    rows = [
+        [
+            f"{speed.engine} {speed.device}",
+            speed.precision,
+            f"{speed.start:.2f}",
+            "–" if speed.memory is None else f"{speed.memory / 2**20:.0f}",
+            f"{speed.psnr:.1f}",
+            f"{size.width}×{size.height}",
+            f"{1000 * size.seconds:.1f}",
+            f"{size.megapixels_per_second:.3f}",
+            f"{size.matrix_share:.0%}",
+        ]
+        for speed in speeds
+        for size in speed.sizes
+    ]
+    return markdown_table(headings, rows, words=2)
 
 
 def _real_device(device: str) -> str:

@@ -3,13 +3,13 @@
 import csv
 import io
 import math
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ripfdn_cli.evaluation.benchmark import PictureResult, Row
 from ripfdn_cli.evaluation.complexity import COUNTED_SIDE, Complexity
+from ripfdn_cli.evaluation.markdown import escaped, markdown_table
 from ripfdn_cli.image_math.metrics import Protocol, Score
 
 NOTHING = "–"
@@ -53,22 +53,19 @@ def engine_text(row: Row) -> str:
 
 
 def text_table(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[str]:
-    """The lines of a Markdown table, aligned so that it reads well as plain text."""
+    """The lines of a Markdown table."""
     columns = number_columns(protocols)
     headings = ["Data set", "Method", "Engine", *(column.heading for column in columns)]
     lines = [
         [
-            _escaped(f"{row.data_set} ×{row.method.scale}"),
-            _escaped(row.method.name),
+            escaped(f"{row.data_set} ×{row.method.scale}"),
+            escaped(row.method.name),
             engine_text(row),
             *(cell(column, row) for column in columns),
         ]
         for row in rows
     ]
-    widths = [max(map(_width, texts)) for texts in zip(headings, *lines, strict=True)]
-    words = 3  # columns of words are aligned to the left, numbers to the right
-    rule = ["-" * width if i < words else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    return [_line(texts, widths, words) for texts in (headings, rule, *lines)]
+    return markdown_table(headings, lines, words=3)
 
 
 def notes(rows: Iterable[Row], protocols: Iterable[Protocol]) -> list[str]:
@@ -128,24 +125,6 @@ def _score_columns(protocol: Protocol) -> list[Column]:
 
 def _complexity(pick: Callable[[Complexity], float]) -> Callable[[Row], float | None]:
     return lambda row: None if row.method.network is None else pick(row.method.network.complexity)
-
-
-def _line(texts: Sequence[str], widths: Sequence[int], words: int) -> str:
-    padded = []
-    for i, (text, width) in enumerate(zip(texts, widths, strict=True)):
-        space = " " * (width - _width(text))
-        padded.append(text + space if i < words else space + text)
-    return f"| {' | '.join(padded)} |"
-
-
-def _escaped(text: str) -> str:
-    """A name that can't end a cell or a line."""
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal that `text` takes."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _flat(row: Row, protocols: Iterable[Protocol]) -> dict[str, Any]:
