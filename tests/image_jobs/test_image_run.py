@@ -1,0 +1,100 @@
+"""Pictures side by side: outcomes in order, one's error its own, a stop at the next tile."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from support.sample_pictures import smooth
+
+from ripfdn_cli.errors import InputError, OutputError, UnavailableError
+from ripfdn_cli.image_jobs.image_run import Digests, ImageRun, ImageTask
+from ripfdn_cli.image_jobs.picture_job import PictureSettings
+from ripfdn_cli.pictures.formats import format_named
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.pipeline.find_inputs import Source
+from ripfdn_cli.pipeline.output_size import SizeRequest
+
+PNG = format_named("png")
+
+
+def settings(weights: Path, device: str = "cpu", **others: object) -> NetworkSettings:
+    return NetworkSettings(
+        weights=str(weights), devices=(device,), engine="torch", precision="fp32", threads=1, **others
+    )  # type: ignore[arg-type]
+
+
+def tasks(folder: Path, count: int, side: int = 40) -> list[ImageTask]:
+    found = []
+    for number in range(count):
+        path = folder / f"{number:02}.png"
+        Image.fromarray(smooth(side, side + number)).save(path)
+        found.append(ImageTask(Source(path, Path(path.name)), folder / "out" / path.name, PNG))
+    return found
+
+
+def test_outcomes_come_in_the_order_of_the_tasks(enlarging_weights: dict[int, Path], tmp_path: Path) -> None:
+    planned = tasks(tmp_path, 12)
+    outcomes = list(ImageRun(PictureSettings(), settings(enlarging_weights[2])).run(planned))
+    assert [outcome.source for outcome in outcomes] == [task.source.path for task in planned]
+    for task, outcome in zip(planned, outcomes, strict=True):
+        assert outcome.facts is not None
+        with Image.open(str(task.output)) as result:
+            assert result.size == outcome.facts.output_size
+        assert outcome.size == Path(str(task.output)).stat().st_size
+
+
+def test_one_s_error_is_its_own(enlarging_weights: dict[int, Path], tmp_path: Path) -> None:
+    planned = tasks(tmp_path, 4)
+    (tmp_path / "01.png").write_bytes(b"nothing")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "02.png").write_bytes(b"somebody else's")
+    outcomes = list(ImageRun(PictureSettings(), settings(enlarging_weights[2])).run(planned))
+    kinds = [None if outcome.error is None else type(outcome.error) for outcome in outcomes]
+    assert kinds == [None, InputError, OutputError, None]
+    assert (tmp_path / "out" / "02.png").read_bytes() == b"somebody else's"
+
+
+def test_closing_stops_at_the_next_tile(enlarging_weights: dict[int, Path], tmp_path: Path) -> None:
+    seen = []
+    network = settings(enlarging_weights[2], tile=24, halo=0)
+    run = ImageRun(PictureSettings(), network, progress=lambda done, total: seen.append((done, total)))
+    outcomes = run.run(tasks(tmp_path, 12, side=120))
+    next(outcomes)
+    outcomes.close()
+    assert len(seen) < 12 * seen[0][1]
+    results = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "00.png" in results
+    assert len(results) < 12
+    assert not [name for name in results if not name.endswith(".png")]
+
+
+def test_a_missing_device_ends_the_run(enlarging_weights: dict[int, Path], tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="cuda:9"):
+        list(ImageRun(PictureSettings(), settings(enlarging_weights[2], "cuda:9")).run(tasks(tmp_path, 3)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_digest_tells_what_shapes_pixels(
+    enlarging_weights: dict[int, Path],
+) -> None:
+    def digest(picture: PictureSettings, network: NetworkSettings) -> str:
+        return Digests(picture, network).of(PNG)
+
+    same = digest(PictureSettings(), settings(enlarging_weights[2]))
+    assert same == digest(PictureSettings(), settings(enlarging_weights[2], memory=2**28))
+    others = {
+        digest(PictureSettings(), settings(enlarging_weights[3])),
+        digest(PictureSettings(), settings(enlarging_weights[2], ensemble=True)),
+        digest(PictureSettings(size=SizeRequest(width=99)), settings(enlarging_weights[2])),
+        digest(PictureSettings(depth=16), settings(enlarging_weights[2])),
+        Digests(PictureSettings(), settings(enlarging_weights[2])).of(format_named("tiff")),
+    }
+    assert len(others | {same}) == 6
+
+
+def test_a_picture_from_a_pipe_is_that_of_a_file(enlarging_weights: dict[int, Path], tmp_path: Path) -> None:
+    (task,) = tasks(tmp_path, 1)
+    list(ImageRun(PictureSettings(), settings(enlarging_weights[2])).run([task]))
+    data = Path(str(task.source.path)).read_bytes()
+    content, _ = ImageRun(PictureSettings(), settings(enlarging_weights[2])).run_bytes(data, "stdin", None)
+    assert content == Path(str(task.output)).read_bytes()

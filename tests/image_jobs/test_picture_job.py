@@ -1,0 +1,99 @@
+"""From the bytes of a picture to the bytes of its result."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.sample_pictures import smooth
+
+from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.image_jobs.picture_job import PictureJob, PictureSettings, bytes_held
+from ripfdn_cli.pictures.formats import format_named
+from ripfdn_cli.pictures.picture import Header
+from ripfdn_cli.pipeline.devices import ByteBudget, Devices, NetworkSettings
+from ripfdn_cli.pipeline.output_size import SizeRequest
+from ripfdn_cli.upscaler import Upscaler
+
+PIXELS = smooth(24, 30)
+
+
+@contextmanager
+def job(weights: Path, settings: PictureSettings) -> Iterator[PictureJob]:
+    network = NetworkSettings(
+        weights=str(weights), devices=("cpu",), engine="torch", precision="fp32", threads=1
+    )
+    devices = Devices(network)
+    yield PictureJob(settings, devices, ByteBudget(2**30), lambda done, total: None)
+    devices.close()
+
+
+def pixels_of(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as image:
+        return np.array(image)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_the_result_is_the_network_s(enlarging_weights: dict[int, Path]) -> None:
+    with job(enlarging_weights[3], PictureSettings()) as picture_job:
+        content, facts = picture_job.run(png(PIXELS), "in.png", None)
+    upscaler = Upscaler(enlarging_weights[3], device="cpu", engine="torch", precision="fp32", threads=1)
+    np.testing.assert_array_equal(pixels_of(content), upscaler.upscale(PIXELS))
+    assert (facts.size, facts.output_size, facts.frames, facts.file_format.name) == (
+        (30, 24),
+        (90, 72),
+        1,
+        "png",
+    )
+    assert facts.run is not None
+    assert (facts.run.passes, facts.run.weights) == ((3,), upscaler.checkpoint_sha256)
+
+
+def test_a_size_below_the_picture_s_runs_no_network(enlarging_weights: dict[int, Path]) -> None:
+    with job(enlarging_weights[2], PictureSettings(size=SizeRequest(width=15))) as picture_job:
+        content, facts = picture_job.run(png(PIXELS), "in.png", None)
+    assert facts.run is None
+    assert facts.tiles == 0
+    assert pixels_of(content).shape == (12, 15, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (b"", InputError, "in.png"),
+        (b"GIF89a and nothing more", InputError, "in.png"),
+        (png(PIXELS)[:200], InputError, "in.png"),
+    ],
+)
+def test_what_is_no_picture_is_told_by_its_name(
+    enlarging_weights: dict[int, Path], data: bytes, error: type[Exception], message: str
+) -> None:
+    with job(enlarging_weights[2], PictureSettings()) as picture_job, pytest.raises(error, match=message):
+        picture_job.run(data, "in.png", None)
+
+
+def test_a_format_that_can_not_be_so_large_is_told_before_the_work(
+    enlarging_weights: dict[int, Path],
+) -> None:
+    wide = png(smooth(2, 9000))
+    with (
+        job(enlarging_weights[2], PictureSettings()) as picture_job,
+        pytest.raises(UsageError, match="16383"),
+    ):
+        picture_job.run(wide, "wide.png", format_named("webp"))
+
+
+def test_bytes_held_cover_what_is_in_memory_at_once() -> None:
+    header = Header(
+        width=100, height=50, channels=3, frames=1, sample_bytes=2, file_format=format_named("png")
+    )
+    decoded, result = 100 * 50 * 3 * 2, 400 * 200 * 3 * 2
+    assert bytes_held(header, (4,)) >= decoded + 2 * result
