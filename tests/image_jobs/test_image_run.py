@@ -23,11 +23,11 @@ def settings(weights: Path, device: str = "cpu", **others: object) -> NetworkSet
     )  # type: ignore[arg-type]
 
 
-def tasks(folder: Path, count: int, side: int = 40) -> list[ImageTask]:
+def tasks(folder: Path, count: int, side: int = 64) -> list[ImageTask]:
     found = []
     for number in range(count):
         path = folder / f"{number:02}.png"
-        Image.fromarray(smooth(side, side + number)).save(path)
+        Image.fromarray(smooth(side, side + 8 * number)).save(path)
         found.append(ImageTask(Source(path, Path(path.name)), folder / "out" / path.name, PNG))
     return found
 
