@@ -107,6 +107,7 @@ class Worker:
             self._fatal = Fatal(known)
 
     def ready(self) -> Fatal | None:
+        """Answers once the worker has started: the error that keeps it from working, or None."""
         return self._fatal
 
     def upscale(self, task: ImageTask, again: bool) -> Outcome | Fatal:

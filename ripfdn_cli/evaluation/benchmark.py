@@ -49,6 +49,7 @@ class Method:
 
     @property
     def device(self) -> str:
+        """Where the method ran; Pillow always runs on the CPU."""
         return "cpu" if self.network is None else self.network.device
 
 

@@ -37,6 +37,7 @@ class DataSet:
 
     @property
     def has_hr(self) -> bool:
+        """Whether its results can be scored."""
         return self.pairs[0].hr is not None
 
 

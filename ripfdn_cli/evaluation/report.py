@@ -21,6 +21,8 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class Cell:
+    """A cell of the page's table; the best of a column stands out."""
+
     text: str
     is_best: bool
 

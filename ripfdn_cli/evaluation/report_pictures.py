@@ -32,6 +32,7 @@ class Window:
     width: int
 
     def of(self, pixels: Pixels) -> Pixels:
+        """This part of `pixels` (H, W, 3)."""
         return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
@@ -54,6 +55,8 @@ class Crop:
 
 @dataclass(frozen=True)
 class PictureScore:
+    """How one method did on one picture; `seconds` from pixels to pixels."""
+
     label: str
     score: Score
     seconds: float

@@ -25,15 +25,19 @@ class Frame:
 
     @property
     def right(self) -> float:
+        """Of the plot's area, in px."""
         return self.width - 14.0
 
     @property
     def bottom(self) -> float:
+        """Of the plot's area, in px."""
         return self.height - 40.0
 
 
 @dataclass(frozen=True)
 class Tick:
+    """A mark on an axis, `at` px."""
+
     at: float
     text: str
 

@@ -42,6 +42,7 @@ def number_columns(protocols: Iterable[Protocol]) -> list[Column]:
 
 
 def cell(column: Column, row: Row) -> str:
+    """The text of `row` in `column`."""
     value = column.value(row)
     return NOTHING if value is None else column.text(value)
 

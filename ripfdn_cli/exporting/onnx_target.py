@@ -22,6 +22,7 @@ _ERROR_SEVERITY = 3
 
 
 def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
+    """The ONNX file. Raises UnavailableError where its packages are missing."""
     onnx, _, _ = map(_package, ("onnx", "onnxscript", "onnxruntime"))  # before the work
     proto = _exported(WholeImage.of(checkpoint, form, half=form.half), form.opset)
     _tidy(proto)
@@ -34,6 +35,7 @@ def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
 
 
 def load(files: Files) -> Runner:
+    """The file in ONNX Runtime, as a function of an array (N, 3, H, W)."""
     runtime = _package("onnxruntime")
     options = runtime.SessionOptions()
     options.log_severity_level = _ERROR_SEVERITY

@@ -25,6 +25,7 @@ _TOPOLOGY, _WEIGHTS = ".xml", ".bin"
 
 
 def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
+    """The IR: topology and weights."""
     # fp16 is for the weights in the file only: what to compute in is the reader's choice.
     model = _converted(WholeImage.of(checkpoint, form, half=False))
     model.inputs[0].get_tensor().set_names({INPUT_NAME})
@@ -35,6 +36,7 @@ def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
 
 
 def load(files: Files) -> Runner:
+    """The IR in OpenVINO, as a function of an array (N, 3, H, W)."""
     ov = openvino()
     weights = ov.Tensor(np.frombuffer(files[_WEIGHTS], np.uint8).copy())
     model = ov.Core().read_model(files[_TOPOLOGY], weights)

@@ -20,6 +20,7 @@ EXTRA_FILE = f"{METADATA_NAME}.json"
 
 
 def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
+    """The TorchScript archive."""
     module = traced(WholeImage.of(checkpoint, form, half=form.half))
     stream = io.BytesIO()
     with warnings.catch_warnings():
@@ -39,6 +40,7 @@ def _without_sources(archive: io.BytesIO) -> bytes:
 
 
 def load(files: Files) -> Runner:
+    """The archive in torch, as a function of an array (N, 3, H, W)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = torch.jit.load(io.BytesIO(files[_SUFFIX]), "cpu")  # type: ignore[no-untyped-call]

@@ -35,6 +35,7 @@ class WholeImage(nn.Module):
         return cls(network.half() if half else network, form.tile).eval()
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) float32 RGB in 0..1 → (N, 3, s·H, s·W) float32, not clamped."""
         rows, columns = _Rows(self.size or (x.shape[-2], x.shape[-1])), _Columns()
         precision = self.network.shallow.weight.dtype
         # The network only multiplies with them, which is all that these two know.

@@ -61,6 +61,7 @@ StampOf = Callable[[Location], Stamp | None]
 
 
 def is_url(name: str) -> bool:
+    """Whether `name` has a scheme, as s3://."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name) is not None
 
 
@@ -88,10 +89,12 @@ def location(name: str) -> Location:
 
 
 def is_remote(place: Location) -> bool:
+    """Whether `place` lies in an object store."""
     return not isinstance(place, Path)
 
 
 def is_folder(place: Location) -> bool:
+    """Whether `place` is there and a folder. Raises InputError where a store can't say."""
     if is_remote(place):
         with _reading(place):
             return bool(_store(place).isdir(_path(place)))
@@ -109,6 +112,7 @@ def stamp_of(place: Location) -> Stamp | None:
 
 
 def stamp_of_status(status: os.stat_result) -> Stamp:
+    """The stamp of a local file."""
     return Stamp(status.st_size, status.st_mtime_ns)
 
 
@@ -227,6 +231,7 @@ def below(place: Location, folder: Location) -> str:
 
 
 def full_name(place: Location) -> str:
+    """A name that means the same from any folder."""
     return str(place) if is_remote(place) else str(place.absolute())
 
 
@@ -241,6 +246,7 @@ class Snapshot:
         }
 
     def stamp_of(self, place: Location) -> Stamp | None:
+        """As `stamp_of`, from the listing where there is one."""
         if is_remote(place):
             name = str(place)
             for folder, stamps in self._listed.items():

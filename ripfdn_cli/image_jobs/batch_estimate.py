@@ -75,6 +75,7 @@ class Estimator:
             return Estimate(task, error=error)
 
     def close(self) -> None:
+        """Let go of the networks."""
         self._devices.close()
 
     def _estimate(self, task: ImageTask, networks: Networks) -> Estimate:

@@ -113,6 +113,7 @@ class ImageRun:
 
     @cached_property
     def digests(self) -> Digests:
+        """Made when the first result is recorded: they read all weights that may be used."""
         return Digests(self._settings, self._network)
 
     def run(self, tasks: Sequence[ImageTask]) -> Generator[Outcome]:
@@ -140,6 +141,7 @@ class ImageRun:
             self.close()
 
     def close(self) -> None:
+        """Stop at the next tile, and let go of the networks."""
         self._cancellation.cancel()
         self._devices.close()
 
@@ -202,6 +204,7 @@ class Digests:
         self._known: dict[str, str] = {}
 
     def of(self, file_format: Format) -> str:
+        """The digest of results in `file_format`."""
         if file_format.name not in self._known:
             text = json.dumps([*self._parts, file_format.name], sort_keys=True, default=str)
             self._known[file_format.name] = hashlib.sha256(text.encode()).hexdigest()

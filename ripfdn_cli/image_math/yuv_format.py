@@ -30,6 +30,7 @@ class YuvFormat:
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Of a sample."""
         return np.dtype(np.uint16 if self.bits > 8 else np.uint8)
 
     @property
@@ -40,6 +41,7 @@ class YuvFormat:
 
     @property
     def samples(self) -> int:
+        """Samples of a frame, all planes."""
         lines, columns = self.chroma_shape
         return self.height * self.width + 2 * lines * columns
 

@@ -54,13 +54,16 @@ class NetworkConfig:
 
     @property
     def distilled_channels(self) -> int:
+        """d, the channels of a distillation."""
         return self.channels // 2
 
     @property
     def attention_channels(self) -> int:
+        """e, the channels inside ESA."""
         return self.channels // 4
 
     def as_dict(self) -> dict[str, Any]:
+        """As `from_dict` takes it."""
         return asdict(self)
 
     @classmethod

@@ -44,6 +44,7 @@ class Checkpoint:
 
     @property
     def parameters(self) -> int:
+        """How many numbers the weights are."""
         return sum(array.size for array in self.tensors.values())
 
     def require_shapes(self, expected: dict[str, tuple[int, ...]]) -> None:

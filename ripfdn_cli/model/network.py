@@ -28,6 +28,7 @@ class PartialResidualBlock(nn.Module):
         self.mix = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → the same shape."""
         seen, kept = torch.split(x, self.split, dim=1)
         mixed = self.mix(torch.cat((self.spatial(seen), kept), dim=1))
         return functional.gelu(mixed + x)
@@ -47,6 +48,7 @@ class SpatialAttention(nn.Module):
         self.expand = nn.Conv2d(reduced, channels, 1)
 
     def forward(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """(N, C, H, W) → the same shape; `rows` and `columns` are ESA's interpolation matrices."""
         reduced = self.reduce(x)
         pooled = functional.max_pool2d(self.stride(reduced), kernel_size=7, stride=3)  # (N, e, n_h, n_w)
         pooled = functional.relu(self.pooled1(pooled))
@@ -77,6 +79,7 @@ class DistillationBlock(nn.Module):
         self.project = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """(N, C, H, W) → the same shape; `rows` and `columns` are ESA's interpolation matrices."""
         refined1 = self.refine1(x)
         distilled1 = functional.gelu(self.distill1(x))
         refined2 = self.refine2(refined1)
@@ -112,6 +115,9 @@ class RIPFDN(nn.Module):
         self.upsample = nn.Conv2d(channels, 3 * config.scale**2, 3, padding=1)
 
     def forward(self, x: Tensor, rows: Tensor | None = None, columns: Tensor | None = None) -> Tensor:
+        """(N, 3, H, W) RGB in 0..1 → (N, 3, s·H, s·W), not clamped. `rows` and `columns` are ESA's, see
+        `SpatialAttention`, for a tile; without them x is the whole picture.
+        """
         if rows is None or columns is None:
             rows, columns = whole_image_geometry(x)
         sub_pixels = self.sub_pixels(x, rows, columns)

@@ -35,11 +35,14 @@ class Span:
 
     @property
     def size(self) -> int:
+        """Pixels that are read."""
         return self.stop - self.start
 
 
 @dataclass(frozen=True)
 class Tile:
+    """What a tile reads and keeps, along both axes."""
+
     rows: Span
     columns: Span
 
@@ -61,10 +64,12 @@ class TileGrid:
 
     @property
     def tile_height(self) -> int:
+        """Of every tile, halo included."""
         return self.rows[0].size
 
     @property
     def tile_width(self) -> int:
+        """Of every tile, halo included."""
         return self.columns[0].size
 
     @property
@@ -116,11 +121,13 @@ def planned_grid(height: int, width: int, *, halo: int, largest_tile: int) -> Ti
 
 
 def check_tile(tile: int) -> None:
+    """Raises UsageError for a `tile` that is too small."""
     if tile < SMALLEST_TILE:
         raise UsageError(f"--tile {tile} is under the smallest tile of {SMALLEST_TILE} px")
 
 
 def check_halo(halo: int) -> None:
+    """Raises UsageError for a negative `halo`."""
     if halo < 0:
         raise UsageError(f"--halo {halo} is negative; {DEFAULT_HALO} is the default, {EXACT_HALO} is exact")
 

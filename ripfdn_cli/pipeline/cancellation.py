@@ -16,6 +16,7 @@ class Cancellation:
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
+        """Let all threads stop at their next tile."""
         self._cancelled.set()
 
     def check(self) -> None:

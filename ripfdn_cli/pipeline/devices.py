@@ -106,6 +106,7 @@ class Devices:
             self._free.put((networks, executor))
 
     def close(self) -> None:
+        """Wait for what runs, and let go of the networks."""
         for executor in self._executors:
             executor.shutdown(cancel_futures=True)
 
@@ -121,6 +122,7 @@ class ByteBudget:
 
     @contextmanager
     def lend(self, amount: int) -> Iterator[None]:
+        """Wait until `amount` bytes are free, and have them until the block ends."""
         with self._changed:
             self._changed.wait_for(lambda: self._lent == 0 or self._lent + amount <= self._limit)
             self._lent += amount

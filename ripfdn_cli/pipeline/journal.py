@@ -30,7 +30,8 @@ class Lines(Protocol):
 
     lines: list[dict[str, Any]]
 
-    def append(self, *values: dict[str, Any]) -> None: ...
+    def append(self, *values: dict[str, Any]) -> None:
+        """Add lines. Raises OutputError."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,11 @@ class Journal:
         self._append({name: value for name, value in asdict(entry).items() if value != ""})
 
     def start(self) -> None:
+        """Record that a run begins."""
         self._append(self._event("start"))
 
     def finish(self) -> None:
+        """Record that a run has nothing left to do."""
         self._append(self._event("finish"))
 
     def _event(self, name: str) -> dict[str, Any]:
@@ -153,6 +156,7 @@ def read_journal(folder: Location, part: str = _WHOLE) -> Journal:
 
 
 def journal_name(part: str) -> str:
+    """The name of the file in the folder of results."""
     return JOURNAL_NAME if part == _WHOLE else _PARTS.replace("*", part)
 
 

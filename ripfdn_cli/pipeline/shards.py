@@ -37,6 +37,7 @@ class Shard:
         return f"{self.number}-of-{self.count}"
 
     def has(self, source: Source) -> bool:
+        """Whether `source` belongs to this share."""
         name = source.below.as_posix().encode("utf-8", "surrogateescape")
         digest = hashlib.sha256(name).digest()
         return int.from_bytes(digest[:8]) % self.count == self.number - 1
