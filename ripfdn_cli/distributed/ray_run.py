@@ -25,7 +25,7 @@ from ripfdn_cli.files.storage import Location, is_remote
 from ripfdn_cli.image_jobs.image_run import Digests, ImageRun, ImageTask, Outcome
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
 from ripfdn_cli.pipeline.devices import NetworkSettings, NetworkUnavailableError
-from ripfdn_cli.pipeline.journal import open_part, read_journal
+from ripfdn_cli.pipeline.journal import open_shard_journal, read_journal
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ def _started(job: Job, stack: ExitStack) -> ImageRun:
         )
     if job.cwd is not None:
         os.chdir(job.cwd)
-    journal = stack.enter_context(open_part(job.journal, f"ray-{secrets.token_hex(8)}"))
+    journal = stack.enter_context(open_shard_journal(job.journal, f"ray-{secrets.token_hex(8)}"))
     run = ImageRun(job.picture, job.network, overwrite=job.overwrite, journal=journal)
     if run.digests.weights != job.weights:
         raise UnavailableError("a worker has other weights under the same name; install the same everywhere")

@@ -16,8 +16,8 @@ if sys.platform != "win32":
     import fcntl
 
 
-class SyncedLines:
-    """Made by `open_lines`; `lines` are those that were there."""
+class DurableLog:
+    """Made by `open_log`; `lines` are those that were there."""
 
     def __init__(self, path: Path, descriptor: int, lines: list[dict[str, Any]]) -> None:
         self._path, self._descriptor, self.lines = path, descriptor, lines
@@ -42,7 +42,7 @@ class SyncedLines:
 
 
 @contextmanager
-def open_lines(path: Path, *, skip_damaged: bool = False) -> Iterator[SyncedLines]:
+def open_log(path: Path, *, skip_damaged: bool = False) -> Iterator[DurableLog]:
     """The lines in the file `path`, which is made where it isn't there, its folder too.
 
     What a killed run left of its last line is cut off. Raises UsageError where another process has it open,
@@ -52,12 +52,12 @@ def open_lines(path: Path, *, skip_damaged: bool = False) -> Iterator[SyncedLine
     try:
         whole = _whole_lines(path.read_bytes())
         os.ftruncate(descriptor, len(whole))
-        yield SyncedLines(path, descriptor, _parsed(path, whole, skip_damaged))
+        yield DurableLog(path, descriptor, _parsed(path, whole, skip_damaged))
     finally:
         os.close(descriptor)
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines that can be read in the file `path`, for looking only; none where there is no such file."""
     try:
         return _parsed(path, _whole_lines(path.read_bytes()), skip_damaged=True)

@@ -25,12 +25,12 @@ _INTERVAL = 0.2
 _READ_AT_ONCE = 500
 
 
-class ObjectLines:
-    """Made by `open_object_lines`; `lines` are those that were there."""
+class ObjectLog:
+    """Made by `open_object_log`; `lines` are those that were there."""
 
-    def __init__(self, folder: Location, part: str, lines: list[dict[str, Any]]) -> None:
+    def __init__(self, folder: Location, shard: str, lines: list[dict[str, Any]]) -> None:
         began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-        self._name = f"{began}-{part or 'all'}-{secrets.token_hex(4)}"
+        self._name = f"{began}-{shard or 'all'}-{secrets.token_hex(4)}"
         self._folder, self.lines = folder, lines
         self._changed = threading.Condition()
         self._open: list[bytes] = []
@@ -67,14 +67,14 @@ class ObjectLines:
 
 
 @contextmanager
-def open_object_lines(folder: Location, part: str) -> Iterator[ObjectLines]:
+def open_object_log(folder: Location, shard: str) -> Iterator[ObjectLog]:
     """The lines in the objects of `folder`, and objects of this process for more. Any number of processes may
     have them open. Raises InputError where they can't be read.
     """
-    yield ObjectLines(folder, part, read_object_lines(folder))
+    yield ObjectLog(folder, shard, read_object_log(folder))
 
 
-def read_object_lines(folder: Location) -> list[dict[str, Any]]:
+def read_object_log(folder: Location) -> list[dict[str, Any]]:
     """The lines in the objects of `folder`; none where there are none. Raises InputError."""
     assert is_remote(folder)
     names = list(walk_objects(folder))

@@ -40,9 +40,9 @@ class BatchRequest:
     shard: Shard | None = None
 
     @property
-    def part(self) -> str:
-        """The part of the journal that a run of this request writes."""
-        return "" if self.shard is None else self.shard.part
+    def journal(self) -> str:
+        """Which of the folder's journals a run of this request writes."""
+        return "" if self.shard is None else self.shard.journal
 
 
 class Cluster(Protocol):
@@ -84,7 +84,7 @@ class Batch:
         `ImageRun.run` (on a `cluster`, its `run`) raises.
         """
         journaled = not self.is_single or self.request.skip_existing or cluster is not None
-        with open_journal(self.folder, self.request.part) if journaled else nullcontext() as journal:
+        with open_journal(self.folder, self.request.journal) if journaled else nullcontext() as journal:
             done, to_do = self._divided(journal)
             self._remove_stale()
             yield from self.failed
@@ -103,7 +103,7 @@ class Batch:
 
     def look(self) -> tuple[list[ImageTask], list[ImageTask]]:
         """Tasks that are done, and those that `run` would do. Raises OutputError as it would."""
-        return self._divided(read_journal(self.folder, self.request.part))
+        return self._divided(read_journal(self.folder, self.request.journal))
 
     def _remove_stale(self) -> None:
         for folder in {str(task.output.parent): task.output.parent for task in self.tasks}.values():

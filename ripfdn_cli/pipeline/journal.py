@@ -4,7 +4,7 @@ output counts as done only when it is the very file that was recorded.
 One JSON object a line. A line is written, and synced, before its output gets its final name, so that no
 result can appear without it; one without its output (the run died between the two) counts for nothing.
 
-Runs that share a folder (shards, workers of a cluster) have a part of the journal each, and read them all.
+Runs that share a folder (shards, workers of a cluster) have a shard of the journal each, and read them all.
 """
 
 import time
@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ripfdn_cli.files.durable_log import open_lines, read_lines
-from ripfdn_cli.files.object_log import OBJECTS_FOLDER, ObjectLines, open_object_lines, read_object_lines
+from ripfdn_cli.files.durable_log import open_log, read_log
+from ripfdn_cli.files.object_log import OBJECTS_FOLDER, ObjectLog, open_object_log, read_object_log
 from ripfdn_cli.files.storage import Location, Stamp, StampOf, below, full_name, is_remote, matches, stamp_of
 
 JOURNAL_NAME = ".ripfdn.journal.jsonl"
-_PARTS = ".ripfdn.journal.*.jsonl"
+_SHARDS = ".ripfdn.journal.*.jsonl"
 _VERSION = 1
 _WHOLE = ""
-"""The part of a run that has the folder to itself."""
+"""The shard of a run that has the folder to itself."""
 
 
 class Lines(Protocol):
@@ -35,7 +35,7 @@ class Lines(Protocol):
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """One result: `output` relative to the journal's folder; stamps (see `Stamp`) of the input as it was read
     and of the output as it was written; `settings`, a digest of all that shapes the pixels.
     """
@@ -69,11 +69,11 @@ class Journal:
     """
 
     def __init__(
-        self, folder: Location, recorded: list[dict[str, Any]], lines: Lines | None, part: str = _WHOLE
+        self, folder: Location, recorded: list[dict[str, Any]], lines: Lines | None, shard: str = _WHOLE
     ) -> None:
-        self._folder, self._lines, self._part = folder, lines, part
+        self._folder, self._lines, self._shard = folder, lines, shard
         self._entries, events = _read(recorded)
-        self.finished = _finished(events, part)
+        self.finished = _finished(events, shard)
         """Whether the last run that wrote here came to its end with nothing left to do, or there was none."""
 
     def is_done(
@@ -87,7 +87,7 @@ class Journal:
         """Record that `output`, made of `source` as it was when it was `read`, is about to appear. Raises
         OutputError.
         """
-        entry = Entry(
+        entry = JournalEntry(
             input=full_name(source),
             input_size=read.size,
             input_mtime_ns=read.mtime_ns,
@@ -110,7 +110,7 @@ class Journal:
         self._append(self._event("finish"))
 
     def _event(self, name: str) -> dict[str, Any]:
-        return {"event": name, "version": _VERSION, "part": self._part, "time": time.time()}
+        return {"event": name, "version": _VERSION, "part": self._shard, "time": time.time()}
 
     def _append(self, values: dict[str, Any]) -> None:
         assert self._lines is not None, "a journal from read_journal is not written"
@@ -118,87 +118,87 @@ class Journal:
 
 
 @contextmanager
-def open_journal(folder: Location, part: str = _WHOLE) -> Iterator[Journal]:
-    """The journal of `folder`, its `part` open for one run at a time; both are made where they aren't there.
+def open_journal(folder: Location, shard: str = _WHOLE) -> Iterator[Journal]:
+    """The journal of `folder`, its `shard` open for one run at a time; both are made where they aren't there.
 
-    A run that has the folder to itself takes the lines of the parts into its own. Raises UsageError where
+    A run that has the folder to itself takes the lines of the shards into its own. Raises UsageError where
     another run has one of them open that is to be written, OutputError where it can't be written.
     """
     if is_remote(folder):
-        with open_object_lines(folder / OBJECTS_FOLDER, part) as objects:
-            yield Journal(folder, objects.lines, objects, part)
+        with open_object_log(folder / OBJECTS_FOLDER, shard) as objects:
+            yield Journal(folder, objects.lines, objects, shard)
         return
-    with open_lines(folder / journal_name(part), skip_damaged=True) as lines:
-        if part == _WHOLE:
-            _take_over_parts(folder, lines)
+    with open_log(folder / journal_name(shard), skip_damaged=True) as lines:
+        if shard == _WHOLE:
+            _take_over_shards(folder, lines)
             yield Journal(folder, lines.lines, lines)
-            _take_over_parts(folder, lines)
+            _take_over_shards(folder, lines)
         else:
-            yield Journal(folder, _read_all(folder), lines, part)
+            yield Journal(folder, _read_all(folder), lines, shard)
 
 
 @contextmanager
-def open_part(folder: Location, part: str) -> Iterator[Journal]:
-    """A new `part` to write, for one worker of a run: what others have written is not read."""
+def open_shard_journal(folder: Location, shard: str) -> Iterator[Journal]:
+    """A new `shard` to write, for one worker of a run: what others have written is not read."""
     if is_remote(folder):
-        objects = ObjectLines(folder / OBJECTS_FOLDER, part, [])
-        yield Journal(folder, [], objects, part)
+        objects = ObjectLog(folder / OBJECTS_FOLDER, shard, [])
+        yield Journal(folder, [], objects, shard)
         return
-    with open_lines(folder / journal_name(part)) as lines:
-        yield Journal(folder, [], lines, part)
+    with open_log(folder / journal_name(shard)) as lines:
+        yield Journal(folder, [], lines, shard)
 
 
-def read_journal(folder: Location, part: str = _WHOLE) -> Journal:
+def read_journal(folder: Location, shard: str = _WHOLE) -> Journal:
     """What the journal of `folder` says, for looking only."""
     if is_remote(folder):
-        return Journal(folder, read_object_lines(folder / OBJECTS_FOLDER), None, part)
-    return Journal(folder, _read_all(folder), None, part)
+        return Journal(folder, read_object_log(folder / OBJECTS_FOLDER), None, shard)
+    return Journal(folder, _read_all(folder), None, shard)
 
 
-def journal_name(part: str) -> str:
+def journal_name(shard: str) -> str:
     """The name of the file in the folder of results."""
-    return JOURNAL_NAME if part == _WHOLE else _PARTS.replace("*", part)
+    return JOURNAL_NAME if shard == _WHOLE else _SHARDS.replace("*", shard)
 
 
 def _read_all(folder: Path) -> list[dict[str, Any]]:
-    paths = [folder / JOURNAL_NAME, *sorted(folder.glob(_PARTS))]
-    return [values for path in paths for values in read_lines(path)]
+    paths = [folder / JOURNAL_NAME, *sorted(folder.glob(_SHARDS))]
+    return [values for path in paths for values in read_log(path)]
 
 
-def _take_over_parts(folder: Path, lines: Lines) -> None:
+def _take_over_shards(folder: Path, lines: Lines) -> None:
     with ExitStack() as stack:
-        for path in sorted(folder.glob(_PARTS)):
-            part = stack.enter_context(open_lines(path, skip_damaged=True))
-            lines.append(*part.lines)
-            lines.lines.extend(part.lines)
+        for path in sorted(folder.glob(_SHARDS)):
+            shard = stack.enter_context(open_log(path, skip_damaged=True))
+            lines.append(*shard.lines)
+            lines.lines.extend(shard.lines)
             with suppress(OSError):
                 path.unlink()
 
 
-def _read(lines: list[dict[str, Any]]) -> tuple[dict[str, list[Entry]], list[dict[str, Any]]]:
+def _read(lines: list[dict[str, Any]]) -> tuple[dict[str, list[JournalEntry]], list[dict[str, Any]]]:
     """The entries of each output, and what runs said of themselves. Lines that make no sense are left."""
-    entries: dict[str, list[Entry]] = {}
+    entries: dict[str, list[JournalEntry]] = {}
     events = []
     for values in lines:
         if "event" in values:
             events.append(values)
             continue
         try:
-            entry = Entry(**values)
+            entry = JournalEntry(**values)
         except TypeError:
             continue
         entries.setdefault(entry.output, []).append(entry)
     return entries, events
 
 
-def _finished(events: list[dict[str, Any]], part: str) -> bool:
-    """Whether the last run of `part` finished, or one of the whole folder after it; for the whole folder,
+def _finished(events: list[dict[str, Any]], shard: str) -> bool:
+    """Whether the last run of `shard` finished, or one of the whole folder after it; for the whole folder,
     whether that is so of all its parts.
     """
     last = {str(event.get("part", _WHOLE)): event for event in sorted(events, key=_time_of)}
     whole = last.get(_WHOLE)
     whole_until = _time_of(whole) if whole is not None and whole["event"] == "finish" else -1.0
-    concerned = last if part == _WHOLE else {part} & last.keys()
+    concerned = last if shard == _WHOLE else {shard} & last.keys()
     return all(last[name]["event"] == "finish" or _time_of(last[name]) < whole_until for name in concerned)
 
 

@@ -32,8 +32,8 @@ class Shard:
         return cls(int(match[1]), int(match[2]))
 
     @property
-    def part(self) -> str:
-        """What its part of the journal is called."""
+    def journal(self) -> str:
+        """What its journal is called."""
         return f"{self.number}-of-{self.count}"
 
     def has(self, source: Source) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ripfdn_cli.errors import OutputError, UsageError
 from ripfdn_cli.files.atomic_file import output_error, remove_stale_temporaries
-from ripfdn_cli.files.durable_log import SyncedLines, open_lines
+from ripfdn_cli.files.durable_log import DurableLog, open_log
 from ripfdn_cli.video.encoding import Segment
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Record:
 class Parts:
     """The segments of one job in `folder`, held by this process alone. Made by `open_parts`."""
 
-    def __init__(self, folder: Path, lines: SyncedLines, records: list[Record]) -> None:
+    def __init__(self, folder: Path, lines: DurableLog, records: list[Record]) -> None:
         self.folder, self._lines, self.records = folder, lines, records
 
     def path(self, number: int) -> Path:
@@ -74,7 +74,7 @@ def open_parts(folder: Path, job: dict[str, Any], *, restart: bool) -> Iterator[
     """
     if restart:
         _delete(folder)
-    with open_lines(folder / _JOURNAL) as lines:
+    with open_log(folder / _JOURNAL) as lines:
         remove_stale_temporaries(folder)
         if len(lines.lines) > 1:
             _check_same(lines.lines[0], job, folder)
