@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ripfdn_cli import __version__
-from ripfdn_cli.engines.torch_engine import available_device, best_device
+from ripfdn_cli.torch_devices import available_device, best_device
 from ripfdn_cli.errors import OutOfMemoryError, OutputError, TrainingDivergedError, UsageError
 from ripfdn_cli.files.atomic_file import output_error, write_bytes
 from ripfdn_cli.image_math.metrics import Score

@@ -48,7 +48,7 @@ def test_no_driver_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_driver_without_a_gpu_is_still_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_selection, "may_have_accelerator", lambda: True)
-    monkeypatch.setattr("ripfdn_cli.engines.torch_engine.best_device", lambda: "cpu")
+    monkeypatch.setattr("ripfdn_cli.torch_devices.best_device", lambda: "cpu")
     assert load_engine(golden_checkpoint()).name == "openvino"
 
 
