@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ripfdn_cli.engines.openvino_runtime import openvino
 from ripfdn_cli.errors import CheckpointError, UnavailableError
-from ripfdn_cli.model.tile_grid import TileGrid, fixed_grid, whole_grid
+from ripfdn_cli.model.tile_grid import SMALLEST_TILE, TileGrid, fixed_grid, whole_grid
 
 FOREIGN_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 """Of files that spandrel may read."""
@@ -26,14 +26,17 @@ _PROBE_SIDE = 64
 _MULTIPLES = (8, 16, 32, 64, 128)
 """Tried in turn where a network doesn't say of what its sides must be multiples."""
 
+_FATAL = 4
+"""Of ONNX Runtime's levels of logging."""
+
 Image = NDArray[np.float32]
 Run = Callable[[Image], Any]
 """(1, 3, h, w) RGB in 0..1 → (1, 3, s·h, s·w), both float32."""
 
 
 class ForeignNetwork:
-    """`run` on pictures of any size: sides are padded to multiples of `multiple`, or to `side` where a network
-    takes no other; larger pictures go through it in tiles. `name` is for messages.
+    """`run` on pictures of any size: sides are padded to multiples of `multiple`, or to `side` where a
+    network takes no other; larger pictures go through it in tiles. `name` is for messages.
     """
 
     def __init__(
@@ -51,8 +54,9 @@ class ForeignNetwork:
             rows, columns = tile.rows, tile.columns
             part = self._padded_run(pixels[rows.start : rows.stop, columns.start : columns.stop])
             top, left = s * (rows.keep_start - rows.start), s * (columns.keep_start - columns.start)
-            kept = slice(s * rows.keep_start, s * rows.keep_stop), slice(
-                s * columns.keep_start, s * columns.keep_stop
+            kept = (
+                slice(s * rows.keep_start, s * rows.keep_stop),
+                slice(s * columns.keep_start, s * columns.keep_stop),
             )
             target = result[kept]
             target[:] = part[top : top + target.shape[0], left : left + target.shape[1]]
@@ -60,10 +64,10 @@ class ForeignNetwork:
 
     def _grid(self, height: int, width: int) -> TileGrid:
         if self._side is not None:
-            shortest = min(self._side)
             if height <= self._side[0] and width <= self._side[1]:
                 return whole_grid(height, width)
-            halo = min(HALO, shortest // 4)
+            shortest = min(self._side)
+            halo = min(HALO, (shortest - SMALLEST_TILE) // 2)
             return fixed_grid(height, width, tile=shortest - 2 * halo, halo=halo)
         if height * width <= LARGEST_WHOLE:
             return whole_grid(height, width)
@@ -90,15 +94,16 @@ class ForeignNetwork:
 def load_onnx(path: Path, threads: int | None) -> ForeignNetwork:
     """The network in the ONNX file `path`, run by OpenVINO where that is installed, else by ONNX Runtime.
 
-    Raises CheckpointError where it can't be read or doesn't take one picture to a larger one, UnavailableError
-    without both packages.
+    Raises CheckpointError where it can't be read or doesn't take one picture to a larger one,
+    UnavailableError without both packages.
     """
     content = _content(path)
     try:
-        shapes, run = _openvino_run(content, threads) if find_spec("openvino") else _onnxruntime_run(content, threads)
+        make = _openvino_run if find_spec("openvino") else _onnxruntime_run
+        shapes, run = make(content, threads)
     except UnavailableError:
         raise
-    except Exception as error:  # noqa: BLE001 - each runtime has kinds of its own for what it can't read
+    except Exception as error:
         raise CheckpointError(f"teacher {path} can't be read as ONNX: {_first_line(error)}") from error
     side = _declared_side(path, shapes)
     return _probed(run, path, content, side)
@@ -110,7 +115,7 @@ def load_with_spandrel(path: Path, device: str) -> ForeignNetwork:
     """
     try:
         import spandrel
-    except Exception as error:  # noqa: BLE001 - a torchvision of another torch raises RuntimeError
+    except Exception as error:
         raise UnavailableError(
             f"teacher {path} is not RIPFDN's, and spandrel, which reads other networks, can't be imported "
             f"({_first_line(error)}); pip install 'ripfdn-cli[integrations]'"
@@ -120,9 +125,10 @@ def load_with_spandrel(path: Path, device: str) -> ForeignNetwork:
     content = _content(path)
     try:
         model = spandrel.ModelLoader(device=torch.device(device)).load_from_file(path)
-    except Exception as error:  # noqa: BLE001 - spandrel's architectures raise what they like
+    except Exception as error:
         raise CheckpointError(f"teacher {path} can't be read by spandrel: {_first_line(error)}") from error
-    if not isinstance(model, spandrel.ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
+    single = isinstance(model, spandrel.ImageModelDescriptor)
+    if not single or (model.input_channels, model.output_channels) != (3, 3):
         raise CheckpointError(f"teacher {path} is not a network that takes one RGB picture to another")
     model.eval().float()
 
@@ -151,7 +157,12 @@ def _probed(run: Run, path: Path, content: bytes, side: tuple[int, int] | None) 
             if not np.isfinite(result).all():
                 raise CheckpointError(f"teacher {path} makes values that are not finite; give another")
             return ForeignNetwork(
-                run, name=f"teacher {path}", sha256=_sha256(content), scale=scale, multiple=multiple, side=side
+                run,
+                name=f"teacher {path}",
+                sha256=_sha256(content),
+                scale=scale,
+                multiple=multiple,
+                side=side,
             )
         failure = f"makes {_shape(result)} of {_shape(ramp)}"
     raise CheckpointError(f"teacher {path} is not a super-resolution network: it {failure}")
@@ -188,6 +199,7 @@ def _onnxruntime_run(content: bytes, threads: int | None) -> tuple[Shapes, Run]:
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
+    options.log_severity_level = _FATAL  # what fails is told by the caller
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     inputs = [
         (
@@ -219,6 +231,8 @@ def _declared_side(path: Path, shapes: Shapes) -> tuple[int, int] | None:
         return None
     if height is None or width is None:
         raise CheckpointError(f"teacher {path} takes {_declared(sides)}; fix both sides, or none")
+    if min(height, width) < SMALLEST_TILE:
+        raise CheckpointError(f"teacher {path} takes {_declared(sides)}, which is too small for tiles")
     return height, width
 
 

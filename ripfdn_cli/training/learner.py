@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ripfdn_cli.torch_devices import can_compile, native_bf16
 from ripfdn_cli.errors import CheckpointError, UnavailableError
 from ripfdn_cli.model.architecture import attention_geometry
 from ripfdn_cli.model.network import RIPFDN, bilinear_start, build_network
 from ripfdn_cli.model.weights_store import load_weights
+from ripfdn_cli.torch_devices import can_compile, native_bf16
 from ripfdn_cli.training.losses import sub_pixels, total_loss
 from ripfdn_cli.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 from ripfdn_cli.training.ranks import Ranks
@@ -90,7 +90,7 @@ class Learner:
             with self._no_sync(last):
                 loss = self.loss(lr, hr, stage) * share
                 # DDP takes the mean over ranks; the shares of all ranks add up to 1.
-                (loss * self._ranks.count).backward()  # type: ignore[no-untyped-call]
+                (loss * self._ranks.world_size).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
@@ -145,14 +145,14 @@ class Learner:
         restore_optimizer(self.optimizer, self.network, _below("optimizer.", tensors))
 
     def _distributed(self, model: nn.Module) -> nn.Module:
-        if self._ranks.count == 1:
+        if self._ranks.world_size == 1:
             return model
         return DistributedDataParallel(model, gradient_as_bucket_view=True)
 
     def _side_by_side(self) -> Workers | None:
         """Where there are several threads and nothing that shares out each operation or each step."""
         threads = torch.get_num_threads()
-        if self.device.type != "cpu" or threads == 1 or self.compiled or self._ranks.count > 1:
+        if self.device.type != "cpu" or threads == 1 or self.compiled or self._ranks.world_size > 1:
             return None
         return Workers(threads, min(stage.batch for stage in self._settings.stages))
 

@@ -46,8 +46,8 @@ def luma(sub_pixels: Tensor) -> Tensor:
 
 
 def total_loss(stage: Stage, result: Tensor, target: Tensor, scale: int) -> Tensor:
-    """The pixel loss of RGB, and where their weights are not zero that of luma and the spectrum loss. `result`
-    and `target` are sub-pixels.
+    """The pixel loss of RGB, and where their weights are not zero that of luma and the spectrum loss.
+    `result` and `target` are sub-pixels.
     """
     loss = pixel_loss(stage.loss, result, target)
     if stage.luma:

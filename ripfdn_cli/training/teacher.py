@@ -74,19 +74,19 @@ class Teacher:
         kept = RESULTS.find(key)
         if kept is not None and len(kept) == np.prod(shape):
             return np.frombuffer(kept, np.uint8).reshape(shape)
-        result = self._computed(lr.astype(np.float32) / 255)
-        levels = np.rint(result.clip(0, 1) * 255).astype(np.uint8)
+        result = self._computed(np.asarray(lr / np.float32(255), np.float32))
+        levels: Pixels = np.rint(result.clip(0, 1) * 255).astype(np.uint8)
         RESULTS.keep(key, levels.tobytes())
         return levels
 
     def _computed(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         if not self._ensemble:
             return self._network(pixels)
-        results = (
-            inverse(self._network(np.ascontiguousarray(transformed(pixels, number))), number)
-            for number in range(DIHEDRAL_TRANSFORMS)
-        )
-        return np.asarray(sum(results) / np.float32(DIHEDRAL_TRANSFORMS), np.float32)
+        total = np.zeros((1, 1, 3), np.float32)
+        for number in DIHEDRAL_TRANSFORMS:
+            result = self._network(np.ascontiguousarray(transformed(pixels, number)))
+            total = total + transformed(result, inverse(number))
+        return total / np.float32(len(DIHEDRAL_TRANSFORMS))
 
 
 def open_teacher(settings: TrainingSettings) -> Teacher:
@@ -100,9 +100,7 @@ def open_teacher(settings: TrainingSettings) -> Teacher:
             "give a teacher of the same scale"
         )
     ensemble = settings.teacher_ensemble == "on" or (settings.teacher_ensemble == "auto" and not foreign)
-    return Teacher(
-        network, name=Path(settings.teacher).name, share=settings.teacher_share, ensemble=ensemble
-    )
+    return Teacher(network, name=Path(settings.teacher).name, share=settings.teacher_share, ensemble=ensemble)
 
 
 def _network(settings: TrainingSettings) -> tuple[TeacherNetwork, bool]:

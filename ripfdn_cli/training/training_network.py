@@ -14,8 +14,8 @@ from ripfdn_cli.model.network import RIPFDN, DistillationBlock, PartialResidualB
 
 
 class TrainingNetwork(nn.Module):
-    """`network` before its pixel shuffle: (N, 3, H, W) in [0, 1], channels last in memory, and the matrices of
-    `attention_geometry` to (N, 3·s², H, W). It has the parameters of `network` and none of its own.
+    """`network` before its pixel shuffle: (N, 3, H, W) in [0, 1], channels last in memory, and the matrices
+    of `attention_geometry` to (N, 3·s², H, W). It has the parameters of `network` and none of its own.
     """
 
     def __init__(self, network: RIPFDN) -> None:
