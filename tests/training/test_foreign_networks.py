@@ -65,7 +65,11 @@ def save(
     graph = helper.make_graph(
         nodes,
         "network",
-        [helper.make_tensor_value_info("lr", kind, [side or name for side, name in zip(sides, "ncyx")])],
+        [
+            helper.make_tensor_value_info(
+                "lr", kind, [side or name for side, name in zip(sides, "ncyx", strict=True)]
+            )
+        ],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("sr", "copy")[:outputs]],
         [numpy_helper.from_array(kernel, "kernel")],
     )
