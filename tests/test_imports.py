@@ -67,6 +67,14 @@ def test_no_engine_imports_another() -> None:
         assert not imports & others
 
 
+def test_training_imports_no_engine() -> None:
+    """It may ask what this machine has, but its network runs in its own way."""
+    for path in (PACKAGE / "training").glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imports = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not {name for name in imports if name.endswith("_engine")}, path.name
+
+
 def run(code: str) -> str:
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return process.stdout.strip()

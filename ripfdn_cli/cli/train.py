@@ -3,8 +3,7 @@ reports.
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import Field, asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.training import train as run_training
 from ripfdn_cli.training.durations import format_duration
 from ripfdn_cli.training.presets import PRESETS, resolve_settings
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings
@@ -34,13 +34,16 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if item.type is bool:
             command = click.option(f"--{flag}/--no-{flag}", name, default=None, help=text)(command)
         else:
-            command = click.option(f"--{flag}", name, metavar=_metavar(item.type), help=text)(command)
+            command = click.option(f"--{flag}", name, metavar=_metavar(item), help=text)(command)
     return command
 
 
-def _metavar(kind: Any) -> str:
-    base = {"int": "N", "float": "X", "str": "TEXT"}[str(getattr(kind, "__args__", [kind])[0].__name__)]
-    return f"{base}[,{base}]" if hasattr(kind, "__args__") else base
+def _metavar(item: Field[Any]) -> str:
+    of_each: Any = getattr(item.type, "__args__", [item.type])[0]
+    base = {"int": "N", "float": "X", "str": "TEXT"}[of_each.__name__]
+    if item.metadata["choices"]:
+        base = "|".join(item.metadata["choices"])
+    return f"{base}[,…]" if hasattr(item.type, "__args__") else base
 
 
 @click.command()
@@ -58,6 +61,13 @@ def _metavar(kind: Any) -> str:
 @click.option(
     "--resume", is_flag=True, help="Go on with the run in the output folder, or start it if there is none."
 )
+@click.option(
+    "--branch-decay",
+    metavar="LENGTH",
+    default="",
+    help="From the saved state, let a copy of the run decay to a rate of zero over LENGTH, 20m or 500 steps; "
+    "its weights go to the folder branch-STEPS, and the run stays as it is.",
+)
 @click.option("--print-config", is_flag=True, help="Print the settings as TOML and train nothing.")
 @_setting_options
 @console_options
@@ -70,6 +80,7 @@ def train(
     config: Path | None,
     val: tuple[str, ...],
     resume: bool,
+    branch_decay: str,
     print_config: bool,
     **flags: Any,
 ) -> None:
@@ -87,7 +98,16 @@ def train(
         return
     if output is None:
         raise UsageError("--output is missing: name the folder that the run is to be kept in")
-    _train(console, output, resume, lambda base: _settings(base, preset, config, given))
+    base = _saved_settings(output) if resume or branch_decay else None
+    settings = _settings(base, preset, config, given)
+    with _Watcher(console) as watcher:
+        run_training(settings, output, resume=resume, branch_decay=branch_decay, listener=watcher)
+
+
+def _saved_settings(folder: Path) -> TrainingSettings | None:
+    from ripfdn_cli.training.state import saved_settings  # imports torch
+
+    return saved_settings(folder)
 
 
 def _settings(
@@ -102,34 +122,11 @@ def _settings(
     return settings
 
 
-def _train(
-    console: Console,
-    folder: Path,
-    resume: bool,
-    settings_for: Callable[[TrainingSettings | None], TrainingSettings],
-) -> None:
-    from ripfdn_cli.training import loop
-    from ripfdn_cli.training.ranks import join_ranks
-    from ripfdn_cli.training.state import has_state
-
-    if not has_state(folder):
-        settings_for(None)  # what is wrong with them shall not cost a folder
-    loop.make_folder(folder)
-    with join_ranks() as ranks, loop.only_run_in(folder) if ranks.first else nullcontext():
-        ranks.wait()  # until the first has the folder for itself, and nobody writes the state that all read
-        state = loop.open_state(folder, resume=resume)
-        settings = settings_for(state.settings if state else None)
-        if state:
-            state = loop.continued(state, settings)
-        with _Watcher(console, settings, quiet=not ranks.first) as watcher:
-            loop.Training(settings, folder, ranks, watcher, state).run()
-
-
 class _Watcher:
     """Shows a run: bars on a terminal, a line for each validation, JSON lines with --json."""
 
-    def __init__(self, console: Console, settings: TrainingSettings, *, quiet: bool) -> None:
-        self._console, self._settings, self._quiet = console, settings, quiet
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._bar: tqdm[Any] | None = None
         self._psnr = ""
         self._training = False
@@ -159,16 +156,13 @@ class _Watcher:
             f"step {report.steps}, loss {report.loss:.5f}, {report.steps_per_second:.2f} it/s{self._psnr}",
             refresh=False,
         )
-        if not self._quiet:
-            self._console.record({"event": "step", **asdict(report)})
+        self._console.record({"event": "step", **asdict(report)})
 
     def validated(self, report: "ValidationReport") -> None:
         scores = ", ".join(
             f"{name} {score.psnr:.3f} dB / {score.ssim:.4f}" for name, score in report.scores.items()
         )
         self._psnr = f", {next(iter(report.scores.values())).psnr:.2f} dB"
-        if self._quiet:
-            return
         mark = " (best)" if report.best else ""
         line = f"step {report.steps}, {format_duration(report.seconds)}: {scores}{mark}"
         if not self._console.json and not self._console.quiet:
@@ -180,8 +174,6 @@ class _Watcher:
         self._bar = self._console.progress(total=total, unit=unit, description=description)
         if form:
             self._bar.bar_format = form
-        if self._quiet:
-            self._bar.disable = True
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -53,7 +53,7 @@ def auto_device(engine: str = AUTO) -> str:
     """The device that `auto` stands for, with `engine`."""
     if engine == "openvino" or not may_have_accelerator():
         return "cpu"
-    from ripfdn_cli.engines.torch_engine import best_device
+    from ripfdn_cli.torch_devices import best_device
 
     return best_device()
 
@@ -77,7 +77,7 @@ def may_have_accelerator() -> bool:
 
 def _openvino(checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> Engine:
     from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
-    from ripfdn_cli.engines.openvino_runtime import native_bf16
+    from ripfdn_cli.openvino_runtime import native_bf16
 
     if device != "cpu":
         raise UnavailableError(f"--engine openvino runs on the CPU, not on {device}; use --engine torch")
@@ -93,7 +93,7 @@ def _torch(checkpoint: Checkpoint, device: str, precision: str, threads: int | N
 
 
 def _torch_precision(device: str) -> str:
-    from ripfdn_cli.engines.torch_engine import native_bf16
+    from ripfdn_cli.torch_devices import native_bf16
 
     if device == "cpu":
         return "bf16" if native_bf16() else "fp32"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ripfdn_cli.engines.openvino_runtime import openvino
+from ripfdn_cli.openvino_runtime import openvino
 
 _CHANNELS = 1  # the axis of channels in (N, C, H, W)
 

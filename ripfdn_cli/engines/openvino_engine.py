@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ripfdn_cli.engines import graph_cache
-from ripfdn_cli.engines.cpu_bf16 import no_bf16
+from ripfdn_cli.cpu_bf16 import no_bf16
 from ripfdn_cli.engines.engine import TileJob, TileMemory, not_finite
+from ripfdn_cli.engines.graph_cache import GRAPHS
 from ripfdn_cli.engines.machine_memory import default_memory
 from ripfdn_cli.engines.openvino_graph import converted_graph, from_bytes, to_bytes, with_pixels
-from ripfdn_cli.engines.openvino_runtime import native_bf16, openvino
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
+from ripfdn_cli.files.sealed_cache import Key
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.openvino_runtime import native_bf16, openvino
 
 log = logging.getLogger(__name__)
 
@@ -112,27 +113,27 @@ class OpenVinoEngine:
             "pixels": f"{job.pixels.dtype} {job.pixels.shape}",
             "cpu": _processor(self._core),
         }
-        blob = graph_cache.find(key)
+        blob = GRAPHS.find(key)
         if blob is not None:
             return self._core.import_model(BytesIO(blob), "CPU", self._config)
         model = with_pixels(self._graph(), dtype=job.pixels.dtype, scale=self.scale)
         shapes = (job.pixels.shape, job.geometry.rows.shape, job.geometry.columns.shape)
         model.reshape({index: openvino().PartialShape(list(shape)) for index, shape in enumerate(shapes)})
         compiled = self._core.compile_model(model, "CPU", self._config)
-        graph_cache.keep(key, compiled.export_model().getvalue())
+        GRAPHS.keep(key, compiled.export_model().getvalue())
         return compiled
 
     def _graph(self) -> Any:
         """The converted network, from the cache or, once, from torch."""
         key = self._key()
-        content = graph_cache.find(key)
+        content = GRAPHS.find(key)
         if content is None:
             log.info("preparing these weights for OpenVINO, once; it takes some seconds")
             content = to_bytes(converted_graph(self._checkpoint, rewritten=self._rewritten))
-            graph_cache.keep(key, content)
+            GRAPHS.keep(key, content)
         return from_bytes(content)
 
-    def _key(self) -> graph_cache.Key:
+    def _key(self) -> Key:
         return {
             "weights": self._weights,
             "precision": self.precision,

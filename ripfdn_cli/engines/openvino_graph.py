@@ -9,9 +9,9 @@ import numpy as np
 
 from ripfdn_cli.engines.engine import LEVELS
 from ripfdn_cli.engines.graph_rewrites import rewrite
-from ripfdn_cli.engines.openvino_runtime import convert_model, openvino
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.openvino_runtime import convert_model, openvino
 
 if TYPE_CHECKING:
     from ripfdn_cli.model.network import RIPFDN

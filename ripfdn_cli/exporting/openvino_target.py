@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ripfdn_cli.engines.openvino_runtime import convert_model, openvino
 from ripfdn_cli.exporting.export_target import (
     INPUT_NAME,
     METADATA_NAME,
@@ -20,6 +19,7 @@ from ripfdn_cli.exporting.export_target import (
 )
 from ripfdn_cli.exporting.whole_image import WholeImage, traced
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.openvino_runtime import convert_model, openvino
 
 _TOPOLOGY, _WEIGHTS = ".xml", ".bin"
 

@@ -1,0 +1,34 @@
+"""Training runs. `train` makes or resumes one; its settings are in `training.settings`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ripfdn_cli.training.reports import Listener
+    from ripfdn_cli.training.settings import TrainingSettings
+
+__all__ = ["train"]
+
+
+def train(
+    settings: "TrainingSettings",
+    folder: Path,
+    *,
+    resume: bool = False,
+    branch_decay: str = "",
+    listener: "Listener | None" = None,
+) -> Path:
+    """Train by `settings` until the run is over, in `folder`, which is made if it isn't there.
+
+    `resume`: go on with the run in `folder`, or start it if there is none; without it, an existing run is an
+    error. `branch_decay`: from the saved state in `folder`, let a copy of the run decay to a rate of zero
+    over that time ("20m") or number of steps ("500"), and leave the run as it is. Under torchrun, each rank
+    calls this. `listener` is told on the first rank how the run goes. The result is the folder with the
+    weights.
+
+    Raises UsageError, InputError, CheckpointError, UnavailableError, OutputError, OutOfMemoryError and
+    TrainingDivergedError.
+    """
+    from ripfdn_cli.training import loop  # imports torch
+
+    return loop.train(settings, folder, resume=resume, branch_decay=branch_decay, listener=listener)

@@ -11,22 +11,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ripfdn_cli.engines.cpu_bf16 import no_bf16
-from ripfdn_cli.engines.torch_engine import can_compile, native_bf16
+from ripfdn_cli.cpu_bf16 import no_bf16
 from ripfdn_cli.errors import CheckpointError, UnavailableError
 from ripfdn_cli.model.architecture import attention_geometry
 from ripfdn_cli.model.network import RIPFDN, bilinear_start, build_network
 from ripfdn_cli.model.weights_store import load_weights
-from ripfdn_cli.training.losses import total_loss
+from ripfdn_cli.torch_devices import can_compile, native_bf16
+from ripfdn_cli.training.losses import sub_pixels, total_loss
 from ripfdn_cli.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.training.side_by_side import Workers
+from ripfdn_cli.training.training_network import TrainingNetwork
 
 log = logging.getLogger(__name__)
 
-CPU_MICRO_BATCH_PIXELS = 4 * 64 * 64
-"""LR pixels that a core takes at once: more of them are no faster, and make a signal wait longer."""
+CPU_MICRO_BATCH_PIXELS = {False: 4 * 64 * 64, True: 8 * 64 * 64}
+"""LR pixels that a core takes at once, by whether it computes in bf16: more are no faster, and make a signal
+wait longer.
+"""
 
 Matrices = tuple[Tensor, Tensor]
 MicroBatch = tuple[Tensor, Tensor, float, bool]
@@ -43,9 +46,7 @@ class Learner:
     ) -> None:
         self.device = device
         self._settings, self._ranks = settings, ranks
-        # Pixels are channels last and results follow them; weights stay as they are, as DDP's buckets want
-        # them.
-        self.network = network.to(device).train()
+        self.network = _channels_last(network.to(device)).train()
         self.average: RIPFDN | None = (
             copy.deepcopy(self.network).eval().requires_grad_(False) if settings.ema else None
         )
@@ -54,7 +55,7 @@ class Learner:
         self.bf16 = _wants_bf16(settings.precision, device)
         self.compiled = _wants_compile(settings.compile, device)
         self._matrices: dict[int, Matrices] = {}
-        self._model = self._distributed()
+        self._model = self._distributed(TrainingNetwork(self.network))
         self._workers = self._side_by_side()
         self._result: Callable[..., Tensor] = (
             torch.compile(self._model, dynamic=False) if self.compiled else self._model
@@ -72,7 +73,7 @@ class Learner:
         if self.device.type != "cpu":
             return count
         workers = self._workers.count if self._workers else 1
-        return min(-(-count // workers), max(1, CPU_MICRO_BATCH_PIXELS // stage.patch**2))
+        return min(-(-count // workers), max(1, CPU_MICRO_BATCH_PIXELS[self.bf16] // stage.patch**2))
 
     def gradients(self, batches: Iterable[MicroBatch], stage: Stage) -> Tensor:
         """Add up the gradients of `batches`. The step's loss on this rank, a scalar."""
@@ -90,7 +91,7 @@ class Learner:
             with self._no_sync(last):
                 loss = self.loss(lr, hr, stage) * share
                 # DDP takes the mean over ranks; the shares of all ranks add up to 1.
-                (loss * self._ranks.count).backward()  # type: ignore[no-untyped-call]
+                (loss * self._ranks.world_size).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
@@ -100,8 +101,7 @@ class Learner:
         lr, hr, share, _ = batch
         loss = self.loss(lr, hr, stage) * share
         gradients = torch.autograd.grad(loss, parameters)
-        # As backward() leaves them: the optimizer goes by their order in memory.
-        return loss.detach(), [gradient.contiguous() for gradient in gradients]
+        return loss.detach(), [_laid_out_as(p, g) for p, g in zip(parameters, gradients, strict=True)]
 
     def set_rates(self, rate: float, ema_decay: float) -> None:
         """The learning rate and the average's decay of the next update; on CUDA they are read by a captured
@@ -145,15 +145,15 @@ class Learner:
             ) from error
         restore_optimizer(self.optimizer, self.network, _below("optimizer.", tensors))
 
-    def _distributed(self) -> nn.Module:
-        if self._ranks.count == 1:
-            return self.network
-        return DistributedDataParallel(self.network, gradient_as_bucket_view=True)
+    def _distributed(self, model: nn.Module) -> nn.Module:
+        if self._ranks.world_size == 1:
+            return model
+        return DistributedDataParallel(model, gradient_as_bucket_view=True)
 
     def _side_by_side(self) -> Workers | None:
         """Where there are several threads and nothing that shares out each operation or each step."""
         threads = torch.get_num_threads()
-        if self.device.type != "cpu" or threads == 1 or self.compiled or self._ranks.count > 1:
+        if self.device.type != "cpu" or threads == 1 or self.compiled or self._ranks.world_size > 1:
             return None
         return Workers(threads, min(stage.batch for stage in self._settings.stages))
 
@@ -166,11 +166,11 @@ class Learner:
         """Of the network on LR and HR patches (uint8); a scalar."""
         rows, columns = self._geometry(stage.patch)
         pixels = (lr.to(self.device).float() / 255).contiguous(memory_format=torch.channels_last)
-        target = hr.to(self.device).float() / 255
+        target = sub_pixels(hr.to(self.device), self._settings.scale).float() / 255
         # Without the cache of cast weights: a captured step would go on using the first ones.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
             result = self._result(pixels, rows, columns)
-        return total_loss(stage, result.float(), target)
+        return total_loss(stage, result.float(), target, self._settings.scale)
 
     def _geometry(self, patch: int) -> Matrices:
         if patch not in self._matrices:
@@ -213,6 +213,19 @@ def start_network(settings: TrainingSettings) -> tuple[RIPFDN, dict[str, str]]:
         "init_from": Path(settings.init_from).name,
         "init_from_sha256": checkpoint.sha256,
     }
+
+
+def _channels_last(network: RIPFDN) -> RIPFDN:
+    """Its weights in the order of the pixels: a convolution would reorder them each time."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """`gradient` in the memory order of `parameter`, as backward() leaves it: the optimizer goes by it."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def _add_gradients(parameters: list[nn.Parameter], gradients: list[Tensor]) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -17,19 +17,20 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ripfdn_cli import __version__
-from ripfdn_cli.engines.torch_engine import available_device, best_device
 from ripfdn_cli.errors import OutOfMemoryError, OutputError, TrainingDivergedError, UsageError
 from ripfdn_cli.files.atomic_file import output_error, write_bytes
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.model.network import RIPFDN, to_checkpoint
+from ripfdn_cli.torch_devices import available_device, best_device
+from ripfdn_cli.training.branch import decaying, folder_name
 from ripfdn_cli.training.cuda_graph import CapturedStep
 from ripfdn_cli.training.durations import Interval
 from ripfdn_cli.training.interruption import deferred_signals
 from ripfdn_cli.training.learner import Learner, start_network
 from ripfdn_cli.training.patches import PackedPictures, PatchSource, Request
-from ripfdn_cli.training.ranks import Ranks
+from ripfdn_cli.training.ranks import Ranks, join_ranks
 from ripfdn_cli.training.records import History
-from ripfdn_cli.training.reports import Listener, StepReport, ValidationReport
+from ripfdn_cli.training.reports import Listener, Silence, StepReport, ValidationReport
 from ripfdn_cli.training.schedule import Position, ema_decay_at, learning_rate_at, stage_at
 from ripfdn_cli.training.settings import FIELDS, Stage, TrainingSettings
 from ripfdn_cli.training.sources import open_source
@@ -97,6 +98,47 @@ class _Speed:
         return self._smoothed
 
 
+def train(
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    resume: bool = False,
+    branch_decay: str = "",
+    listener: Listener | None = None,
+) -> Path:
+    """As `ripfdn_cli.training.train` says."""
+    if branch_decay:
+        start, folder = _branched(settings, folder, branch_decay)
+    else:
+        start = None
+    make_folder(folder)
+    with join_ranks() as ranks, only_run_in(folder) if ranks.is_main else nullcontext():
+        ranks.wait()  # until the first has the folder for itself, and nobody writes the state that all read
+        state = open_state(folder, resume=resume or start is not None) or start
+        if state:
+            state = continued(state, settings if start is None else start.settings)
+        listening = listener if listener is not None and ranks.is_main else Silence()
+        Training(state.settings if state else settings, folder, ranks, listening, state).run()
+    return folder
+
+
+def _branched(settings: TrainingSettings, folder: Path, length: str) -> tuple[RunState, Path]:
+    """Where a branch of the run in `folder` starts, and its own folder. Raises UsageError."""
+    if not has_state(folder):
+        raise UsageError(f"{folder} has no saved state to branch from; train there first")
+    state = load_state(folder)
+    start = decaying(continued(state, settings), settings, Interval.parse(length, "branch-decay"))
+    own = folder / folder_name(state)
+    if has_state(own):
+        limits = {(s.max_time, s.steps) for s in (load_state(own).settings, start.settings)}
+        if len(limits) > 1:
+            raise UsageError(
+                f"{own} holds a branch of another length; go on with it with -o {own} --resume, "
+                "or move it away"
+            )
+    return start, own
+
+
 class Training:
     """A run in `folder`: made or resumed by the constructor, carried out by `run`."""
 
@@ -124,9 +166,9 @@ class Training:
         self.validation = load_validation_sets(settings.val, settings.scale)
         opened = open_source(settings, self.validation, self.device, listener)
         self.source, self.pictures, self.teacher = opened.source, opened.pictures, opened.teacher
-        if ranks.first:
+        if ranks.is_main:
             write_bytes(folder / SETTINGS, settings.to_toml().encode())
-        self.history = History(folder, resumed_at=self.saved_steps) if ranks.first else None
+        self.history = History(folder, resumed_at=self.saved_steps) if ranks.is_main else None
         self.captured: CapturedStep | None = None
         self.losses: list[Tensor] = []
         self.speed = _Speed()
@@ -204,7 +246,7 @@ class Training:
         possible = (
             self.device.type == "cuda"
             and self.settings.optimizer != "soap"  # which looks at its step count
-            and self.ranks.count == 1
+            and self.ranks.world_size == 1
             and isinstance(self.source, PackedPictures)
             and self.learner.micro_batch(stage, stage.batch) == stage.batch
         )
@@ -267,7 +309,7 @@ class Training:
     def validate(self) -> None:
         """Score the network, write its weights, and keep them as the best if they are."""
         self.validated = (self.position.steps, self.position.seconds)
-        if not self.ranks.first:
+        if not self.ranks.is_main:
             return
         began = monotonic()
         if self.validation:
@@ -295,7 +337,7 @@ class Training:
         before, are kept.
         """
         self.saved = (self.position.steps, self.position.seconds)
-        if not self.ranks.first:
+        if not self.ranks.is_main:
             return
         tensors = self.learner.state() | generator_states(self.device)
         state = RunState(
@@ -357,7 +399,7 @@ class Training:
             "steps": self.position.steps,
             "seconds": round(self.clock.seconds()),
             "device": device_name(self.device),
-            "ranks": self.ranks.count,
+            "ranks": self.ranks.world_size,
             "scores": {
                 data: {"psnr": round(s.psnr, 4), "ssim": round(s.ssim, 5)} for data, s in scores.items()
             },

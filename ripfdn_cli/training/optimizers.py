@@ -65,7 +65,7 @@ def restore_optimizer(
         state = optimizer.state[parameter]
         for key in ("step", "exp_avg", "exp_avg_sq"):
             if f"{key}.{name}" in tensors:
-                state[key] = tensors[f"{key}.{name}"].to(parameter.device)
+                state[key] = _laid_out_as(parameter, tensors[f"{key}.{name}"].to(parameter.device))
         if soap and "exp_avg" in state:
             state |= {key: _listed(key, name, parameter, tensors) for key in ("GG", "Q")}
             state["precondition_frequency"] = group["precondition_frequency"]
@@ -103,6 +103,11 @@ def _soap(network: nn.Module, settings: TrainingSettings) -> "SOAP":
         weight_decay=settings.weight_decay,
         precondition_frequency=SOAP_FREQUENCY,
     )
+
+
+def _laid_out_as(parameter: Tensor, kept: Tensor) -> Tensor:
+    """`kept` in the memory order of `parameter`, as the optimizer made it; a step's number is a scalar."""
+    return kept if kept.shape != parameter.shape else torch.empty_like(parameter).copy_(kept)
 
 
 def _contiguous(matrices: list[Any]) -> list[Any]:

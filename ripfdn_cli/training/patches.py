@@ -19,7 +19,7 @@ from ripfdn_cli.training.pictures import Picture
 ORIENTATIONS = 8
 """Of a square: bit 0 turns it upside down, bit 1 left to right, then bit 2 swaps its axes."""
 _CROPPED_AT_ONCE = 16
-SAMPLING_STREAM, DEGRADING_STREAM, ORDER_STREAM = 0, 1, 2
+SAMPLING_STREAM, DEGRADING_STREAM, ORDER_STREAM, CROP_STREAM = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)

@@ -25,35 +25,35 @@ _GREETING_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among `count`."""
+    """This process's place among `world_size`."""
 
     rank: int = 0
-    count: int = 1
+    world_size: int = 1
     local_rank: int = 0
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that validates, writes and reports."""
         return self.rank == 0
 
     def device(self, wanted: str) -> str:
         """Of the ranks of one machine, each takes a GPU of its own."""
-        return f"cuda:{self.local_rank}" if wanted == "cuda" and self.count > 1 else wanted
+        return f"cuda:{self.local_rank}" if wanted == "cuda" and self.world_size > 1 else wanted
 
     def part_of(self, batch: int) -> tuple[int, int]:
         """First and count of this rank's patches of a global `batch`. Raises UsageError where there are too
         few.
         """
-        if batch < self.count:
+        if batch < self.world_size:
             raise UsageError(
-                f"batch {batch} is less than the {self.count} ranks; raise --batch, or start fewer"
+                f"batch {batch} is less than the {self.world_size} ranks; raise --batch, or start fewer"
             )
-        first = batch * self.rank // self.count
-        return first, batch * (self.rank + 1) // self.count - first
+        first = batch * self.rank // self.world_size
+        return first, batch * (self.rank + 1) // self.world_size - first
 
     def largest(self, *values: float) -> tuple[float, ...]:
         """The largest of each value over all ranks; all get the same."""
-        if self.count == 1:
+        if self.world_size == 1:
             return values
         shared = torch.tensor(values, dtype=torch.float64)
         distributed.all_reduce(shared, op=distributed.ReduceOp.MAX)
@@ -61,7 +61,7 @@ class Ranks:
 
     def sum(self, value: float) -> float:
         """The sum of `value` over all ranks; all get the same."""
-        if self.count == 1:
+        if self.world_size == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64)
         distributed.all_reduce(shared)
@@ -90,12 +90,12 @@ def join_ranks() -> Iterator[Ranks]:
     # What ranks agree on are numbers on the CPU, by gloo, so that agreeing never waits for a device.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     environment = rendezvous("env://", timeout=_TIMEOUT)
-    store, rank, count = next(environment)
+    store, rank, world_size = next(environment)
     store.set_timeout(_TIMEOUT)
     try:
-        own = PrefixStore(meet(store, rank, count), store)
-        distributed.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=_TIMEOUT)
-        yield Ranks(rank, count, local_rank)
+        own = PrefixStore(meet(store, rank, world_size), store)
+        distributed.init_process_group(backend, store=own, rank=rank, world_size=world_size, timeout=_TIMEOUT)
+        yield Ranks(rank, world_size, local_rank)
     except (distributed.DistError, RuntimeError) as error:
         if not _is_of_the_network(error):
             raise
@@ -108,8 +108,8 @@ def join_ranks() -> Iterator[Ranks]:
             distributed.destroy_process_group()
 
 
-def meet(store: Store, rank: int, count: int) -> str:
-    """A name for this meeting of `count` ranks, the same on each.
+def meet(store: Store, rank: int, world_size: int) -> str:
+    """A name for this meeting of `world_size` ranks, the same on each.
 
     torchrun's store may outlive the ranks it restarts (seen with torch 2.13): the addresses that dead ones
     left in it would be taken for those of their successors. So the first rank answers the others' greetings
@@ -121,7 +121,7 @@ def meet(store: Store, rank: int, count: int) -> str:
         meeting: str = store.get(f"ripfdn/answer/{own}").decode()
         store.set(f"ripfdn/{meeting}/{rank}", "here")
         return meeting
-    missing = set(range(1, count))
+    missing = set(range(1, world_size))
     deadline = time.monotonic() + _TIMEOUT.total_seconds()
     while missing:
         for other in sorted(missing):

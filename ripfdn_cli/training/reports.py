@@ -37,6 +37,17 @@ class ValidationReport:
     best: bool
 
 
+class Silence:
+    """A listener that shows nothing."""
+
+    def preparing(self, what: str, total: int) -> Advance:
+        return lambda count: None
+
+    def stepped(self, report: StepReport) -> None: ...
+
+    def validated(self, report: ValidationReport) -> None: ...
+
+
 class Listener(Protocol):
     """Whoever watches a run."""
 

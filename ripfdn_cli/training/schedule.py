@@ -50,7 +50,9 @@ def stage_at(settings: TrainingSettings, progress: float) -> Stage:
 
 
 def learning_rate_at(settings: TrainingSettings, position: Position) -> float:
-    """Of the step that is begun at `position`."""
+    """Of the step that is begun at `position`. wsd (warm-up, stable, decay; Hu et al., MiniCPM, 2024, arXiv
+    2404.06395) falls linearly over the last `decay_share` of the run.
+    """
     stage = stage_at(settings, position.progress)
     rate = stage.learning_rate
     if settings.schedule == "cosine":
@@ -58,6 +60,8 @@ def learning_rate_at(settings: TrainingSettings, position: Position) -> float:
     elif settings.schedule == "cosine-per-stage":
         within = (position.progress - stage.start) / (stage.end - stage.start)
         rate *= 0.5 * (1 + math.cos(math.pi * min(max(within, 0.0), 1.0)))
+    elif settings.schedule == "wsd":
+        rate *= min(1.0, (1 - position.progress) / settings.decay_share) if settings.decay_share else 1.0
     if position.steps < settings.warmup:
         rate *= (position.steps + 1) / settings.warmup
     return rate

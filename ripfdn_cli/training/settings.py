@@ -17,17 +17,30 @@ from ripfdn_cli.model.architecture import NetworkConfig
 from ripfdn_cli.training.durations import Interval, parse_duration
 
 LOSSES = ("l1", "mse", "charbonnier")
-SCHEDULES = ("constant", "cosine", "cosine-per-stage")
+SCHEDULES = ("constant", "cosine", "cosine-per-stage", "wsd")
 OPTIMIZERS = ("adam", "adamw", "soap")
 PRECISIONS = ("auto", "fp32", "bf16")
 STARTS = ("bilinear", "random")
 SWITCHES = ("auto", "on", "off")
 SAMPLINGS = ("pixels", "pictures")
+TEACHER_SEES = ("clean", "degraded")
 
 
-def _setting(default: Any, text: str, *, resumable: bool = False) -> Any:
-    """A field with its line for `--help`. A `resumable` one may differ when a run is resumed."""
-    return field(default=default, metadata={"help": text, "resumable": resumable})
+def _setting(
+    default: Any,
+    text: str,
+    *,
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    resumable: bool = False,
+    path: bool = False,
+) -> Any:
+    """A field with all there is to know of it: its line for `--help` and the docs, the values that it may
+    have (each, of several), whether it may differ when a run is resumed, and whether it names files.
+    """
+    metadata = {"help": text, "choices": choices, "resumable": resumable, "path": path}
+    return field(default=default, metadata={**metadata, "range": None if low is None else (low, high)})
 
 
 @dataclass(frozen=True)
@@ -38,9 +51,9 @@ class TrainingSettings:
     """
 
     preset: str = _setting("quick", "Where the settings start from.")
-    data: tuple[str, ...] = _setting((), "Folders of pictures to train on.")
+    data: tuple[str, ...] = _setting((), "Folders of pictures to train on.", path=True)
     val: tuple[str, ...] = _setting(
-        (), "Validation sets: folders with HR/ and perhaps LRbicx4/.", resumable=True
+        (), "Validation sets: folders with HR/ and perhaps LRbicx4/.", resumable=True, path=True
     )
 
     scale: int = _setting(4, "Upscaling factor: 2, 3 or 4.")
@@ -48,53 +61,113 @@ class TrainingSettings:
     blocks: int = _setting(4, "Distillation blocks of the network.")
     partial_ratio: float = _setting(0.25, "Share of channels that a partial convolution sees.")
     start: str = _setting(
-        "bilinear", "Untrained weights: bilinear (upscaling from the first step) or random."
+        "bilinear", "Untrained weights: bilinear (upscaling from the first step) or random.", choices=STARTS
     )
-    init_from: str = _setting("", "Weights to start from; of another scale, all but the upsampler.")
-    seed: int = _setting(0, "Of the start and of every patch drawn.")
+    init_from: str = _setting(
+        "", "Weights to start from; of another scale, all but the upsampler.", path=True
+    )
+    seed: int = _setting(0, "Of the start and of every patch drawn.", low=0, high=2**63 - 1)
 
-    steps: int = _setting(0, "Optimizer steps of the whole run; 0: as many as max-time allows.")
-    max_time: float = _setting(0.0, "Wall time of the whole run, as 25m or 3h; 0: none.", resumable=True)
-    share: tuple[float, ...] = _setting((1.0,), "Each stage's share of the run.")
-    patch: tuple[int, ...] = _setting((64,), "Side of an LR patch in pixels.")
-    batch: tuple[int, ...] = _setting((16,), "Patches of one step, over all ranks.")
+    steps: int = _setting(
+        0, "Optimizer steps of the whole run; 0: as many as max-time allows.", low=0, high=10**9
+    )
+    max_time: float = _setting(
+        0.0, "Wall time of the whole run, as 25m or 3h; 0: none.", resumable=True, low=0, high=10**9
+    )
+    share: tuple[float, ...] = _setting((1.0,), "Each stage's share of the run.", low=1e-9, high=1e9)
+    patch: tuple[int, ...] = _setting((64,), "Side of an LR patch in pixels.", low=16, high=1024)
+    batch: tuple[int, ...] = _setting((16,), "Patches of one step, over all ranks.", low=1, high=2**16)
     micro_batch: int = _setting(
-        0, "Patches at once on one rank; gradients add up to the batch. 0: chosen.", resumable=True
+        0,
+        "Patches at once on one rank; gradients add up to the batch. 0: chosen.",
+        resumable=True,
+        low=0,
+        high=2**16,
     )
-    loss: tuple[str, ...] = _setting(("l1",), "l1, mse or charbonnier.")
-    fft: tuple[float, ...] = _setting((0.0,), "Weight of the L1 distance of the pictures' spectra.")
-    luma: tuple[float, ...] = _setting((0.0,), "Weight of the same loss of luma alone, which papers score.")
-    learning_rate: tuple[float, ...] = _setting((1e-3,), "At the stage's start.")
-    schedule: str = _setting("cosine", "constant, cosine (to zero over the run) or cosine-per-stage.")
-    warmup: int = _setting(0, "Steps in which the learning rate rises from zero.")
-    optimizer: str = _setting("adam", "adam, adamw or soap.")
-    betas: tuple[float, ...] = _setting((0.9, 0.99), "The optimizer's decay of its two moments.")
-    weight_decay: float = _setting(0.0, "Of adamw and soap.")
-    clip: float = _setting(1.0, "Largest norm of the gradient; 0: no limit.")
-    ema: float = _setting(0.999, "Decay of the running average of weights; 0: none is kept.")
+    loss: tuple[str, ...] = _setting(("l1",), "l1, mse or charbonnier.", choices=LOSSES)
+    fft: tuple[float, ...] = _setting(
+        (0.0,), "Weight of the L1 distance of the pictures' spectra.", low=0, high=1e3
+    )
+    luma: tuple[float, ...] = _setting(
+        (0.0,), "Weight of the same loss of luma alone, which papers score.", low=0, high=1e3
+    )
+    learning_rate: tuple[float, ...] = _setting((1e-3,), "At the stage's start.", low=0, high=1)
+    schedule: str = _setting(
+        "cosine",
+        "constant, cosine (to zero over the run), cosine-per-stage, or wsd (stable, then to zero).",
+        choices=SCHEDULES,
+    )
+    decay_share: float = _setting(
+        0.2,
+        "Of wsd: the last share of the run, in which the rate falls to zero.",
+        low=0,
+        high=1,
+        resumable=True,
+    )
+    warmup: int = _setting(0, "Steps in which the learning rate rises from zero.", low=0, high=10**9)
+    optimizer: str = _setting("adam", "adam, adamw or soap.", choices=OPTIMIZERS)
+    betas: tuple[float, ...] = _setting(
+        (0.9, 0.99), "The optimizer's decay of its two moments.", low=0, high=0.999999
+    )
+    weight_decay: float = _setting(0.0, "Of adamw and soap.", low=0, high=10)
+    clip: float = _setting(1.0, "Largest norm of the gradient; 0: no limit.", low=0, high=1e9)
+    ema: float = _setting(
+        0.999, "Decay of the running average of weights; 0: none is kept.", low=0, high=0.999999
+    )
 
-    sampling: str = _setting("pixels", "Pictures are drawn by their pixels, or all pictures alike.")
-    shrink: float = _setting(1.0, "Large pictures are also shown shrunk, down to this factor; 1: never.")
-    shrink_above: float = _setting(1.0, "Megapixels from which a picture counts as large.")
-    teacher: str = _setting("", "Weights whose self-ensemble has part in the targets; same scale.")
-    teacher_share: float = _setting(0.6, "The teacher's part in the targets, 0 to 1.")
+    sampling: str = _setting(
+        "pixels", "Pictures are drawn by their pixels, or all pictures alike.", choices=SAMPLINGS
+    )
+    shrink: float = _setting(
+        1.0, "Large pictures are also shown shrunk, down to this factor; 1: never.", low=0.1, high=1
+    )
+    shrink_above: float = _setting(1.0, "Megapixels from which a picture counts as large.", low=0, high=1e6)
+    teacher: str = _setting(
+        "",
+        "A network with part in the targets: RIPFDN weights, an .onnx file, or what spandrel reads.",
+        path=True,
+    )
+    teacher_share: float = _setting(0.6, "The teacher's part in the targets.", low=0, high=1)
+    teacher_ensemble: str = _setting(
+        "auto",
+        "The mean of the teacher's results for eight flips and rotations; auto: of RIPFDN weights.",
+        choices=SWITCHES,
+    )
+    teacher_sees: str = _setting(
+        "clean",
+        "With degrade: clean LR, or degraded, as the network does, of a fixed set of crops.",
+        choices=TEACHER_SEES,
+    )
+    crops: int = _setting(4000, "Of teacher-sees degraded: how many crops.", low=1, high=10**7)
+    crop: int = _setting(128, "Of teacher-sees degraded: side of a crop in LR pixels.", low=16, high=1024)
     degrade: bool = _setting(False, "LR as in the wild: blur, resizing, noise, JPEG.")
 
     precision: str = _setting(
-        "auto", "fp32 or bf16 autocast (weights stay fp32); auto: bf16 where it is native."
+        "auto",
+        "fp32 or bf16 autocast (weights stay fp32); auto: bf16 where it is native.",
+        choices=PRECISIONS,
     )
-    compile: str = _setting("auto", "torch.compile: on, off; auto: on CUDA.", resumable=True)
+    compile: str = _setting(
+        "auto", "torch.compile: on, off; auto: on CUDA.", resumable=True, choices=SWITCHES
+    )
     capture: str = _setting(
-        "auto", "A step as one CUDA graph: on, off; auto: on one GPU with the pictures on it.", resumable=True
+        "auto",
+        "A step as one CUDA graph: on, off; auto: on one GPU with the pictures on it.",
+        resumable=True,
+        choices=SWITCHES,
     )
     deterministic: bool = _setting(
         True, "Only operations whose result is the same each time.", resumable=True
     )
     device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps.", resumable=True)
-    threads: int = _setting(0, "Of PyTorch on the CPU; 0: its own choice.", resumable=True)
-    workers: int = _setting(2, "Threads that prepare patches ahead.", resumable=True)
+    threads: int = _setting(0, "Of PyTorch on the CPU; 0: its own choice.", resumable=True, low=0, high=4096)
+    workers: int = _setting(2, "Threads that prepare patches ahead.", resumable=True, low=0, high=1024)
     memory: float = _setting(
-        8.0, "GiB that decoded pictures may take; larger sets are streamed.", resumable=True
+        8.0,
+        "GiB that decoded pictures may take; larger sets are streamed.",
+        resumable=True,
+        low=0,
+        high=2**20,
     )
     validate_every: str = _setting("5m", "Steps (500) or time (5m) between validations.", resumable=True)
     save_every: str = _setting("5m", "Steps (500) or time (5m) between saved states.", resumable=True)
@@ -110,35 +183,41 @@ class TrainingSettings:
             )
         if self.start == "random" and self.init_from:
             raise UsageError("start 'random' and init-from contradict each other; give one")
+        if self.teacher_sees == "degraded" and not (self.teacher and self.degrade):
+            raise UsageError(
+                "teacher-sees degraded needs a teacher and degraded LR; add --teacher and --degrade"
+            )
+        if self.teacher_sees == "degraded" and self.crop < max(self.patch):
+            raise UsageError(f"crop {self.crop} is less than patch {max(self.patch)}; raise --crop")
         if self.capture == "on" and self.optimizer == "soap":
             raise UsageError("capture on can't be had with optimizer soap; use --capture auto")
 
     def _check_choices(self) -> None:
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            for item in value if isinstance(value, tuple) else (value,):
-                if item not in choices:
+        for name, item in FIELDS.items():
+            choices = item.metadata["choices"]
+            for value in _each(getattr(self, name)) if choices else ():
+                if value not in choices:
                     raise UsageError(
-                        f"{_flag(name)} {item!r} is not one of {', '.join(choices)}{_hint(item, choices)}"
+                        f"{flag_of(name)} {value!r} is not one of {', '.join(choices)}{_hint(value, choices)}"
                     )
 
     def _check_ranges(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            for item in value if isinstance(value, tuple) else (value,):
-                if not low <= item <= high:
-                    raise UsageError(f"{_flag(name)} {item} is out of range: {low} to {high}")
+        for name, item in FIELDS.items():
+            bounds = item.metadata["range"]
+            for value in _each(getattr(self, name)) if bounds else ():
+                if not bounds[0] <= value <= bounds[1]:
+                    raise UsageError(f"{flag_of(name)} {value} is out of range: {bounds[0]} to {bounds[1]}")
         if len(self.betas) != 2:
-            raise UsageError(f"{_flag('betas')} takes two values, not {len(self.betas)}")
+            raise UsageError(f"{flag_of('betas')} takes two values, not {len(self.betas)}")
         for name in ("validate_every", "save_every"):
-            Interval.parse(getattr(self, name), _flag(name))
+            Interval.parse(getattr(self, name), flag_of(name))
 
     def _check_stages(self) -> None:
         for name in STAGED:
             count = len(getattr(self, name))
             if count not in (1, len(self.share)):
                 raise UsageError(
-                    f"{_flag(name)} has {count} values for {len(self.share)} stages; "
+                    f"{flag_of(name)} has {count} values for {len(self.share)} stages; "
                     "give one, or one for each"
                 )
 
@@ -167,9 +246,11 @@ class TrainingSettings:
     def as_published(self) -> dict[str, Any]:
         """As `as_dict`, but files and folders by name alone: where they lie is the user's own affair."""
         settings = self.as_dict()
-        for name in _PATHS:
+        for name, item in FIELDS.items():
+            if not item.metadata["path"]:
+                continue
             value = settings[name]
-            settings[name] = [_named(item) for item in value] if isinstance(value, list) else _named(value)
+            settings[name] = [_named(one) for one in value] if isinstance(value, list) else _named(value)
         return settings
 
     def to_toml(self) -> str:
@@ -206,41 +287,6 @@ class Stage:
 
 STAGED = ("patch", "batch", "loss", "fft", "luma", "learning_rate")
 DURATIONS = ("max_time",)
-_PATHS = ("data", "val", "init_from", "teacher")
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "start": STARTS,
-    "loss": LOSSES,
-    "schedule": SCHEDULES,
-    "optimizer": OPTIMIZERS,
-    "sampling": SAMPLINGS,
-    "precision": PRECISIONS,
-    "compile": SWITCHES,
-    "capture": SWITCHES,
-}
-_RANGES: dict[str, tuple[float, float]] = {
-    "seed": (0, 2**63 - 1),
-    "steps": (0, 10**9),
-    "max_time": (0, 10**9),
-    "share": (1e-9, 1e9),
-    "patch": (16, 1024),
-    "batch": (1, 2**16),
-    "micro_batch": (0, 2**16),
-    "fft": (0, 1e3),
-    "luma": (0, 1e3),
-    "learning_rate": (0, 1),
-    "warmup": (0, 10**9),
-    "betas": (0, 0.999999),
-    "weight_decay": (0, 10),
-    "clip": (0, 1e9),
-    "ema": (0, 0.999999),
-    "teacher_share": (0, 1),
-    "shrink": (0.1, 1),
-    "shrink_above": (0, 1e6),
-    "threads": (0, 4096),
-    "workers": (0, 1024),
-    "memory": (0, 2**20),
-}
 
 FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(TrainingSettings)}
 
@@ -274,11 +320,11 @@ def _parse(name: str, value: Any, source: str) -> Any:
         if isinstance(kind, GenericAlias) or get_origin(kind) is tuple:
             return tuple(_scalar(get_args(kind)[0], item) for item in _items(value))
         if name in DURATIONS:
-            return parse_duration(value, _flag(name))
+            return parse_duration(value, flag_of(name))
         assert isinstance(kind, type)
         return _scalar(kind, value)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{source}: {_flag(name)} {value!r} is not {_DESCRIBED[_base(kind)]}") from error
+        raise UsageError(f"{source}: {flag_of(name)} {value!r} is not {_DESCRIBED[_base(kind)]}") from error
 
 
 def _items(value: Any) -> list[Any]:
@@ -314,11 +360,16 @@ def _spread(values: tuple[Any, ...], count: int) -> tuple[Any, ...]:
     return values if len(values) == count else values * count
 
 
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 def _named(path: str) -> str:
     return Path(path).resolve().name if path else ""
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """As it is written in a command, without the dashes before it."""
     return name.replace("_", "-")
 
 

@@ -5,14 +5,17 @@ disk.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.image_math.dihedral import transformed
 from ripfdn_cli.training.degrade import degrade, draw_degradation
 from ripfdn_cli.training.patches import (
+    CROP_STREAM,
     DEGRADING_STREAM,
     PackedPictures,
     Patches,
@@ -36,7 +39,7 @@ from ripfdn_cli.training.pictures import (
 from ripfdn_cli.training.reports import Listener
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.streaming import LARGEST_POOL, Ahead, PoolSampler, StreamedPictures
-from ripfdn_cli.training.teacher import Teacher
+from ripfdn_cli.training.teacher import Teacher, open_teacher
 from ripfdn_cli.training.validation import ValidationSet
 
 log = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ def open_source(
 
     Raises InputError and UsageError where nothing is left to train on.
     """
+    teacher = open_teacher(settings) if settings.teacher else None  # what is wrong with it is told first
     preparation = Preparation(
         scale=settings.scale,
         smallest_side=min(stage.patch for stage in settings.stages) * settings.scale,
@@ -73,10 +77,11 @@ def open_source(
     files = find_files(settings.data)
     advance = listener.preparing("looking at pictures", len(files))
     found = _sorted_out(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
-    wanted = _bytes(found, settings.scale) * (2 if _kept_twice(settings) else 1)
-    if wanted <= settings.memory * 2**30:
-        opened = _packed(found, preparation, settings, device, listener)
-    elif settings.teacher:
+    if teacher is not None and settings.teacher_sees == "degraded":
+        opened = _degraded_crops(found, preparation, teacher, settings, device, listener)
+    elif _bytes(found, settings.scale) * (2 if _kept_twice(settings) else 1) <= settings.memory * 2**30:
+        opened = _packed(found, preparation, teacher, settings, device, listener)
+    elif teacher is not None:
         raise UsageError("a teacher needs all pictures in memory; raise --memory, or train without --teacher")
     else:
         opened = _streamed(found, preparation, settings, listener)
@@ -99,6 +104,7 @@ def _sorted_out(outcomes: Sequence[Copies | LeftOut], files: int) -> list[Copies
 def _packed(
     found: list[Copies],
     preparation: Preparation,
+    teacher: Teacher | None,
     settings: TrainingSettings,
     device: torch.device,
     listener: Listener,
@@ -130,13 +136,10 @@ def _packed(
     pictures = [picture for copies in usable for picture in copies]
     starts = np.concatenate([begins[index] + _offsets(found[index], scale) for index in used])
     _tell("in memory", usable)
-    taught: dict[str, str] = {}
-    untaught = hr.copy() if _kept_twice(settings) else hr
-    if settings.teacher:
-        teacher = Teacher(settings)
+    undistilled = hr.copy() if _kept_twice(settings) else hr
+    if teacher is not None:
         advance = listener.preparing("asking the teacher", len(pictures))
         _mix_in(teacher, lr, hr, starts, pictures, scale, advance)
-        taught = teacher.provenance
     sampler = Sampler(pictures, scale=scale, seed=settings.seed, by=settings.sampling)
     place = (
         torch.device("cpu") if settings.degrade or not _has_room(device, lr.nbytes + hr.nbytes) else device
@@ -149,9 +152,9 @@ def _packed(
     # On the device, or beside a CPU's long steps, cutting out takes next to no time.
     ahead = settings.degrade or place != device
     targets = packed(hr)
-    degraded_from = targets if untaught is hr else packed(untaught)
+    degraded_from = targets if undistilled is hr else packed(undistilled)
     source = _finished(targets, settings, ahead=ahead, degraded_from=degraded_from)
-    return OpenedSource(source, len(usable), taught)
+    return OpenedSource(source, len(usable), _provenance(teacher))
 
 
 def _mix_in(
@@ -170,6 +173,74 @@ def _mix_in(
         square = high.reshape(height * scale, width * scale, 3)
         square[:] = teacher.target(low, square)
         advance(1)
+
+
+def _degraded_crops(
+    found: list[Copies],
+    preparation: Preparation,
+    teacher: Teacher,
+    settings: TrainingSettings,
+    device: torch.device,
+    listener: Listener,
+) -> OpenedSource:
+    """A fixed set of degraded crops, with the teacher's results on them as targets: a network that is to undo
+    degradation learns from what the teacher makes of the same pixels.
+
+    Each crop is a function of the seed and its number, so that a second run finds its result in the cache.
+    """
+    s, side, count = settings.scale, settings.crop, settings.crops
+    if count * side**2 * 3 * (1 + s**2) > settings.memory * 2**30:
+        raise UsageError(f"{count} crops of {side} px don't fit in memory; raise --memory, or lower --crops")
+    pictures = [picture for copies in found for picture in copies]
+    wanted = Sampler(pictures, scale=s, seed=settings.seed, by=settings.sampling).draw(0, side, count)
+    lr = np.empty((count, side, side, 3), np.uint8)
+    hr = np.empty((count, side * s, side * s, 3), np.uint8)
+    owner = [index for index, copies in enumerate(found) for _ in copies]
+
+    def cut(index: int) -> Copies | LeftOut:
+        """All crops of one file, which is decoded once."""
+        numbers = [number for number in range(count) if owner[wanted[number, 0]] == index]
+        if not numbers:
+            return found[index]
+        pairs = load_copies(found[index], preparation)
+        if isinstance(pairs, LeftOut):
+            return pairs
+        first = owner.index(index)
+        for number in numbers:
+            picture, top, left, orientation = wanted[number].tolist()
+            high = pairs[picture - first][1]
+            square = high[top * s : (top + side) * s, left * s : (left + side) * s]
+            hr[number] = transformed(square, orientation)
+            random = generator(settings.seed, CROP_STREAM, 0, number)
+            lr[number] = degrade(hr[number], s, draw_degradation(random, s), random)
+        return found[index]
+
+    advance = listener.preparing("cutting crops", len(found))
+    outcomes = list(in_threads(cut, range(len(found)), advance))
+    usable = _sorted_out(outcomes, len(found))
+    missing = {index for index, outcome in enumerate(outcomes) if isinstance(outcome, LeftOut)}
+    kept = [number for number in range(count) if owner[wanted[number, 0]] not in missing]
+    lr, hr = lr[kept], hr[kept]
+    advance = listener.preparing("asking the teacher", len(kept))
+    for low, high in zip(lr, hr, strict=True):
+        high[:] = teacher.target(low, high)
+        advance(1)
+    _tell(f"in memory as {len(kept)} degraded crops", usable)
+    crops = [Picture(Path(f"{number}"), side * s, side * s) for number in kept]
+    source = PackedPictures(
+        torch.from_numpy(lr.reshape(-1, 3)),
+        torch.from_numpy(hr.reshape(-1, 3)),
+        np.arange(len(kept), dtype=np.int64) * side**2,
+        crops,
+        Sampler(crops, scale=s, seed=settings.seed, by=settings.sampling),
+        scale=s,
+        device=device if _has_room(device, lr.nbytes + hr.nbytes) else torch.device("cpu"),
+    )
+    return OpenedSource(source, len(usable), _provenance(teacher))
+
+
+def _provenance(teacher: Teacher | None) -> dict[str, str]:
+    return {} if teacher is None else teacher.provenance
 
 
 def _streamed(
@@ -225,7 +296,7 @@ def _finished(
 
 def _kept_twice(settings: TrainingSettings) -> bool:
     """Whether LR are made of pictures that a teacher's targets must not replace."""
-    return bool(settings.teacher) and settings.degrade
+    return bool(settings.teacher) and settings.degrade and settings.teacher_sees == "clean"
 
 
 def _has_room(device: torch.device, wanted: int) -> bool:

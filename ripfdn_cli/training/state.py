@@ -74,6 +74,11 @@ def has_state(folder: Path) -> bool:
     return (folder / STATE).exists() or (folder / PREVIOUS).exists()
 
 
+def saved_settings(folder: Path) -> TrainingSettings | None:
+    """Those of the run in `folder`, None where there is none. Raises CheckpointError."""
+    return load_state(folder).settings if has_state(folder) else None
+
+
 def load_state(folder: Path) -> RunState:
     """The state of the run in `folder`, or the previous one where it is damaged. Raises CheckpointError."""
     try:

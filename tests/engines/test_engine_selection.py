@@ -6,7 +6,8 @@ import sys
 import pytest
 from support.golden_pairs import golden_checkpoint
 
-from ripfdn_cli.engines import engine_selection, openvino_runtime
+from ripfdn_cli import openvino_runtime
+from ripfdn_cli.engines import engine_selection
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import UnavailableError, UsageError
 
@@ -46,7 +47,7 @@ def test_no_driver_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_driver_without_a_gpu_is_still_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_selection, "may_have_accelerator", lambda: True)
-    monkeypatch.setattr("ripfdn_cli.engines.torch_engine.best_device", lambda: "cpu")
+    monkeypatch.setattr("ripfdn_cli.torch_devices.best_device", lambda: "cpu")
     assert load_engine(golden_checkpoint()).name == "openvino"
 
 

@@ -10,9 +10,9 @@ from support.golden_pairs import golden_checkpoint
 
 from ripfdn_cli.engines import graph_rewrites
 from ripfdn_cli.engines.openvino_graph import converted_graph, from_bytes, to_bytes
-from ripfdn_cli.engines.openvino_runtime import openvino
 from ripfdn_cli.model.architecture import attention_geometry
 from ripfdn_cli.model.network import build_network
+from ripfdn_cli.openvino_runtime import openvino
 
 torch = pytest.importorskip("torch")
 

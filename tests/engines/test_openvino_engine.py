@@ -14,8 +14,8 @@ from support.golden_pairs import GOLDEN, golden_checkpoint, golden_pairs, whole_
 
 from ripfdn_cli.engines import openvino_engine
 from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
-from ripfdn_cli.engines.openvino_runtime import openvino
 from ripfdn_cli.errors import UnavailableError
+from ripfdn_cli.openvino_runtime import openvino
 
 PREPARING = "preparing these weights"
 
@@ -153,7 +153,7 @@ def test_openvino_is_imported_without_telemetry_and_converts_without_it() -> Non
     code = """
 import sys
 from support.golden_pairs import golden_checkpoint
-from ripfdn_cli.engines.openvino_runtime import openvino
+from ripfdn_cli.openvino_runtime import openvino
 from ripfdn_cli.engines.openvino_graph import converted_graph
 openvino().Core()
 assert "openvino.tools.ovc" not in sys.modules

@@ -10,12 +10,7 @@ import torch
 from support.golden_pairs import golden_checkpoint, whole_job
 from torch._dynamo.exc import TorchDynamoException
 
-from ripfdn_cli.engines.torch_engine import (
-    COMPILE_AFTER,
-    TorchEngine,
-    available_device,
-    can_compile,
-)
+from ripfdn_cli.engines.torch_engine import COMPILE_AFTER, TorchEngine
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
 
 SHAPE = torch.Size((1, 20, 20, 3))
@@ -108,16 +103,6 @@ def test_where_compiling_fails_it_goes_on_without(
     assert "no compiler" in caplog.text
     assert "and more" not in caplog.text
     assert engine._step(SHAPE) is engine._eager
-
-
-def test_nothing_is_compiled_on_a_cpu() -> None:
-    assert not can_compile(torch.device("cpu"))
-
-
-@pytest.mark.parametrize("device", ["cuda:99", "xpu", "nonsense", "cuda:-1", "meta"])
-def test_a_device_that_is_not_there_is_an_error_that_names_it(device: str) -> None:
-    with pytest.raises(UnavailableError, match=f"--device {device}"):
-        available_device(device)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ripfdn_cli.errors import CheckpointError, UnavailableError
 from ripfdn_cli.model.network import to_checkpoint
 from ripfdn_cli.training.cuda_graph import captured_body, put_back
 from ripfdn_cli.training.learner import Learner, start_network
-from ripfdn_cli.training.losses import total_loss
+from ripfdn_cli.training.losses import pixel_loss, spectrum_loss
 from ripfdn_cli.training.patches import PackedPictures, Request
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
@@ -59,7 +59,8 @@ def test_a_step_is_that_of_a_plain_loop() -> None:
     lr, hr = pixels()
     for _ in range(3):
         optimizer.zero_grad()
-        loss = total_loss(SETTINGS.stages[0], network(lr / 255), hr / 255)
+        result, target = network(lr / 255), hr / 255
+        loss = pixel_loss("l1", result, target) + 0.05 * spectrum_loss(result - target)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 0.1)
         optimizer.step()
@@ -169,7 +170,7 @@ def test_a_state_of_another_network_is_refused() -> None:
 def test_what_is_captured_is_a_step(tmp_path: Path) -> None:
     """The body of the CUDA graph, run plainly, does what an ordinary step does."""
     torch.set_num_threads(1)
-    settings = tiny_settings(make_pictures(tmp_path), fft=0.05, ema=0.9)
+    settings = tiny_settings(make_pictures(tmp_path), fft=0.05, ema=0.9, precision="fp32")
     stage = settings.stages[0]
     source = open_source(settings, [], CPU, Watcher()).source
     assert isinstance(source, PackedPictures)
@@ -243,6 +244,7 @@ def test_bf16_only_where_it_is_native(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "native_bf16", lambda: True)
     subject = learner(auto)
     assert subject.bf16
+    assert subject.micro_batch(replace(STAGE, patch=64), 16) == 8  # twice as many as in fp32
     step(subject)
     assert all(p.dtype == torch.float32 for p in subject.network.parameters())
     assert not learner(replace(SETTINGS, precision="fp32")).bf16

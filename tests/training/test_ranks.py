@@ -24,7 +24,7 @@ def test_more_ranks_than_patches() -> None:
 def test_a_run_without_torchrun_is_one_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     with join_ranks() as ranks:
-        assert (ranks.rank, ranks.count, ranks.first) == (0, 1, True)
+        assert (ranks.rank, ranks.world_size, ranks.is_main) == (0, 1, True)
         assert ranks.largest(1.0, 2.0) == (1.0, 2.0)
         assert ranks.sum(3.0) == 3.0
         assert ranks.device("cuda") == "cuda"

@@ -39,6 +39,14 @@ def test_cosine_per_stage_starts_anew() -> None:
     assert at == pytest.approx([1e-3, 5e-4, 4e-4, 2e-4])
 
 
+def test_warm_up_stable_decay() -> None:
+    settings = replace(BY_STEPS, schedule="wsd", decay_share=0.4, warmup=2)
+    rates = [learning_rate_at(settings, Position(step, 0, step / 100)) for step in (0, 1, 2, 60, 70, 90, 100)]
+    assert rates == pytest.approx([1e-3, 2e-3, 2e-3, 2e-3, 1.5e-3, 0.5e-3, 0.0])
+    never = replace(settings, decay_share=0.0)
+    assert learning_rate_at(never, Position(99, 0, 0.99)) == 2e-3
+
+
 def test_the_factsheets_stages_begin_at_their_step() -> None:
     settings = resolve_settings("factsheet", None, {})
     batches = [

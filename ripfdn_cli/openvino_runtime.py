@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from ripfdn_cli.engines.cpu_bf16 import usable_bf16
+from ripfdn_cli.cpu_bf16 import usable_bf16
 from ripfdn_cli.errors import UnavailableError
 
 PIP_LINE = "pip install 'openvino>=2026.0'"

@@ -16,7 +16,7 @@ from support.golden_pairs import golden_checkpoint
 from support.reference_network import ReferenceNetwork
 from support.sample_pictures import smooth
 
-from ripfdn_cli.engines import openvino_runtime, torch_engine
+from ripfdn_cli import openvino_runtime, torch_devices
 from ripfdn_cli.engines.engine_selection import ENGINES, load_engine
 from ripfdn_cli.errors import UnavailableError, UsageError
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -113,16 +113,16 @@ def test_hidden_bf16_is_refused_with_what_hides_it(
     ],
 )
 def test_other_settings_hide_nothing(monkeypatch: pytest.MonkeyPatch, setting: tuple[str, str]) -> None:
-    before = openvino_runtime.native_bf16(), torch_engine.native_bf16()
+    before = openvino_runtime.native_bf16(), torch_devices.native_bf16()
     monkeypatch.setenv(*setting)
-    assert (openvino_runtime.native_bf16(), torch_engine.native_bf16()) == before
+    assert (openvino_runtime.native_bf16(), torch_devices.native_bf16()) == before
 
 
 def test_onednn_s_new_name_goes_before_its_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = torch_engine.native_bf16()
+    before = torch_devices.native_bf16()
     monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX2")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "ALL")
-    assert torch_engine.native_bf16() == before
+    assert torch_devices.native_bf16() == before
 
 
 @pytest.mark.parametrize("value", ["on", "OFF", "0", ""])
