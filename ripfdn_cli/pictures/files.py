@@ -20,18 +20,22 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError, UsageError
 from ripfdn_cli.files.storage import Location, is_remote, read_object
+from ripfdn_cli.pictures.auxiliary_pictures import enlarged
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
+from ripfdn_cli.pictures.exif import corrected_exif
 from ripfdn_cli.pictures.formats import FORMATS, Format, format_decoded_by, load_plugin, sniff_extra
+from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, with_extras, xmp_items
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
+from ripfdn_cli.pictures.jpeg_segments import APP13, segment_bytes
 from ripfdn_cli.pictures.jxl_header import read_jxl_header
+from ripfdn_cli.pictures.left_behind import parts_left_behind
 from ripfdn_cli.pictures.metadata import (
     Metadata,
-    corrected_exif,
-    corrected_xmp,
-    orientation,
+    in_words,
     png_colour_chunks,
     png_info,
     read_metadata,
+    turn_of,
 )
 from ripfdn_cli.pictures.picture import (
     DEFAULT_MAX_PIXELS,
@@ -47,6 +51,7 @@ from ripfdn_cli.pictures.picture import (
     without_alpha,
 )
 from ripfdn_cli.pictures.pillow_pixels import image_of, pixels_of
+from ripfdn_cli.pictures.xmp import corrected_xmp, current_xmp, merged, split, with_extension
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +63,7 @@ _FULL_COLOUR_FROM = 90
 _AVIF_PROPERTIES = 2**16
 """Bytes at an AVIF's start among which its properties are."""
 _FILE_OVERHEAD = 64 * 2**20  # profiles, previews and such beside the pixels
+_JPEG_EXTRAS = ("auxiliary", "versions", "video", "extended_xmp")
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -151,7 +157,7 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
 
             return read_tiff_header(data, max_pixels)
         with _open(data, max_pixels) as image:
-            turned = orientation(image.getexif()) >= 5
+            turned = turn_of(image) >= 5
             size = (image.height, image.width) if turned else (image.width, image.height)
             return Header(
                 *size,
@@ -224,7 +230,7 @@ def save_options(picture: Picture, encoding: Encoding) -> dict[str, Any]:
         if entry.name == "heic" and quality >= _FULL_COLOUR_FROM:
             options["chroma"] = 444
     if entry.name == "jpeg" and metadata.iptc:
-        options["extra"] = b"".join(_jpeg_segment(0xED, data) for data in metadata.iptc)
+        options["extra"] = b"".join(segment_bytes(APP13, data) for data in metadata.iptc)
     return options
 
 
@@ -295,7 +301,8 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int
             from ripfdn_cli.pictures.animated_files import decode_frames
 
             picture = decode_frames(image, entry, max_pixels)
-            return picture, [orientation(image.getexif())] * len(picture.frames)
+            picture = replace(picture, metadata=_completed(picture.metadata, image, data))
+            return picture, [turn_of(image)] * len(picture.frames)
         pixels = _pixels_beyond_pillow(image, data)
         if entry.name != "ppm" or pixels is None:
             image.load()  # PNG's metadata may follow the pixels, and their checksums want checking
@@ -303,11 +310,20 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int
         if pixels is None:
             pixels, icc_profile = pixels_of(image)
             metadata = replace(metadata, icc_profile=icc_profile)
-        if entry.name == "png":
-            metadata = replace(metadata, png_colour=png_colour_chunks(data))
+        metadata = _completed(metadata, image, data)
         quality = jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None
         picture = Picture((pixels,), entry, metadata, jpeg_quality=quality)
-        return picture, [orientation(image.getexif())]
+        return picture, [turn_of(image)]
+
+
+def _completed(metadata: Metadata, image: Image.Image, data: bytes) -> Metadata:
+    """`metadata` with what Pillow's `image` does not tell of the file `data`."""
+    entry = format_decoded_by(str(image.format))
+    if entry.name == "jpeg":
+        return metadata.with_extras_of(data, image.width, image.height)
+    if entry.name == "png":
+        metadata = replace(metadata, png_colour=png_colour_chunks(data))
+    return replace(metadata, lost=parts_left_behind(data, entry.name, image.info))
 
 
 def _pixels_beyond_pillow(image: ImageFile.ImageFile, data: bytes) -> Frame | None:
@@ -377,10 +393,7 @@ def _turned(picture: Picture, turns: Sequence[int]) -> Picture:
     if set(turns) == {1}:
         return picture
     frames = tuple(upright(frame, turn) for frame, turn in zip(picture.frames, turns, strict=True))
-    dpi = picture.metadata.dpi
-    if turns[0] >= 5 and dpi is not None:
-        dpi = (dpi[1], dpi[0])
-    return replace(picture, frames=frames, metadata=replace(picture.metadata, dpi=dpi))
+    return replace(picture, frames=frames, metadata=picture.metadata.turned(turns[0]))
 
 
 def check_frames(picture: Picture, entry: Format, name: str) -> None:
@@ -433,12 +446,54 @@ def _kept_metadata(picture: Picture, entry: Format, name: str) -> Metadata:
     metadata = replace(
         metadata,
         exif=metadata.exif and _writable_exif(metadata.exif, *size, name),
-        xmp=metadata.xmp and corrected_xmp(metadata.xmp, *size),
+        auxiliary=_writable_auxiliary(metadata.auxiliary, *size, name)
+        if entry.name == "jpeg"
+        else metadata.auxiliary,
     )
+    metadata = _with_fitting_xmp(metadata, entry, *size)
     lost = metadata.lost_in(entry)
-    if lost:
-        log.info("%s: %s can't hold %s; left out", name, entry.title, ", ".join(lost))
+    if lost or metadata.lost:
+        reasons = [f"{in_words(lost)} ({entry.title} can't hold that)"] if lost else []
+        log.info("%s: left out: %s", name, "; ".join([*reasons, *metadata.lost]))
     return metadata.without(lost)
+
+
+def _with_fitting_xmp(metadata: Metadata, entry: Format, width: int, height: int) -> Metadata:
+    """`metadata` whose XMP says of the new picture what is true in a file of this format, in a packet of its
+    own or, where it is too long for a JPEG segment, in two.
+    """
+    xmp, extended = metadata.xmp, metadata.extended_xmp
+    if xmp is None or "xmp" not in entry.metadata:
+        return metadata
+    auxiliary = metadata.auxiliary if "auxiliary" in entry.metadata else ()
+    video = metadata.video if "video" in entry.metadata else None
+    xmp = current_xmp(
+        corrected_xmp(xmp, width, height),
+        items=xmp_items(auxiliary, video),
+        motion=video is not None,
+        gain_map=any(map(is_gain_map, auxiliary)),
+    )
+    if extended is not None and "extended_xmp" not in entry.metadata:
+        whole = merged(xmp, corrected_xmp(extended, width, height))
+        return replace(metadata, xmp=whole or xmp, extended_xmp=None if whole else extended)
+    if extended is None and "extended_xmp" in entry.metadata:
+        xmp, extended = split(xmp) or (xmp, None)
+    if extended is not None:
+        extended = corrected_xmp(extended, width, height)
+        xmp = with_extension(xmp, extended)
+    return replace(metadata, xmp=xmp, extended_xmp=extended)
+
+
+def _writable_auxiliary(
+    entries: Sequence[AuxiliaryPicture], width: int, height: int, name: str
+) -> tuple[AuxiliaryPicture, ...]:
+    written = []
+    for entry in entries:
+        try:
+            written.append(enlarged(entry, width, height))
+        except Exception as error:  # noqa: BLE001 - decoders raise nearly anything for damaged files
+            log.warning("%s: the gain map is damaged (%s) and is left out", name, error)
+    return tuple(written)
 
 
 def _writable_exif(exif: bytes, width: int, height: int, name: str) -> bytes | None:
@@ -460,7 +515,10 @@ def _encode_still(picture: Picture, encoding: Encoding) -> bytes:
         image = image_of(picture.frames[0])
     stream = io.BytesIO()
     image.save(stream, encoding.file_format.encoder, **options)
-    return stream.getvalue()
+    if encoding.file_format.name != "jpeg":
+        return stream.getvalue()
+    extras = {name: getattr(picture.metadata, name) for name in _JPEG_EXTRAS}
+    return with_extras(stream.getvalue(), **extras)
 
 
 def _encode_sixteen_bit(picture: Picture, encoding: Encoding) -> bytes:
@@ -485,7 +543,3 @@ def _with_png_metadata(data: bytes, picture: Picture, encoding: Encoding) -> byt
     start, stop = donor.index(b"IHDR") + 21, donor.index(b"IDAT") - 4  # after IHDR and its CRC
     position = data.index(b"IHDR") + 21
     return data[:position] + donor[start:stop] + data[position:]
-
-
-def _jpeg_segment(marker: int, content: bytes) -> bytes:
-    return bytes((0xFF, marker)) + (len(content) + 2).to_bytes(2, "big") + content
