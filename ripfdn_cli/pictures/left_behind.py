@@ -1,5 +1,4 @@
-"""What files of other formats than JPEG have beside their picture that a result can't take over: named only.
-"""
+"""What files of other formats than JPEG have beside their picture and no result can take over: named only."""
 
 import struct
 from collections.abc import Callable, Iterator, Mapping

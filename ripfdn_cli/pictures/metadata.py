@@ -3,6 +3,8 @@ written.
 """
 
 import logging
+import struct
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -30,6 +32,7 @@ _TIFF_STRUCTURE = frozenset(
 """Tags that say how a TIFF lays out its pixels (or repeat what is carried otherwise); never copied."""
 _RESOLUTION_TAGS = (282, 283, 296)
 _PNG_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+_PNG_HEADER_END = 33
 _PNG_HEX_EXIF = ("Raw profile type exif", "Raw profile type APP1")
 _PNG_TEXT_ELSEWHERE = ("XML:com.adobe.xmp", *_PNG_HEX_EXIF)
 _COMPRESSED_TEXT = 1024
@@ -154,10 +157,8 @@ def turn_of(image: Image.Image) -> int:
 
 
 def png_info(metadata: Metadata) -> PngInfo:
-    """Text, XMP and colour chunks as Pillow writes them into a PNG."""
+    """Text and XMP as Pillow writes them into a PNG."""
     info = PngInfo()
-    for kind, data in metadata.png_colour:
-        info.add(kind, data)
     for key, value in metadata.text:
         long = len(value) > _COMPRESSED_TEXT
         if isinstance(value, iTXt):
@@ -167,6 +168,16 @@ def png_info(metadata: Metadata) -> PngInfo:
     if metadata.xmp:
         info.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
     return info
+
+
+def with_png_colour(png: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The file `png` with these chunks after its header; Pillow does not write those that it does not know.
+    """
+    written = b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    return png[:_PNG_HEADER_END] + written + png[_PNG_HEADER_END:]
 
 
 def png_colour_chunks(data: bytes) -> tuple[tuple[bytes, bytes], ...]:
