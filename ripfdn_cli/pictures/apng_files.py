@@ -170,7 +170,7 @@ def _frame_control(number: int, part: Frame, corner: tuple[int, int], duration: 
 def _delay(duration: float) -> Fraction:
     """`duration` (ms) in seconds, of two numbers of 16 bits."""
     seconds = Fraction(min(duration / 1000, _MOST))
-    return seconds.limit_denominator(int(_MOST / max(seconds, 1)))
+    return seconds.limit_denominator(int(_MOST / max(float(seconds), 1.0)))
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

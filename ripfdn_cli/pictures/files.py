@@ -53,6 +53,7 @@ from ripfdn_cli.pictures.picture import (
     without_alpha,
 )
 from ripfdn_cli.pictures.pillow_pixels import image_of, pixels_of
+from ripfdn_cli.pictures.png_colour import colour_space_of, profile_of, to_srgb
 from ripfdn_cli.pictures.xmp import corrected_xmp, current_xmp, merged, split, with_extension
 
 log = logging.getLogger(__name__)
@@ -198,6 +199,7 @@ def encode(picture: Picture, encoding: Encoding, name: str) -> bytes:
     entry = encoding.file_format
     load_plugin(entry)
     check_frames(picture, entry, name)
+    picture = _without_png_colour(picture, entry, name)
     picture = replace(picture, frames=_fitted(picture, encoding, name))
     picture = _in_srgb(picture, entry, name)
     picture = replace(picture, metadata=_kept_metadata(picture, entry, name))
@@ -459,6 +461,26 @@ def _fitted(picture: Picture, encoding: Encoding, name: str) -> tuple[Frame, ...
 def _nearest_samples(frame: Frame, entry: Format) -> str:
     """The type that `frame` gets in a file of this format: its own, else the deepest there is."""
     return frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
+
+
+def _without_png_colour(picture: Picture, entry: Format, name: str) -> Picture:
+    """`picture` for a format that has none of PNG's chunks: their meaning in a profile, or in the samples."""
+    metadata, frames = picture.metadata, picture.frames
+    if entry.name == "png" or not metadata.png_colour:
+        return picture
+    space = colour_space_of(dict(metadata.png_colour), has_profile=metadata.icc_profile is not None)
+    metadata = replace(metadata, png_colour=())
+    if space is None or frames[0].dtype.kind == "f":
+        return replace(picture, metadata=metadata)
+    if "icc_profile" in entry.metadata and not space.is_hdr:
+        grey = frames[0].shape[2] < 3 and 1 in entry.channels
+        return replace(picture, metadata=replace(metadata, icc_profile=profile_of(space, grey=grey)))
+    if space.is_hdr:
+        log.warning("%s: HDR, which only PNG keeps; in sRGB what is brighter than white is cut off", name)
+    else:
+        log.info("%s: converted to sRGB, as %s holds no profile", name, entry.title)
+    frames = tuple(to_srgb(frame, space) for frame in frames)
+    return replace(picture, frames=frames, metadata=replace(metadata, icc_profile=None))
 
 
 def _in_srgb(picture: Picture, entry: Format, name: str) -> Picture:

@@ -171,8 +171,7 @@ def png_info(metadata: Metadata) -> PngInfo:
 
 
 def with_png_colour(png: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The file `png` with these chunks after its header; Pillow does not write those that it does not know.
-    """
+    """The file `png` with these chunks after its header; Pillow leaves out those that it does not know."""
     written = b"".join(
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         for kind, content in chunks

@@ -146,8 +146,7 @@ def composed_apng(data: bytes) -> tuple[Frame, list[Frame], list[Fraction], int]
 def apng_of(
     frames: list[Frame], corners: list[tuple[int, int]], disposal: int, blend: int, times: int
 ) -> bytes:
-    """An APNG of RGBA `frames` (8 bits) at `corners`, their samples multiplied by `times`: 257 makes 16 bits.
-    """
+    """An APNG of RGBA `frames` (8 bits) at `corners`, their samples times `times`: 257 makes 16 bits."""
     samples = [frame.astype(np.uint16) * times if times > 1 else frame for frame in frames]
     pngs = [bytes(imagecodecs.png_encode(frame)) for frame in samples]
     content, number = pngs[0][:33] + _chunk(b"acTL", struct.pack(">II", len(frames), 0)), 0
