@@ -193,8 +193,7 @@ def _linear_values(space: ColourSpace, top: int) -> NDArray[np.float64]:
 
 
 def _displayed(light: NDArray[np.float32], space: ColourSpace) -> NDArray[np.float32]:
-    """The light of a display of 1000 cd/m² for HLG's light of the scene (BT.2100); all else is display light.
-    """
+    """Light of a display of 1000 cd/m² for HLG's light of a scene (BT.2100); all other light as it is."""
     if space.curve != _HLG:
         return light
     luma = (light @ _to_xyz(space.primaries)[1].astype(np.float32))[..., None]
