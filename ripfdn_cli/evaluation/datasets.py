@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError, UsageError
-from ripfdn_cli.files.storage import Location, is_folder, is_remote, names_in
+from ripfdn_cli.files.storage import Location, is_folder, is_remote
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.pictures.files import read_rgb
-from ripfdn_cli.pictures.formats import FORMATS
+from ripfdn_cli.pictures.find_pictures import find_pictures
+from ripfdn_cli.pictures.formats import SUFFIXES
 
 HR_FOLDER = "HR"
-PICTURE_SUFFIXES = frozenset(suffix for entry in FORMATS for suffix in entry.suffixes)
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -118,15 +118,13 @@ def _pictures(folder: Location) -> dict[str, Location]:
     if not is_folder(folder):
         raise InputError(f"{folder} is no folder; name a folder of pictures")
     found: dict[str, Location] = {}
-    for name in names_in(folder):
-        path = folder / name
-        if path.suffix.lower() not in PICTURE_SUFFIXES or name.startswith("."):
-            continue
+    for below in find_pictures(folder, deep=False):
+        path = folder / below.name
         if path.stem in found:
             raise InputError(f"{found[path.stem]} and {path} share a name; take one of them away")
         found[path.stem] = path
     if not found:
-        raise InputError(f"{folder} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
+        raise InputError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
     return found
 
 

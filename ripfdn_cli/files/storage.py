@@ -144,13 +144,6 @@ def walk_objects(folder: Location) -> dict[str, Stamp]:
         }
 
 
-def names_in(folder: Location) -> list[str]:
-    """Names of the files or objects in `folder`, none below it, sorted. Raises InputError."""
-    if is_remote(folder):
-        return [name for name in walk_objects(folder) if "/" not in name]
-    return sorted(path.name for path in folder.iterdir() if path.is_file())
-
-
 def read_objects(folder: Location, names: Iterable[str]) -> dict[str, bytes]:
     """Contents of small objects below `folder`, read side by side where the store can. Raises InputError."""
     paths = {f"{_path(folder).rstrip('/')}/{name}": name for name in names}

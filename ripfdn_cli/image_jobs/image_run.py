@@ -16,7 +16,14 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from ripfdn_cli.errors import DiskFullError, InputError, InternalError, OutOfMemoryError, RipfdnError
+from ripfdn_cli.errors import (
+    DiskFullError,
+    InputError,
+    InternalError,
+    OutOfMemoryError,
+    RipfdnError,
+    UsageError,
+)
 from ripfdn_cli.files.storage import Location, Stamp, is_remote, make_folder, publish, stamp_of
 from ripfdn_cli.image_jobs.picture_job import Facts, PictureJob, PictureSettings
 from ripfdn_cli.pictures.files import read_file, read_header
@@ -148,6 +155,8 @@ class ImageRun:
     def run_bytes(self, data: bytes, name: str, file_format: Format | None) -> tuple[bytes, Facts]:
         """One picture from a pipe or for one. Raises RipfdnError."""
         try:
+            if file_format is not None:
+                self._job.settings.check_formats([file_format])
             return self._job.run(data, name, file_format)
         except NetworkUnavailableError as error:
             raise error.reason from error
@@ -214,23 +223,31 @@ class Digests:
 def plan_tasks(
     sources: Sequence[Source], names: OutputNames, settings: PictureSettings, network_scale: int
 ) -> tuple[list[ImageTask], list[Outcome]]:
-    """A task for each source, and what failed for those whose name needs a header that can't be read.
+    """A task for each source, and what failed for those that can't have one: a header that can't be read, a
+    name that says no format, a format that is not installed.
 
-    Raises UsageError where formats and settings contradict each other.
+    Raises UsageError where formats and settings contradict each other, or where no source can have a task.
     """
-    tasks, failed = [], []
+    tasks: list[ImageTask] = []
+    failed: list[Outcome] = []
     for source in sources:
         try:
-            size = _result_size(source, settings, network_scale) if names.needs_size else None
-        except InputError as error:
+            tasks.append(_task(source, names, settings, network_scale))
+        except (InputError, UsageError) as error:
             failed.append(Outcome(source.path, None, error=error))
-            continue
-        output = names.of(source, size)
-        entry = names.format_for(output)
-        settings.encoding(entry)
-        load_plugin(entry)
-        tasks.append(ImageTask(source, output, entry))
+    errors = [outcome.error for outcome in failed if isinstance(outcome.error, UsageError)]
+    if not tasks and len(errors) == len(failed) and errors:
+        raise errors[0]
+    settings.check_formats(task.file_format for task in tasks)
     return tasks, failed
+
+
+def _task(source: Source, names: OutputNames, settings: PictureSettings, network_scale: int) -> ImageTask:
+    size = _result_size(source, settings, network_scale) if names.needs_size else None
+    output = names.of(source, size)
+    entry = names.format_for(output)
+    load_plugin(entry)
+    return ImageTask(source, output, entry)
 
 
 def _result_size(source: Source, settings: PictureSettings, network_scale: int) -> ResultSize:

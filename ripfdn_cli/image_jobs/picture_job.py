@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -45,12 +45,44 @@ class PictureSettings:
     max_pixels: int = DEFAULT_MAX_PIXELS
 
     def encoding(self, entry: Format) -> Encoding:
-        """Raises UsageError for settings that a format doesn't have."""
+        """How files of format `entry` are written, by those of the options that apply to it."""
+        unsupported = self.unsupported(entry)
+        quality = None if "--quality" in unsupported else self.quality
+        return Encoding(entry, quality, self.lossless and "--lossless" not in unsupported, self.background)
+
+    def samples(self, entry: Format) -> str | None:
+        """The type of the samples that --depth asks for, where it applies to `entry`."""
+        return None if self.depth is None or "--depth" in self.unsupported(entry) else DEPTHS[self.depth]
+
+    def unsupported(self, entry: Format) -> dict[str, str]:
+        """Options that do not apply to files of format `entry`, each with what is wrong and what to do."""
+        found = {}
         if self.depth is not None and DEPTHS[self.depth] not in entry.samples:
-            raise UsageError(
-                f"{entry.title} holds no {self.depth} bits a channel; choose png or tiff, or leave it"
+            found["--depth"] = (
+                f"{entry.title} does not support {self.depth} bits per channel; choose png or tiff, "
+                "or leave out --depth"
             )
-        return Encoding(entry, self.quality, self.lossless, self.background)
+        if self.lossless and not entry.lossless:
+            found["--lossless"] = f"{entry.title} can't be lossless; choose png, webp or tiff with --format"
+        lossless = self.lossless and entry.lossless
+        if self.quality is not None and (entry.quality is None or lossless):
+            title = f"lossless {entry.title}" if lossless else entry.title
+            found["--quality"] = f"--quality does not apply to {title}; leave it out"
+        return found
+
+    def check_formats(self, entries: Iterable[Format]) -> None:
+        """Raises UsageError for an option that applies to none of the formats of a run's results; for one
+        that applies to some only, a warning names the others.
+        """
+        formats = {entry.name: entry for entry in entries}
+        for option in ("--depth", "--lossless", "--quality"):
+            refusals = {name: self.unsupported(entry).get(option) for name, entry in formats.items()}
+            others = [name for name, refusal in refusals.items() if refusal is not None]
+            if others and len(others) == len(formats):
+                raise UsageError(refusals[others[0]])
+            if others:
+                titles = ", ".join(sorted(formats[name].title for name in others))
+                log.warning("%s does not apply to %s; those are written without it", option, titles)
 
 
 @dataclass(frozen=True)
@@ -109,6 +141,8 @@ class PictureJob:
         _, scales = self._aim(header.width, header.height)
         with self._budget.lend(bytes_held(header, scales)):
             picture = decode(data, name, max_pixels=self.settings.max_pixels)
+            if file_format is None:
+                self.settings.check_formats([picture.file_format])
             return self._upscale(picture, name, file_format or picture.file_format)
 
     def _upscale(self, picture: Picture, name: str, entry: Format) -> tuple[bytes, Facts]:
@@ -145,8 +179,8 @@ class PictureJob:
 
     def _samples(self, frame: Frame, entry: Format) -> str:
         """The type of the result's samples: as asked for, else the input's, else the format's deepest."""
-        if self.settings.depth is not None:
-            return DEPTHS[self.settings.depth]
+        if (asked := self.settings.samples(entry)) is not None:
+            return asked
         return frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
 
     def _choices(self, picture: Picture, scales: tuple[int, ...], name: str) -> Mapping[int, str]:

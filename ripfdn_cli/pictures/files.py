@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,23 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError, UsageError
 from ripfdn_cli.files.storage import Location, is_remote, read_object
+from ripfdn_cli.pictures.auxiliary_pictures import enlarged
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
+from ripfdn_cli.pictures.exif import corrected_exif
 from ripfdn_cli.pictures.formats import FORMATS, Format, format_decoded_by, load_plugin, sniff_extra
+from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, with_extras, xmp_items
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
+from ripfdn_cli.pictures.jpeg_segments import APP13, segment_bytes
 from ripfdn_cli.pictures.jxl_header import read_jxl_header
+from ripfdn_cli.pictures.left_behind import parts_left_behind
 from ripfdn_cli.pictures.metadata import (
     Metadata,
-    corrected_exif,
-    corrected_xmp,
-    orientation,
+    in_words,
     png_colour_chunks,
     png_info,
     read_metadata,
+    turn_of,
+    with_png_colour,
 )
 from ripfdn_cli.pictures.picture import (
     DEFAULT_MAX_PIXELS,
@@ -47,6 +53,8 @@ from ripfdn_cli.pictures.picture import (
     without_alpha,
 )
 from ripfdn_cli.pictures.pillow_pixels import image_of, pixels_of
+from ripfdn_cli.pictures.png_colour import colour_space_of, profile_of, to_srgb
+from ripfdn_cli.pictures.xmp import corrected_xmp, current_xmp, merged, split, with_extension
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +63,12 @@ _PNG_LEVEL = 4
 """Of 1 to 9. Measured on one 768×768 result: 2.5 times as fast as the usual 6, for 2.8 % more bytes."""
 _FULL_COLOUR_FROM = 90
 """Quality from which colour is kept at full resolution, where the format has the choice."""
+_PNG_BIT_DEPTH = 24
+"""Where a PNG's first chunk has the bit depth."""
 _AVIF_PROPERTIES = 2**16
 """Bytes at an AVIF's start among which its properties are."""
 _FILE_OVERHEAD = 64 * 2**20  # profiles, previews and such beside the pixels
+_JPEG_EXTRAS = ("auxiliary", "versions", "video", "extended_xmp")
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -151,7 +162,7 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
 
             return read_tiff_header(data, max_pixels)
         with _open(data, max_pixels) as image:
-            turned = orientation(image.getexif()) >= 5
+            turned = turn_of(image) >= 5
             size = (image.height, image.width) if turned else (image.width, image.height)
             return Header(
                 *size,
@@ -188,6 +199,7 @@ def encode(picture: Picture, encoding: Encoding, name: str) -> bytes:
     entry = encoding.file_format
     load_plugin(entry)
     check_frames(picture, entry, name)
+    picture = _without_png_colour(picture, entry, name)
     picture = replace(picture, frames=_fitted(picture, encoding, name))
     picture = _in_srgb(picture, entry, name)
     picture = replace(picture, metadata=_kept_metadata(picture, entry, name))
@@ -195,13 +207,18 @@ def encode(picture: Picture, encoding: Encoding, name: str) -> bytes:
         from ripfdn_cli.pictures.tiff_files import encode_tiff
 
         return encode_tiff(picture)
-    if picture.animation is not None:
+    if picture.animation is not None and entry.name != "png":
         from ripfdn_cli.pictures.animated_files import encode_frames
 
-        return encode_frames(picture, entry, save_options(picture, encoding))
-    if picture.frames[0].dtype == np.uint16:
-        return _encode_sixteen_bit(picture, encoding)
-    return _encode_still(picture, encoding)
+        return encode_frames(picture, entry, save_options(picture, encoding), name)
+    still = (_encode_sixteen_bit if picture.frames[0].dtype == np.uint16 else _encode_still)(
+        picture, encoding
+    )
+    if picture.animation is None:
+        return still
+    from ripfdn_cli.pictures.apng_files import encode_apng
+
+    return encode_apng(still, picture.frames, picture.animation, _bare_png)
 
 
 def save_options(picture: Picture, encoding: Encoding) -> dict[str, Any]:
@@ -224,7 +241,7 @@ def save_options(picture: Picture, encoding: Encoding) -> dict[str, Any]:
         if entry.name == "heic" and quality >= _FULL_COLOUR_FROM:
             options["chroma"] = 444
     if entry.name == "jpeg" and metadata.iptc:
-        options["extra"] = b"".join(_jpeg_segment(0xED, data) for data in metadata.iptc)
+        options["extra"] = b"".join(segment_bytes(APP13, data) for data in metadata.iptc)
     return options
 
 
@@ -292,10 +309,9 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int
     with _open(data, max_pixels) as image:
         entry = format_decoded_by(str(image.format))
         if _frame_count(image) > 1:
-            from ripfdn_cli.pictures.animated_files import decode_frames
-
-            picture = decode_frames(image, entry, max_pixels)
-            return picture, [orientation(image.getexif())] * len(picture.frames)
+            picture = _decode_animation(image, data, entry, max_pixels)
+            picture = replace(picture, metadata=_completed(picture.metadata, image, data))
+            return picture, [turn_of(image)] * len(picture.frames)
         pixels = _pixels_beyond_pillow(image, data)
         if entry.name != "ppm" or pixels is None:
             image.load()  # PNG's metadata may follow the pixels, and their checksums want checking
@@ -303,11 +319,47 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int
         if pixels is None:
             pixels, icc_profile = pixels_of(image)
             metadata = replace(metadata, icc_profile=icc_profile)
-        if entry.name == "png":
-            metadata = replace(metadata, png_colour=png_colour_chunks(data))
+        metadata = _completed(metadata, image, data)
         quality = jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None
         picture = Picture((pixels,), entry, metadata, jpeg_quality=quality)
-        return picture, [orientation(image.getexif())]
+        return picture, [turn_of(image)]
+
+
+def _decode_animation(image: ImageFile.ImageFile, data: bytes, entry: Format, max_pixels: int) -> Picture:
+    """PNG is composed here, as Pillow blends half transparent frames otherwise than the specification says,
+    and cuts samples to 8 bits.
+    """
+    from ripfdn_cli.pictures.animated_files import decode_frames, without_opaque_alpha
+    from ripfdn_cli.pictures.apng_files import decode_apng
+
+    if entry.name != "png":
+        return decode_frames(image, entry, max_pixels)
+    metadata = read_metadata(image)
+    decode_png = _sixteen_bit_png if data[_PNG_BIT_DEPTH] == 16 else partial(_eight_bit_png, mode=image.mode)
+    frames, animation = decode_apng(data, decode_png)
+    return Picture(without_opaque_alpha(frames), entry, metadata, animation)
+
+
+def _sixteen_bit_png(data: bytes) -> Frame:
+    import imagecodecs
+
+    samples = imagecodecs.png_decode(data)
+    return samples.reshape(*samples.shape[:2], -1)
+
+
+def _eight_bit_png(data: bytes, mode: str) -> Frame:
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        return np.array(image.convert("LA" if mode in ("1", "L", "LA") else "RGBA"))
+
+
+def _completed(metadata: Metadata, image: Image.Image, data: bytes) -> Metadata:
+    """`metadata` with what Pillow's `image` does not tell of the file `data`."""
+    entry = format_decoded_by(str(image.format))
+    if entry.name == "jpeg":
+        return metadata.with_extras_of(data, image.width, image.height)
+    if entry.name == "png":
+        metadata = replace(metadata, png_colour=png_colour_chunks(data))
+    return replace(metadata, lost=parts_left_behind(data, entry.name, image.info))
 
 
 def _pixels_beyond_pillow(image: ImageFile.ImageFile, data: bytes) -> Frame | None:
@@ -331,7 +383,7 @@ def _pixels_beyond_pillow(image: ImageFile.ImageFile, data: bytes) -> Frame | No
 
 def _is_sixteen_bit(image: ImageFile.ImageFile, data: bytes) -> bool:
     if image.format == "PNG":
-        return data[24] == 16  # IHDR, the first chunk, has the bit depth here
+        return data[_PNG_BIT_DEPTH] == 16
     if image.format == "AVIF":
         return _frame_count(image) == 1 and _avif_bits(data) > 8
     return image.mode.startswith("I") or (image.format == "PPM" and (_ppm_maximum(image) or 0) > 255)
@@ -377,10 +429,7 @@ def _turned(picture: Picture, turns: Sequence[int]) -> Picture:
     if set(turns) == {1}:
         return picture
     frames = tuple(upright(frame, turn) for frame, turn in zip(picture.frames, turns, strict=True))
-    dpi = picture.metadata.dpi
-    if turns[0] >= 5 and dpi is not None:
-        dpi = (dpi[1], dpi[0])
-    return replace(picture, frames=frames, metadata=replace(picture.metadata, dpi=dpi))
+    return replace(picture, frames=frames, metadata=picture.metadata.turned(turns[0]))
 
 
 def check_frames(picture: Picture, entry: Format, name: str) -> None:
@@ -414,6 +463,26 @@ def _nearest_samples(frame: Frame, entry: Format) -> str:
     return frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
 
 
+def _without_png_colour(picture: Picture, entry: Format, name: str) -> Picture:
+    """`picture` for a format that has none of PNG's chunks: their meaning in a profile, or in the samples."""
+    metadata, frames = picture.metadata, picture.frames
+    if entry.name == "png" or not metadata.png_colour:
+        return picture
+    space = colour_space_of(dict(metadata.png_colour), has_profile=metadata.icc_profile is not None)
+    metadata = replace(metadata, png_colour=())
+    if space is None or frames[0].dtype.kind == "f":
+        return replace(picture, metadata=metadata)
+    if "icc_profile" in entry.metadata and not space.is_hdr:
+        grey = frames[0].shape[2] < 3 and 1 in entry.channels
+        return replace(picture, metadata=replace(metadata, icc_profile=profile_of(space, grey=grey)))
+    if space.is_hdr:
+        log.warning("%s: HDR, which only PNG keeps; in sRGB what is brighter than white is cut off", name)
+    else:
+        log.info("%s: converted to sRGB, as %s holds no profile", name, entry.title)
+    frames = tuple(to_srgb(frame, space) for frame in frames)
+    return replace(picture, frames=frames, metadata=replace(metadata, icc_profile=None))
+
+
 def _in_srgb(picture: Picture, entry: Format, name: str) -> Picture:
     """`picture` for a format that can't say which colour space its numbers are in."""
     icc_profile = picture.metadata.icc_profile
@@ -433,12 +502,54 @@ def _kept_metadata(picture: Picture, entry: Format, name: str) -> Metadata:
     metadata = replace(
         metadata,
         exif=metadata.exif and _writable_exif(metadata.exif, *size, name),
-        xmp=metadata.xmp and corrected_xmp(metadata.xmp, *size),
+        auxiliary=_writable_auxiliary(metadata.auxiliary, *size, name)
+        if entry.name == "jpeg"
+        else metadata.auxiliary,
     )
+    metadata = _with_fitting_xmp(metadata, entry, *size)
     lost = metadata.lost_in(entry)
-    if lost:
-        log.info("%s: %s can't hold %s; left out", name, entry.title, ", ".join(lost))
+    if lost or metadata.lost:
+        reasons = [f"{in_words(lost)} ({entry.title} can't hold that)"] if lost else []
+        log.info("%s: left out: %s", name, "; ".join([*reasons, *metadata.lost]))
     return metadata.without(lost)
+
+
+def _with_fitting_xmp(metadata: Metadata, entry: Format, width: int, height: int) -> Metadata:
+    """`metadata` whose XMP says of the new picture what is true in a file of this format, in a packet of its
+    own or, where it is too long for a JPEG segment, in two.
+    """
+    xmp, extended = metadata.xmp, metadata.extended_xmp
+    if xmp is None or "xmp" not in entry.metadata:
+        return metadata
+    auxiliary = metadata.auxiliary if "auxiliary" in entry.metadata else ()
+    video = metadata.video if "video" in entry.metadata else None
+    xmp = current_xmp(
+        corrected_xmp(xmp, width, height),
+        items=xmp_items(auxiliary, video),
+        motion=video is not None,
+        gain_map=any(map(is_gain_map, auxiliary)),
+    )
+    if extended is not None and "extended_xmp" not in entry.metadata:
+        whole = merged(xmp, corrected_xmp(extended, width, height))
+        return replace(metadata, xmp=whole or xmp, extended_xmp=None if whole else extended)
+    if extended is None and "extended_xmp" in entry.metadata:
+        xmp, extended = split(xmp) or (xmp, None)
+    if extended is not None:
+        extended = corrected_xmp(extended, width, height)
+        xmp = with_extension(xmp, extended)
+    return replace(metadata, xmp=xmp, extended_xmp=extended)
+
+
+def _writable_auxiliary(
+    entries: Sequence[AuxiliaryPicture], width: int, height: int, name: str
+) -> tuple[AuxiliaryPicture, ...]:
+    written = []
+    for entry in entries:
+        try:
+            written.append(enlarged(entry, width, height))
+        except Exception as error:  # noqa: BLE001 - decoders raise nearly anything for damaged files
+            log.warning("%s: the gain map is damaged (%s) and is left out", name, error)
+    return tuple(written)
 
 
 def _writable_exif(exif: bytes, width: int, height: int, name: str) -> bytes | None:
@@ -450,17 +561,19 @@ def _writable_exif(exif: bytes, width: int, height: int, name: str) -> bytes | N
 
 
 def _encode_still(picture: Picture, encoding: Encoding) -> bytes:
-    options = save_options(picture, encoding)
     if encoding.file_format.name == "gif":
-        from ripfdn_cli.pictures.animated_files import with_palette
+        from ripfdn_cli.pictures.gif_files import encode_gif
 
-        image, transparent = with_palette(picture.frames[0])
-        options |= {} if transparent is None else {"transparency": transparent}
-    else:
-        image = image_of(picture.frames[0])
+        return encode_gif(picture.frames, comment=picture.metadata.comment)
+    options = save_options(picture, encoding)
     stream = io.BytesIO()
-    image.save(stream, encoding.file_format.encoder, **options)
-    return stream.getvalue()
+    image_of(picture.frames[0]).save(stream, encoding.file_format.encoder, **options)
+    if encoding.file_format.name == "png":
+        return with_png_colour(stream.getvalue(), picture.metadata.png_colour)
+    if encoding.file_format.name != "jpeg":
+        return stream.getvalue()
+    extras = {name: getattr(picture.metadata, name) for name in _JPEG_EXTRAS}
+    return with_extras(stream.getvalue(), **extras)
 
 
 def _encode_sixteen_bit(picture: Picture, encoding: Encoding) -> bytes:
@@ -471,10 +584,14 @@ def _encode_sixteen_bit(picture: Picture, encoding: Encoding) -> bytes:
         stream = io.BytesIO()
         netpbmfile.imwrite(stream, frame[..., 0] if frame.shape[2] == 1 else frame, maxval=65535)
         return stream.getvalue()
+    return _with_png_metadata(_bare_png(frame), picture, encoding)
+
+
+def _bare_png(frame: Frame) -> bytes:
+    """`frame`, uint8 or uint16, as a PNG and nothing else."""
     import imagecodecs
 
-    content = imagecodecs.png_encode(frame[..., 0] if frame.shape[2] == 1 else frame, _PNG_LEVEL)
-    return _with_png_metadata(bytes(content), picture, encoding)
+    return bytes(imagecodecs.png_encode(frame[..., 0] if frame.shape[2] == 1 else frame, _PNG_LEVEL))
 
 
 def _with_png_metadata(data: bytes, picture: Picture, encoding: Encoding) -> bytes:
@@ -485,7 +602,3 @@ def _with_png_metadata(data: bytes, picture: Picture, encoding: Encoding) -> byt
     start, stop = donor.index(b"IHDR") + 21, donor.index(b"IDAT") - 4  # after IHDR and its CRC
     position = data.index(b"IHDR") + 21
     return data[:position] + donor[start:stop] + data[position:]
-
-
-def _jpeg_segment(marker: int, content: bytes) -> bytes:
-    return bytes((0xFF, marker)) + (len(content) + 2).to_bytes(2, "big") + content

@@ -69,7 +69,7 @@ FORMATS = (
         longest_side=65500,
         quality=95,
         lossless=False,
-        metadata=_PHOTO | {"dpi", "comment", "iptc"},
+        metadata=_PHOTO | {"dpi", "comment", "iptc", "extended_xmp", "auxiliary", "versions", "video"},
         pixels_per_byte=1024,  # two bits a block of 64, and as much again
         longest_segment=65500,
     ),

@@ -3,7 +3,8 @@ written.
 """
 
 import logging
-import re
+import struct
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -11,26 +12,29 @@ from typing import Any, Self
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo, iTXt
 
+from ripfdn_cli.pictures.exif import check_exif, with_head, with_maker_note_of
 from ripfdn_cli.pictures.formats import Format
+from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, read_extras
+from ripfdn_cli.pictures.left_behind import CREDENTIALS
+from ripfdn_cli.pictures.photoshop import current_resources
 
 log = logging.getLogger(__name__)
 
 _ORIENTATION = int(ExifTags.Base.Orientation)
-_WIDTH_TAGS = {int(ExifTags.Base.ImageWidth)}
-_HEIGHT_TAGS = {int(ExifTags.Base.ImageLength)}
-_EXIF_WIDTH, _EXIF_HEIGHT = 0xA002, 0xA003
-_TIFF_XMP, _TIFF_ICC = 700, 34675
+_TIFF_XMP, _TIFF_ICC, _TIFF_CREDENTIALS = 700, 34675, 0xCD41
 _TIFF_STRUCTURE = frozenset(
     (
         *(*range(254, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294), 297, 301),
         *(*range(317, 327), *range(330, 348), *range(512, 522), *range(529, 533), 559),
-        *(_TIFF_XMP, _TIFF_ICC, 34377, 37724),
+        *(_TIFF_XMP, _TIFF_ICC, 34377, 37724, _TIFF_CREDENTIALS),
     )
 )
 """Tags that say how a TIFF lays out its pixels (or repeat what is carried otherwise); never copied."""
 _RESOLUTION_TAGS = (282, 283, 296)
-_PNG_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
-_PNG_TEXT_ELSEWHERE = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1")
+_PNG_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+_PNG_HEADER_END = 33
+_PNG_HEX_EXIF = ("Raw profile type exif", "Raw profile type APP1")
+_PNG_TEXT_ELSEWHERE = ("XML:com.adobe.xmp", *_PNG_HEX_EXIF)
 _COMPRESSED_TEXT = 1024
 _HIGHEST_DPI = 65535  # what JPEG can say
 _INCHES_IN_A_CENTIMETRE = 1 / 2.54
@@ -40,6 +44,8 @@ _INCHES_IN_A_CENTIMETRE = 1 / 2.54
 class Metadata:
     """`icc_profile`, `exif` (with its "Exif\\0\\0" head), `xmp`, `iptc` (JPEG's APP13) and `comment` are the
     file's own bytes, `dpi` is horizontal and vertical, `text` and `png_colour` are PNG's chunks.
+    `extended_xmp`, `auxiliary` pictures (HDR gain maps), their `versions` and the `video` of a motion photo
+    are described in `jpeg_extras`. `lost` names what no other file can take over.
     """
 
     icc_profile: bytes | None = None
@@ -50,6 +56,11 @@ class Metadata:
     png_colour: tuple[tuple[bytes, bytes], ...] = ()
     comment: bytes | None = None
     iptc: tuple[bytes, ...] = ()
+    extended_xmp: bytes | None = None
+    auxiliary: tuple[AuxiliaryPicture, ...] = ()
+    versions: tuple[bytes, ...] = ()
+    video: bytes | None = None
+    lost: tuple[str, ...] = ()
 
     def colour_only(self) -> Self:
         """What the numbers of the pixels mean, and nothing of the picture, its maker or its place."""
@@ -57,20 +68,51 @@ class Metadata:
 
     def lost_in(self, target: Format) -> list[str]:
         """Names of what is here and can't be kept in a file of format `target`."""
-        here = [name for name in self.__dataclass_fields__ if getattr(self, name)]
+        here = [name for name in self.__dataclass_fields__ if name != "lost" and getattr(self, name)]
         return [name for name in here if name not in target.metadata or self._too_long(name, target)]
 
     def without(self, names: Iterable[str]) -> Self:
         return replace(self, **{name: _NOTHING[name] for name in names})
 
+    def turned(self, turn: int) -> Self:
+        """That of the picture after EXIF's orientation `turn` is applied."""
+        if turn == 1:
+            return self
+        dpi = self.dpi if self.dpi is None or turn < 5 else (self.dpi[1], self.dpi[0])
+        return replace(self, dpi=dpi, auxiliary=tuple(entry.turned(turn) for entry in self.auxiliary))
+
     def _too_long(self, name: str, target: Format) -> bool:
-        value = getattr(self, name)
         limit = target.longest_segment
-        return limit is not None and name != "icc_profile" and isinstance(value, bytes) and len(value) > limit
+        return limit is not None and name in _IN_ONE_SEGMENT and len(getattr(self, name)) > limit
+
+    def with_extras_of(self, jpeg: bytes, width: int, height: int) -> Self:
+        """That of the picture in the file `jpeg`, of `width` × `height` px as it is stored."""
+        extras = read_extras(jpeg, self.xmp, width, height)
+        return replace(self, iptc=current_resources(self.iptc), **vars(extras))
 
 
 NO_METADATA = Metadata()
 _NOTHING: dict[str, Any] = {entry.name: entry.default for entry in fields(Metadata)}
+_IN_ONE_SEGMENT = ("exif", "xmp", "comment")
+_WORDS = {
+    "icc_profile": "the colour profile",
+    "exif": "EXIF",
+    "xmp": "XMP",
+    "extended_xmp": "the rest of XMP",
+    "dpi": "the resolution",
+    "text": "text",
+    "png_colour": "colour chunks",
+    "comment": "the comment",
+    "iptc": "captions",
+    "auxiliary": "the HDR gain map",
+    "versions": "the HDR gain map",
+    "video": "the motion photo's video",
+}
+
+
+def in_words(names: Iterable[str]) -> str:
+    """Fields of `Metadata` as messages call them."""
+    return ", ".join(dict.fromkeys(_WORDS[name] for name in names))
 
 
 def read_metadata(image: Image.Image) -> Metadata:
@@ -87,14 +129,17 @@ def read_metadata(image: Image.Image) -> Metadata:
     )
 
 
-def metadata_of_tiff_tags(exif: Image.Exif) -> Metadata:
-    """What a TIFF's first directory says beside its pixels; the directory loses its structural tags."""
+def metadata_of_tiff_tags(exif: Image.Exif, tiff: bytes = b"") -> Metadata:
+    """What `exif`, a directory of the file `tiff`, says beside its pixels; it loses its structural tags."""
     icc_profile, xmp = exif.get(_TIFF_ICC), exif.get(_TIFF_XMP)
     dpi = _tiff_dpi(exif)
+    lost = (CREDENTIALS,) if _TIFF_CREDENTIALS in exif else ()
     for tag in (*_TIFF_STRUCTURE, *_RESOLUTION_TAGS):
         if tag in exif:
             del exif[tag]
-    return Metadata(icc_profile=_as_bytes(icc_profile), exif=_serialised(exif), xmp=_as_bytes(xmp), dpi=dpi)
+    block = _serialised(exif)
+    block = block and with_maker_note_of(block, tiff)
+    return Metadata(_as_bytes(icc_profile), block, _as_bytes(xmp), dpi, lost=lost)
 
 
 def orientation(image_exif: Image.Exif) -> int:
@@ -103,46 +148,17 @@ def orientation(image_exif: Image.Exif) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def corrected_exif(exif: bytes, width: int, height: int) -> bytes:
-    """`exif` for a picture of `width` × `height` px whose pixels stand upright: orientation 1, sizes set
-    where they are given, no thumbnail.
-    """
-    parsed = Image.Exif()
-    parsed.load(exif)
-    corrections = {
-        _ORIENTATION: 1,
-        **dict.fromkeys(_WIDTH_TAGS, width),
-        **dict.fromkeys(_HEIGHT_TAGS, height),
-    }
-    parsed.update({tag: value for tag, value in corrections.items() if tag in parsed})
-    if ExifTags.IFD.Exif in parsed:  # asked for where it isn't, it would be made
-        details = parsed.get_ifd(ExifTags.IFD.Exif)
-        sizes = {_EXIF_WIDTH: width, _EXIF_HEIGHT: height}
-        details.update({tag: value for tag, value in sizes.items() if tag in details})
-    return parsed.tobytes()
-
-
-def corrected_xmp(xmp: bytes, width: int, height: int) -> bytes:
-    """`xmp` with orientation 1 and the sizes of a picture of `width` × `height` px where they are given."""
-    corrections = {
-        b"tiff:Orientation": 1,
-        b"tiff:ImageWidth": width,
-        b"tiff:ImageLength": height,
-        b"exif:PixelXDimension": width,
-        b"exif:PixelYDimension": height,
-    }
-    for name, value in corrections.items():
-        number = str(value).encode()
-        xmp = re.sub(name + rb'(\s*=\s*["\'])\d+', name + rb"\g<1>" + number, xmp)
-        xmp = re.sub(b"<" + name + rb">\s*\d+", b"<" + name + b">" + number, xmp)
-    return xmp
+def turn_of(image: Image.Image) -> int:
+    """The orientation in the EXIF or XMP of `image`; 1 where that is damaged, which `read_metadata` says."""
+    try:
+        return orientation(image.getexif())
+    except Exception:  # noqa: BLE001 - Pillow raises nearly anything for damaged EXIF
+        return 1
 
 
 def png_info(metadata: Metadata) -> PngInfo:
-    """Text, XMP and colour chunks as Pillow writes them into a PNG."""
+    """Text and XMP as Pillow writes them into a PNG."""
     info = PngInfo()
-    for kind, data in metadata.png_colour:
-        info.add(kind, data)
     for key, value in metadata.text:
         long = len(value) > _COMPRESSED_TEXT
         if isinstance(value, iTXt):
@@ -152,6 +168,15 @@ def png_info(metadata: Metadata) -> PngInfo:
     if metadata.xmp:
         info.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
     return info
+
+
+def with_png_colour(png: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The file `png` with these chunks after its header; Pillow leaves out those that it does not know."""
+    written = b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    return png[:_PNG_HEADER_END] + written + png[_PNG_HEADER_END:]
 
 
 def png_colour_chunks(data: bytes) -> tuple[tuple[bytes, bytes], ...]:
@@ -173,14 +198,23 @@ def png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _exif_bytes(image: Image.Image) -> bytes | None:
+    """The block byte for byte, where the file has it in one; what Pillow read from it elsewhere."""
     try:
-        exif = image.getexif()
-        if image.info.get("exif") and not len(exif):
-            raise ValueError("nothing in it can be read")
-        return _serialised(exif)
+        content = image.info.get("exif") or _exif_in_hex(image)
+        if not content:
+            return _serialised(image.getexif())
+        exif = with_head(content)
+        check_exif(exif)
+        return exif
     except Exception as error:  # noqa: BLE001 - Pillow raises nearly anything for damaged EXIF
         log.warning("the EXIF block is damaged (%s) and is left out", error)
         return None
+
+
+def _exif_in_hex(image: Image.Image) -> bytes | None:
+    """As ImageMagick wrote it into a PNG before that had a chunk for EXIF."""
+    text = next((str(image.info[name]) for name in _PNG_HEX_EXIF if name in image.info), None)
+    return None if text is None else bytes.fromhex("".join(text.split("\n")[3:]))
 
 
 def _serialised(exif: Image.Exif) -> bytes | None:

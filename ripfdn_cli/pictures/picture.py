@@ -25,13 +25,11 @@ range. Alpha is not premultiplied.
 
 @dataclass(frozen=True)
 class Animation:
-    """When each frame shows: `durations` in ms, `plays` in all (0: for ever), `disposals` as GIF numbers them
-    (0 and 1 keep the frame, 2 clears it, 3 restores what was before). With `has_still` the first frame is
-    none of the animation but what programs show that can't play it (animated PNG).
+    """When each frame shows: `durations` in ms, `plays` in all (0: for ever). With `has_still` the first
+    frame is none of the animation but what programs show that can't play it (animated PNG).
     """
 
     durations: tuple[float, ...]
-    disposals: tuple[int, ...]
     plays: int
     has_still: bool = False
 

@@ -15,14 +15,19 @@ Pair = tuple[Location, Location]
 
 
 def check_collisions(
-    pairs: Sequence[Pair], *, inputs: Iterable[Location], folds_names: Callable[[Path], bool] | None = None
+    pairs: Sequence[Pair],
+    *,
+    inputs: Iterable[Location],
+    folds_names: Callable[[Path], bool] | None = None,
+    advice: Callable[[], str] = lambda: "upscale them separately",
 ) -> None:
-    """Raises UsageError that names both files, where two results have one name or a result is an input.
+    """Raises UsageError that names both files, where two results have one name or a result is an input;
+    `advice` says what to do about names.
 
     Names that differ only in case or in how Unicode composes their letters count as one where `folds_names`
     (a question to the file system, by default) says of the second's folder that it takes them for one.
     """
-    _check_names(pairs, folds_names or file_system_folds_names)
+    _check_names(pairs, folds_names or file_system_folds_names, advice)
     by_identity = {_identity(path): path for path in inputs}
     by_identity.pop(None, None)
     for source, output in pairs:
@@ -59,20 +64,24 @@ def file_system_folds_names(folder: Location) -> bool:
         return False
 
 
-def _check_names(pairs: Sequence[Pair], folds_names: Callable[[Path], bool]) -> None:
+def _check_names(
+    pairs: Sequence[Pair], folds_names: Callable[[Path], bool], advice: Callable[[], str]
+) -> None:
     taken: dict[str, Pair] = {}
     for source, output in pairs:
-        folded = unicodedata.normalize("NFC", _normal(output)).casefold()
+        folded = folded_name(output)
         other, where = taken.setdefault(folded, (source, output))
         if other is source:
             continue
         alike = _normal(where) == _normal(output)
         if alike or folds_names(output.parent):
             both = f"{output}" if alike else f"one file, {where} and {output}"
-            raise UsageError(
-                f"{other} and {source} would both become {both}; give a name template such as "
-                "-o 'out/{stem}_{format}{ext}', or upscale them separately"
-            )
+            raise UsageError(f"{other} and {source} would both become {both}; {advice()}")
+
+
+def folded_name(path: Location) -> str:
+    """What is the same for all names that a file system may take for one."""
+    return unicodedata.normalize("NFC", _normal(path)).casefold()
 
 
 def _normal(path: Location) -> str:

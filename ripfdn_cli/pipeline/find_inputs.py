@@ -1,18 +1,13 @@
 """Which files an upscale is about: the arguments themselves, and the pictures in folders among them."""
 
 import fnmatch
-import logging
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ripfdn_cli.files.storage import Location, is_folder, is_remote, walk_objects
-from ripfdn_cli.pictures.formats import SUFFIXES
-
-log = logging.getLogger(__name__)
-
-_NOT_PICTURES = ("thumbs.db", "desktop.ini")
+from ripfdn_cli.errors import InputError
+from ripfdn_cli.files.storage import Location, is_folder
+from ripfdn_cli.pictures.find_pictures import find_pictures
 
 
 @dataclass(frozen=True)
@@ -23,78 +18,41 @@ class Source:
     below: Path
 
 
+@dataclass(frozen=True)
+class FoundInputs:
+    """What there is to do, and folders that are `unreadable`, with the reason."""
+
+    sources: list[Source] = field(default_factory=list)
+    unreadable: list[tuple[Location, InputError]] = field(default_factory=list)
+
+
 def find_inputs(
     arguments: Sequence[Location],
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     leave_out: Location | None = None,
-) -> list[Source]:
-    """Files as they are given; from folders every file with a picture's suffix, at any depth, sorted.
+) -> FoundInputs:
+    """Files as they are given; from folders every picture that `find_pictures` finds, at any depth, sorted;
+    `leave_out` is where the results go.
 
-    Hidden files and folders, and `leave_out` (where the results go), are not entered, and links to folders
-    aren't followed. `include` and `exclude` are globs on the name or on the path below the folder ("*.png",
-    "raw/*"); they say nothing to files that are given themselves. A source is named once.
+    `include` and `exclude` are globs on the name or on the path below the folder ("*.png", "raw/*"); they say
+    nothing to files that are given themselves. A source is named once.
     """
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
+    unreadable: list[tuple[Location, InputError]] = []
     for argument in arguments:
-        if is_folder(argument):
-            for source in _sources_in(argument, leave_out):
-                if _wanted(source.below, include, exclude):
-                    found.setdefault(str(source.path), source)
-        else:
-            found.setdefault(str(argument), Source(argument, Path(argument.name)))
-    return list(found.values())
-
-
-def _sources_in(folder: Location, leave_out: Location | None) -> Iterator[Source]:
-    if is_remote(folder):
-        return _walk_store(folder, leave_out)
-    local = None if leave_out is None or is_remote(leave_out) else leave_out
-    return (Source(path, path.relative_to(folder)) for path in _walk(folder, local))
-
-
-def _walk_store(folder: Location, leave_out: Location | None) -> Iterator[Source]:
-    assert is_remote(folder)
-    inner = "" if leave_out is None else str(leave_out).rstrip("/") + "/"
-    for name in walk_objects(folder):
-        below, path = Path(name), folder / name
-        hidden = any(_hidden(part) for part in below.parts)
-        if not hidden and below.suffix.lower() in SUFFIXES and not (inner and _is_inner(path, inner, folder)):
-            yield Source(path, below)
-
-
-def _is_inner(path: Location, inner: str, folder: Location) -> bool:
-    """Whether `path` lies in the folder of results `inner`, where that is one inside of `folder`."""
-    return str(path).startswith(inner) and inner != str(folder).rstrip("/") + "/"
-
-
-def _walk(folder: Path, leave_out: Path | None) -> Iterator[Path]:
-    def report(error: OSError) -> None:
-        # Taken up as an input, so that it is listed with its reason like any other that can't be read.
-        unreadable.append(Path(error.filename))
-
-    unreadable: list[Path] = []
-    for parent, folders, files in os.walk(folder, onerror=report):
-        folders[:] = sorted(name for name in folders if _enters(Path(parent, name), leave_out))
-        for name in sorted(files):
-            path = Path(parent, name)
-            if not _hidden(name) and path.suffix.lower() in SUFFIXES:
-                yield path
-    yield from unreadable
-
-
-def _enters(folder: Path, leave_out: Path | None) -> bool:
-    if _hidden(folder.name):
-        return False
-    if folder.is_symlink():
-        log.info("%s is a link to a folder and is not followed; give it as an input of its own", folder)
-        return False
-    return leave_out is None or not leave_out.is_dir() or not folder.samefile(leave_out)
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _NOT_PICTURES
+        if not is_folder(argument):
+            sources.setdefault(str(argument), Source(argument, Path(argument.name)))
+            continue
+        found = find_pictures(
+            argument, leave_out=leave_out, on_unreadable=lambda *trouble: unreadable.append(trouble)
+        )
+        for below in found:
+            if _wanted(below, include, exclude):
+                path = argument / below.as_posix()
+                sources.setdefault(str(path), Source(path, below))
+    return FoundInputs(list(sources.values()), unreadable)
 
 
 def _wanted(below: Path, include: Sequence[str], exclude: Sequence[str]) -> bool:

@@ -54,13 +54,17 @@ class JournalEntry:
     def holds(self, source: Location, output: Location, settings: str, stamp_of: StampOf) -> bool:
         """Whether `output` is still the file that was recorded, made of `source` as it is, as asked now."""
         read = Stamp(self.input_size, self.input_mtime_ns, self.input_etag)
-        written = Stamp(self.output_size, self.output_mtime_ns, self.output_etag, self.output_md5)
         return (
             self.settings == settings
             and self.input == full_name(source)
             and matches(read, stamp_of(source), source)
-            and matches(written, stamp_of(output), output)
+            and self.wrote(stamp_of(output), output)
         )
+
+    def wrote(self, current: Stamp | None, output: Location) -> bool:
+        """Whether `output`, whose stamp is `current` now, is still the file that was recorded."""
+        written = Stamp(self.output_size, self.output_mtime_ns, self.output_etag, self.output_md5)
+        return matches(written, current, output)
 
 
 class Journal:
@@ -82,6 +86,12 @@ class Journal:
         """Whether `output` is there as a run with these `settings` made it from `source` as it is now."""
         entries = self._entries.get(below(output, self._folder), ())
         return any(entry.holds(source, output, settings, stamp_of) for entry in reversed(entries))
+
+    def input_of(self, output: Location, stamp_of: StampOf = stamp_of) -> str | None:
+        """The full name of the input that `output`, as it is now, was made of; None for any other file."""
+        entries = self._entries.get(below(output, self._folder), ())
+        current = stamp_of(output) if entries else None
+        return next((entry.input for entry in reversed(entries) if entry.wrote(current, output)), None)
 
     def add(self, source: Location, read: Stamp, output: Location, written: Stamp, settings: str) -> None:
         """Record that `output`, made of `source` as it was when it was `read`, is about to appear. Raises

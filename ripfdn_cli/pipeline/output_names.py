@@ -12,9 +12,19 @@ from pathlib import Path
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import Location, is_folder, location
 from ripfdn_cli.pictures.formats import Format, format_of
+from ripfdn_cli.pipeline.collisions import folded_name
 from ripfdn_cli.pipeline.find_inputs import Source
 
-FIELDS = ("stem", "ext", "name", "parent", "scale", "width", "height", "format")
+FIELDS = (
+    *("stem", "ext", "name", "parent", "scale", "width", "height", "format"),
+    *("input_ext", "folder"),
+)
+_TELLING_TEMPLATES = (
+    "{stem}_{format}{ext}",
+    "{stem}{input_ext}{ext}",
+    "{folder}_{stem}{ext}",
+    "{folder}_{stem}{input_ext}{ext}",
+)
 _SIZE_FIELDS = frozenset({"scale", "width", "height"})
 
 
@@ -77,6 +87,8 @@ class OutputNames:
             "name": source.below.stem + suffix,
             "parent": source.below.parent.as_posix(),
             "format": named.name if named else "",
+            "input_ext": source.below.suffix,
+            "folder": source.path.absolute().parent.name,
         }
         if size is not None:
             values |= {"scale": f"{float(size.scale):.4g}", "width": size.width, "height": size.height}
@@ -99,6 +111,17 @@ def output_names(output: str, sources: Sequence[Location], file_format: Format |
     if many:
         return OutputNames(path, None, file_format)
     return OutputNames(path.parent, None, file_format, single=path)
+
+
+def template_advice(names: OutputNames, sources: Sequence[Source]) -> str:
+    """What to do where results of `sources` have one name by the rule `names`: a template that tells them
+    apart, where there is one.
+    """
+    for template in _TELLING_TEMPLATES:
+        other = OutputNames(names.folder, template, names.file_format)
+        if len({folded_name(other.of(source, None)) for source in sources}) == len(sources):
+            return f"give a name template such as -o '{names.folder / template}', or upscale them separately"
+    return "upscale them separately, each into a folder of its own"
 
 
 def _fields(template: str) -> list[str]:

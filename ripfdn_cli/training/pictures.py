@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ripfdn_cli.errors import InputError, RipfdnError
-from ripfdn_cli.evaluation.datasets import PICTURE_SUFFIXES
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.pictures.files import read_file, read_header, read_picture
+from ripfdn_cli.pictures.find_pictures import find_pictures
+from ripfdn_cli.pictures.formats import SUFFIXES
 from ripfdn_cli.pictures.picture import as_rgb, as_samples
 
 log = logging.getLogger(__name__)
@@ -96,9 +97,9 @@ def find_files(folders: Sequence[str]) -> list[Path]:
         folder = Path(name)
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder; name a folder of pictures to train on")
-        files = sorted(path for path in folder.rglob("*") if _is_picture(path, folder))
+        files = sorted(folder / below for below in find_pictures(folder))
         if not files:
-            raise InputError(f"{folder} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
+            raise InputError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
         found.extend(files)
     return found
 
@@ -162,8 +163,3 @@ def in_threads(function: Callable[[T], R], items: Sequence[T], advance: Advance)
         except BaseException:
             pool.shutdown(cancel_futures=True)  # a Ctrl-C shall not wait for the other thousand pictures
             raise
-
-
-def _is_picture(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.suffix.lower() in PICTURE_SUFFIXES and not hidden and path.is_file()

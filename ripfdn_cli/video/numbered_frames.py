@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ripfdn_cli.errors import InputError, UsageError
-from ripfdn_cli.pictures.formats import SUFFIXES
+from ripfdn_cli.pictures.find_pictures import find_pictures, is_hidden
 
 _PLACE = re.compile(r"%(0?)(\d*)d")
 _LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)", re.DOTALL)
@@ -57,7 +57,7 @@ def find_frames(paths: Sequence[Path]) -> list[tuple[int, Path]]:
     if len(paths) > 1 or not is_sequence(path):
         frames = _one_series(path.parent, paths)
     elif path.is_dir():
-        frames = _one_series(path, [entry for entry in _files(path) if entry.suffix.lower() in SUFFIXES])
+        frames = _one_series(path, [path / below for below in find_pictures(path, deep=False)])
     elif is_pattern(path):
         frames = _of_pattern(frame_pattern(path))
     else:
@@ -77,7 +77,7 @@ def _of_pattern(pattern: FramePattern) -> list[tuple[int, Path]]:
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_file()]
+        return [entry for entry in folder.iterdir() if not is_hidden(entry.name) and entry.is_file()]
     except OSError as error:
         raise InputError(f"can't read {folder}: {error.strerror}; check its name and permissions") from error
 

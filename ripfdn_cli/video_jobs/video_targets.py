@@ -421,7 +421,7 @@ class AnimationTarget:
         if len(frames) != len(self.timeline):
             raise InternalError(f"{len(frames)} frames instead of {len(self.timeline)}")
         durations = whole_durations(self.timeline, _TICKS.get(self._encoding.file_format.name, _MILLISECOND))
-        animation = Animation(durations, disposals=(1,) * len(frames), plays=0)
+        animation = Animation(durations, plays=0)
         picture = Picture(frames, self._encoding.file_format, animation=animation)
         content = encode(picture, self._encoding, str(self._output))
         write_bytes(self._output, content, overwrite=self._overwrite)

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.sample_pictures import exif_block, profile, saved, smooth, xmp_packet
+from support.unprivileged import as_nobody
 
 from ripfdn_cli.errors import DiskFullError, InputError, OutputError, UnavailableError, UsageError
 from ripfdn_cli.image_jobs import image_run
@@ -277,11 +279,154 @@ def test_no_pictures_is_an_error(tmp_path: Path, network: NetworkSettings) -> No
         batch(network, tmp_path / "in", output=tmp_path / "out")
 
 
-def test_settings_that_contradict_a_format_stop_the_run(
+@pytest.mark.parametrize(
+    ("options", "said", "check"),
+    [
+        ({"depth": 16}, "--depth does not apply to BMP, JPEG, WebP", ("a.png", "PNG", "uint16")),
+        ({"quality": 5}, "--quality does not apply to BMP, PNG", ("b.jpg", "JPEG", 5)),
+        ({"lossless": True}, "--lossless does not apply to JPEG", ("c.webp", "WEBP", None)),
+    ],
+)
+def test_an_option_that_some_formats_do_not_have_applies_to_the_others(
+    tree: Path,
+    network: NetworkSettings,
+    tmp_path: Path,
+    options: dict[str, Any],
+    said: str,
+    check: tuple[str, str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    picture = PictureSettings(size=SizeRequest(scale=Fraction(1)), **options)
+    outcomes = run(batch(network, tree, output=tmp_path / "out", picture=picture))
+    assert statuses(outcomes) == ["done"] * 5
+    assert len([record for record in caplog.records if said in record.getMessage()]) == 1
+    name, encoder, expected = check
+    result = tmp_path / "out" / name
+    with Image.open(result) as image:
+        assert image.format == encoder
+    match encoder:
+        case "PNG":
+            assert read_picture(result).frames[0].dtype == expected
+        case "JPEG":
+            assert read_picture(result).jpeg_quality == expected
+        case _:
+            np.testing.assert_array_equal(read_picture(result).frames[0], read_picture(tree / name).frames[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"depth": 16}, "JPEG does not support 16 bits per channel"),
+        ({"lossless": True}, "JPEG can't be lossless"),
+    ],
+)
+def test_an_option_that_no_result_can_have_stops_the_run(
+    tree: Path, network: NetworkSettings, tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        batch(
+            network,
+            tree,
+            output=tmp_path / "out",
+            file_format=format_named("jpeg"),
+            picture=PictureSettings(**options),
+        )
+
+
+def test_a_file_of_no_known_format_among_others_is_listed(
     tree: Path, network: NetworkSettings, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="JPEG holds no 16 bits"):
-        batch(network, tree, output=tmp_path / "out", picture=PictureSettings(depth=16))
+    """As a shell's * gives it."""
+    (tree / "notes.txt").write_text("no picture")
+    outcomes = run(batch(network, tree / "notes.txt", tree / "a.png", output=tmp_path / "out"))
+    assert sorted(statuses(outcomes)) == ["done", "failed"]
+    with pytest.raises(UsageError, match="names no picture format"):
+        batch(network, tree / "notes.txt", output=f"{tmp_path}/out/")
+
+
+def test_a_folder_that_cannot_be_read_is_listed_and_the_others_are_done(
+    tree: Path, network: NetworkSettings, tmp_path: Path
+) -> None:
+    (tree / "sub").chmod(0)
+    assert network.selection  # reads weights, which may lie where only their owner looks
+    with as_nobody(tree):
+        planned = batch(network, tree, output=tmp_path / "out")
+    (tree / "sub").chmod(0o755)
+    outcomes = run(planned)
+    assert sorted(statuses(outcomes)) == ["done"] * 4 + ["failed"]
+    failed = next(outcome for outcome in outcomes if outcome.error is not None)
+    assert failed.source == tree / "sub"
+    assert "Permission denied" in str(failed.error)
+
+
+@pytest.mark.parametrize("as_glob", [False, True])
+def test_results_beside_their_inputs_are_no_inputs_of_the_next_run(
+    tree: Path, network: NetworkSettings, as_glob: bool
+) -> None:
+    def again(template: str) -> list[str]:
+        inputs = sorted(tree.glob("*.*")) if as_glob else [tree]
+        inputs = [path for path in inputs if not path.name.startswith(".")]
+        return statuses(run(batch(network, *inputs, output=str(tree / template))))
+
+    count = 4 if as_glob else 5
+    assert again("{stem}_x4{ext}") == ["done"] * count
+    assert again("{stem}_x4{ext}") == ["skipped"] * count
+    assert again("{stem}_again{ext}") == ["done"] * count  # each input once more, and no result of a result
+    assert not list(tree.rglob("*_x4_*"))
+    Image.fromarray(smooth(16, 20)).save(tree / "e.png")
+    assert sorted(again("{stem}_x4{ext}")) == ["done"] + ["skipped"] * count
+
+
+def test_a_result_that_was_changed_since_is_an_input_that_nothing_replaces(
+    tree: Path, network: NetworkSettings
+) -> None:
+    template = str(tree / "{stem}_x4{ext}")
+    run(batch(network, tree, output=template))
+    Image.fromarray(smooth(16, 20)).save(tree / "a_x4.png")
+    with pytest.raises(UsageError, match=r"would replace the input .*a_x4.png"):
+        batch(network, tree, output=template, overwrite=True)
+
+
+def test_results_of_elsewhere_can_be_enlarged_beside_themselves(
+    tree: Path, network: NetworkSettings, tmp_path: Path
+) -> None:
+    """The journal of a folder knows them, and their inputs are not among these."""
+    run(batch(network, tree, output=tmp_path / "out"))
+    outcomes = run(batch(network, tmp_path / "out", output=str(tmp_path / "out" / "{stem}_more{ext}")))
+    assert statuses(outcomes) == ["done"] * 5
+
+
+def test_a_single_result_can_be_enlarged_again(tree: Path, network: NetworkSettings) -> None:
+    template = str(tree / "{stem}_x4{ext}")
+    run(batch(network, tree, output=template))
+    (outcome,) = run(batch(network, tree / "a_x4.png", output=template))
+    assert outcome.output == tree / "a_x4_x4.png"
+
+
+@pytest.mark.parametrize(
+    ("names", "format_name"),
+    [
+        (("a.png", "a.jpg"), "png"),
+        (("a.png", "a.jpg"), "webp"),
+        (("a.jpg", "a.jpeg", "b.png"), "jpeg"),
+        (("1/a.png", "2/a.png"), None),
+        (("1/a.png", "1/a.jpg", "2/a.png"), "png"),
+    ],
+)
+def test_the_template_advised_on_a_collision_collides_with_nothing(
+    tmp_path: Path, network: NetworkSettings, names: tuple[str, ...], format_name: str | None
+) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(smooth(16, 20)).save(tmp_path / name)
+    inputs = [tmp_path / name for name in names]
+    entry = None if format_name is None else format_named(format_name)
+    with pytest.raises(UsageError, match="would both become") as caught:
+        batch(network, *inputs, output=tmp_path / "out", file_format=entry)
+    advised = re.search("-o '(.+)'", str(caught.value))
+    assert advised is not None
+    planned = batch(network, *inputs, output=advised[1], file_format=entry)
+    assert statuses(run(planned)) == ["done"] * len(names)
 
 
 def test_an_engine_that_is_not_there_stops_the_run(

@@ -1,14 +1,26 @@
 import io
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from support.animations import (
+    apng_of,
+    composed_apng,
+    composed_gif,
+    parse_gif,
+    read_by_ffmpeg,
+    read_by_pillow,
+)
+from support.sample_pictures import smooth
 
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.pictures.files import Encoding, decode, encode
 from ripfdn_cli.pictures.formats import format_named
+from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Animation, Picture
 
 ANIMATED = ["gif", "png", "webp", "avif"]
@@ -25,7 +37,7 @@ def square(left: int, alpha: bool = True, size: int = 24) -> NDArray[np.uint8]:
 
 def animation(alpha: bool, **changes: Any) -> Picture:
     frames = tuple(square(left, alpha) for left in (0, 4, 8, 12))
-    timing = {"durations": (100.0, 50.0, 200.0, 70.0), "disposals": (2, 2, 2, 2), "plays": 3} | changes
+    timing = {"durations": (100.0, 50.0, 200.0, 70.0), "plays": 3} | changes
     return Picture(frames, format_named("gif"), animation=Animation(**timing))
 
 
@@ -78,41 +90,201 @@ def test_plays_of_gif_are_counted_as_browsers_do() -> None:
         assert picture.animation.plays == plays
 
 
-@pytest.mark.parametrize("name", ["gif", "png"])
-def test_disposals_survive_where_they_can_be_told(name: str) -> None:
-    """All frames are opaque, so that any disposal shows the same."""
-    picture = animation(False, disposals=(2, 1, 3, 2))
-    assert (back := written(picture, name)).animation is not None
-    assert back.animation.disposals == (2, 1, 3, 2)
+@pytest.mark.parametrize("plays", [0, 1])
+def test_a_frame_that_would_show_through_the_next_is_cleared(plays: int) -> None:
+    """What was made of frames that replace each other, as in WebP, must not smear in a GIF; nor the last one
+    into the first, where it plays again.
+    """
+    content = encode(animation(True, plays=plays), Encoding(format_named("gif")), "a")
+    assert [frame.disposal for frame in parse_gif(content).frames] == [2, 2, 2, 1 if plays else 2]
 
 
-def test_a_frame_that_would_show_through_the_next_is_cleared() -> None:
-    """What was made of frames that replace each other, as in WebP, must not smear in a GIF."""
-    picture = animation(True, disposals=(1, 1, 1, 1))
-    back = written(picture, "gif")
-    assert back.animation is not None
-    assert back.animation.disposals[:3] == (2, 2, 2)
-    for frame, expected in zip(back.frames, picture.frames, strict=True):
-        np.testing.assert_array_equal(frame[..., 3], expected[..., 3])
-
-
-def test_a_frame_that_the_next_covers_keeps_its_disposal() -> None:
+def test_a_frame_that_the_next_covers_is_not_cleared() -> None:
     frames = tuple(np.maximum(square(0), square(left)) for left in (0, 4, 8))
-    growing = Picture(frames, format_named("gif"), animation=Animation((10.0,) * 3, (1, 1, 1), 0))
-    back = written(growing, "gif")
-    assert back.animation is not None
-    assert back.animation.disposals == (1, 1, 1)
-    for frame, expected in zip(back.frames, frames, strict=True):
+    growing = Picture(frames, format_named("gif"), animation=Animation((10.0,) * 3, 1))
+    content = encode(growing, Encoding(format_named("gif")), "a")
+    assert [frame.disposal for frame in parse_gif(content).frames] == [1, 1, 1]
+    for frame, expected in zip(decode(content, "a").frames, frames, strict=True):
         np.testing.assert_array_equal(visible(frame), visible(expected))
+
+
+def few_colours(number: int) -> NDArray[np.uint8]:
+    """A bar on nothing, as in a spinner: two colours, of which one is black."""
+    frame = np.zeros((24, 24, 4), np.uint8)
+    frame[8:16, 3 * number : 3 * number + 6] = (255, 0, 0, 255)
+    frame[0:4] = (0, 0, 0, 255)
+    return frame
+
+
+def many_colours(number: int) -> NDArray[np.uint8]:
+    rows, columns = np.mgrid[0:24, 0:24]
+    ramp = np.stack([rows * 10, columns * 10, rows + columns, np.where(rows > number, 255, 0)], axis=2)
+    return ramp.astype(np.uint8)
+
+
+@pytest.mark.parametrize("make", [few_colours, many_colours])
+def test_three_readers_see_the_same_transparent_gif(make: Callable[[int], NDArray[np.uint8]]) -> None:
+    """Pillow, FFmpeg and one written after the specification, which share no code."""
+    frames = tuple(make(number) for number in range(5))
+    picture = Picture(frames, format_named("gif"), animation=Animation((100.0,) * 5, 0))
+    content = encode(picture, Encoding(format_named("gif")), "a")
+    for read in (composed_gif(content), read_by_pillow(content), read_by_ffmpeg(content, "gif")):
+        assert len(read) == 5
+        for frame, expected in zip(read, frames, strict=True):
+            np.testing.assert_array_equal(frame[..., 3], expected[..., 3])
+            shown = expected[..., 3] > 0
+            assert np.abs(frame[shown].astype(int) - expected[shown]).max() < 40
+
+
+@pytest.mark.parametrize("make", [few_colours, many_colours])
+def test_the_transparent_entry_of_a_gif_lies_in_every_palette_and_is_its_background(
+    make: Callable[[int], NDArray[np.uint8]],
+) -> None:
+    """What ImageMagick (a transparent entry past the palette is opaque black) and FFmpeg (a frame is cleared
+    to nothing only where its transparent entry is the background) go by.
+    """
+    frames = tuple(make(number) for number in range(5))
+    moving = Picture(frames, format_named("gif"), animation=Animation((100.0,) * 5, 0))
+    still = Picture(frames[:1], format_named("gif"))
+    for picture in (moving, still):
+        gif = parse_gif(encode(picture, Encoding(format_named("gif")), "a"))
+        assert {frame.transparent for frame in gif.frames} == {gif.background}
+        assert all(gif.background < len(frame.palette) for frame in gif.frames)
+
+
+def test_an_opaque_gif_clears_nothing() -> None:
+    gif = parse_gif(encode(animation(False, plays=0), Encoding(format_named("gif")), "a"))
+    assert {(frame.disposal, frame.transparent) for frame in gif.frames} == {(1, None)}
+
+
+@pytest.mark.parametrize(("duration", "count"), [(33.0, 12), (16.6667, 60), (41.7083, 24), (5.0 + 20, 40)])
+def test_delays_of_a_gif_add_up_to_the_duration(duration: float, count: int) -> None:
+    """33 ms is 3, 3 and 4 hundredths in turn, not 30 ms each; any frame begins within 5 ms of its time."""
+    frames = tuple(square(number % 16, False) for number in range(count))
+    picture = Picture(frames, format_named("webp"), animation=Animation((duration,) * count, 0))
+    gif = parse_gif(encode(picture, Encoding(format_named("gif")), "a"))
+    ends = np.cumsum([frame.delay * 10 for frame in gif.frames])
+    exact = duration * np.arange(1, count + 1)
+    allowed = 5.01 if duration >= 20 else np.inf  # shorter than any viewer shows a GIF's frame
+    assert np.abs(ends - exact).max() <= allowed
+    assert min(frame.delay for frame in gif.frames) >= 2
+
+
+def test_frames_too_short_for_a_gif_are_said_to_be_slower(caplog: pytest.LogCaptureFixture) -> None:
+    """Browsers show what is shorter than 0.02 s for 0.1 s: each of 4 ms would last 25 times as long."""
+    picture = animation(False, durations=(4.0,) * 4)
+    picture = replace(picture, file_format=format_named("webp"))
+    gif = parse_gif(encode(picture, Encoding(format_named("gif")), "a"))
+    assert [frame.delay for frame in gif.frames] == [2] * 4
+    assert "a: lasts 0.08 s in place of 0.02" in caplog.text
+
+
+def test_a_short_frame_is_made_up_for_by_the_next() -> None:
+    picture = replace(animation(False, durations=(5.0, 100.0, 5.0, 90.0)), file_format=format_named("png"))
+    gif = parse_gif(encode(picture, Encoding(format_named("gif")), "a"))
+    assert [frame.delay for frame in gif.frames] == [2, 9, 2, 7]
+
+
+def test_delays_of_a_gif_stay_what_they_are_in_a_gif() -> None:
+    picture = animation(False, durations=(0.0, 10.0, 20.0, 5000.0))
+    gif = parse_gif(encode(picture, Encoding(format_named("gif")), "a"))
+    assert [frame.delay for frame in gif.frames] == [0, 1, 2, 500]
+
+
+@pytest.mark.parametrize("name", ["webp", "avif"])
+def test_fractions_of_milliseconds_add_up(name: str) -> None:
+    frames = tuple(square(number % 16, False) for number in range(30))
+    picture = Picture(frames, format_named("png"), animation=Animation((1000 / 30,) * 30, 0))
+    back = written(replace(picture), name)
+    assert back.animation is not None
+    assert sum(back.animation.durations) == 1000
+
+
+def test_avif_of_30_frames_a_second_lasts_as_long_as_it_says() -> None:
+    """33 ms each, by a reader that rounds them one by one, would be a hundredth too short."""
+    frames = [Image.fromarray(square(number % 16, False)) for number in range(30)]
+    stream = io.BytesIO()
+    durations = [33 if number % 3 else 34 for number in range(30)]
+    frames[0].save(stream, "AVIF", save_all=True, append_images=frames[1:], duration=durations)
+    animation = decode(stream.getvalue(), "a").animation
+    assert animation is not None
+    assert sum(animation.durations) == 1000
+
+
+@pytest.mark.parametrize("samples", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("has_still", [False, True])
+def test_animated_png_is_exact_at_any_depth(samples: str, channels: int, has_still: bool) -> None:
+    """Read back by the specification's chunks and composed by hand, and by FFmpeg."""
+    frames = [smooth(20, 24, channels, samples) for _ in range(4)]
+    for number, frame in enumerate(frames):
+        frame[2 : 2 + 3 * number, 5:9] = np.iinfo(frame.dtype).max
+    frames[2] = frames[1].copy()  # an equal neighbour
+    durations = (1000 / 30, 100.0, 1000 / 24, 70_000.0)
+    entry = format_named("png")
+    picture = Picture(tuple(frames), entry, animation=Animation(durations, 3, has_still))
+    content = encode(picture, Encoding(entry), "a")
+    still, moving, delays, plays = composed_apng(content)
+    first = 1 if has_still else 0
+    np.testing.assert_array_equal(still, frames[0])
+    assert plays == 3
+    assert len(moving) == 4 - first
+    for frame, expected in zip(moving, frames[first:], strict=True):
+        np.testing.assert_array_equal(frame, expected)
+    assert [float(1000 * delay) for delay in delays] == pytest.approx(durations[first:], rel=1e-6)
+    back = decode(content, "a")
+    assert back.frames[0].dtype == samples
+    for frame, expected in zip(back.frames, frames, strict=True):
+        np.testing.assert_array_equal(frame, expected)
+    if samples == "uint8" and channels == 4:
+        for frame, expected in zip(read_by_ffmpeg(content, "apng"), frames[first:], strict=False):
+            np.testing.assert_array_equal(frame, expected)
+
+
+@pytest.mark.parametrize("blend", [0, 1])
+@pytest.mark.parametrize("disposal", [0, 1, 2])
+def test_animated_png_is_composed_as_specified(disposal: int, blend: int) -> None:
+    """Frames that lie on a part of the canvas, blended and disposed of, as FFmpeg composes the same at 8
+    bits.
+    """
+    frames = [square(2), square(7)[4:20, 3:19].copy(), square(1)[2:18, :20].copy()]
+    frames[1][..., 3] = np.maximum(frames[1][..., 3], 100)
+    corners = [(0, 0), (3, 4), (0, 2)]
+    eight_bit = apng_of(frames, corners, disposal, blend, 1)
+    for times in (1, 257):
+        found = decode(apng_of(frames, corners, disposal, blend, times), "a").frames
+        assert found[0].dtype == (np.uint8 if times == 1 else np.uint16)
+        for frame, expected in zip(found, read_by_ffmpeg(eight_bit, "apng"), strict=True):
+            shown = expected[..., 3] > 0
+            difference = np.abs(frame.astype(int) - expected.astype(int) * times)
+            assert difference[shown].max() <= times
+            assert difference[..., 3].max() <= times
+
+
+@pytest.mark.parametrize("name", ["png", "webp", "gif"])
+def test_a_grey_animation_stays_what_it_is(name: str) -> None:
+    frames = tuple(smooth(20, 24, 1) // (number + 1) for number in range(3))
+    picture = Picture(frames, format_named("png"), animation=Animation((100.0,) * 3, 0))
+    back = written(picture, name)
+    assert back.frames[0].shape[2] == (1 if name == "png" else 3)
+    for frame, expected in zip(back.frames, frames, strict=True):
+        assert np.abs(frame.astype(int) - expected).max() < 16
+
+
+def test_colour_chunks_of_an_animated_png_stay() -> None:
+    entry = format_named("png")
+    colour = ((b"gAMA", (45455).to_bytes(4, "big")), (b"mDCV", bytes(24)), (b"cLLI", bytes(8)))
+    picture = replace(animation(False), metadata=Metadata(png_colour=colour))
+    back = decode(encode(picture, Encoding(entry), "a"), "a")
+    assert back.animation is not None
+    assert back.metadata.png_colour == colour
 
 
 @pytest.mark.parametrize("name", ["gif", "png"])
 def test_equal_neighbours_stay_frames_of_their_own(name: str) -> None:
     """Pillow's writers join them."""
     frames = (square(0), square(0), square(0), square(8), square(8))
-    picture = Picture(
-        frames, format_named("gif"), animation=Animation((10.0, 20.0, 30.0, 40.0, 50.0), (1,) * 5, 0)
-    )
+    picture = Picture(frames, format_named("gif"), animation=Animation((10.0, 20.0, 30.0, 40.0, 50.0), 0))
     back = written(picture, name)
     assert back.animation is not None
     assert back.animation.durations == (10, 20, 30, 40, 50)

@@ -33,7 +33,7 @@ def seeds() -> list[bytes]:
                 files.append(encode(picture, Encoding(entry), "a"))
         if entry.animated:
             frames = tuple(np.roll(smooth(12, 16, 4), i, axis=1) for i in range(3))
-            moving = Picture(frames, entry, animation=Animation((10.0,) * 3, (1, 2, 3), 0))
+            moving = Picture(frames, entry, animation=Animation((10.0,) * 3, 0))
             files.append(encode(moving, Encoding(entry), "a"))
     image = Image.fromarray(smooth(12, 16))
     files += [

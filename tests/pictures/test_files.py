@@ -381,7 +381,7 @@ def test_what_a_format_cannot_hold_is_said(caplog: pytest.LogCaptureFixture) -> 
     metadata = Metadata(exif=exif_block(), xmp=xmp_packet(), dpi=(300, 300))
     with caplog.at_level("INFO"):
         content = encode(Picture((smooth(8, 8),), entry, metadata), Encoding(entry), "a.bmp")
-    assert "a.bmp: BMP can't hold exif, xmp; left out" in caplog.text
+    assert "a.bmp: left out: EXIF, XMP (BMP can't hold that)" in caplog.text
     assert decode(content, "a").metadata.dpi == pytest.approx((300, 300), rel=1e-3)
 
 

@@ -6,10 +6,12 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 from support.sample_pictures import exif_block, profile, saved, smooth, xmp_packet
 
+from ripfdn_cli.pictures.exif import corrected_exif
 from ripfdn_cli.pictures.files import Encoding, decode, encode
 from ripfdn_cli.pictures.formats import format_named
-from ripfdn_cli.pictures.metadata import Metadata, corrected_exif, corrected_xmp, png_chunks
+from ripfdn_cli.pictures.metadata import Metadata, png_chunks
 from ripfdn_cli.pictures.picture import Picture
+from ripfdn_cli.pictures.xmp import corrected_xmp
 
 KEEPING_EXIF = ["png", "jpeg", "webp", "tiff", "avif"]
 
@@ -205,7 +207,7 @@ def test_what_is_too_long_for_jpeg_is_left_out_and_said(caplog: pytest.LogCaptur
     metadata = Metadata(profile() * 50, exif.tobytes(), b"<x:xmpmeta>" + bytes(70_000), comment=b"c" * 70_000)
     with caplog.at_level("INFO"):
         content = encode(Picture((smooth(16, 16),), entry, metadata), Encoding(entry), "a.jpg")
-    assert "a.jpg: JPEG can't hold exif, xmp, comment; left out" in caplog.text
+    assert "a.jpg: left out: EXIF, XMP, the comment (JPEG can't hold that)" in caplog.text
     assert decode(content, "a").metadata == Metadata(icc_profile=profile() * 50)
     png = format_named("png")
     back = decode(encode(Picture((smooth(16, 16),), png, metadata), Encoding(png), "a.png"), "a").metadata

@@ -38,6 +38,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("out/{stem}_{width}x{height}{ext}", ["in"], "webp", "out/trip/a.b_640x480.webp"),
         ("{stem}_x4{ext}", ["in"], None, "trip/a.b_x4.JPG"),
         ("out/{parent}/{format}/{name}", ["in"], None, "out/trip/jpeg/a.b.JPG"),
+        ("out/{stem}{input_ext}{ext}", ["in"], "png", "out/trip/a.b.JPG.png"),
+        ("out/{folder}_{name}", ["in"], None, "out/trip/trip_a.b.JPG"),
         ("out/{width:05d}.png", ["in"], None, "out/trip/00640.png"),
         ("out/{{{stem}}}.png", ["in"], None, "out/trip/{a.b}.png"),
         ("/{stem}{ext}", ["in"], None, "/trip/a.b.JPG"),

@@ -1,0 +1,76 @@
+"""What files of other formats than JPEG have beside their picture and no result can take over: named only."""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+CREDENTIALS = "content credentials (C2PA), which are signed for the original only"
+GAIN_MAP, DEPTH, VIDEO = "the HDR gain map", "the depth map", "the motion photo's video"
+
+_CREDENTIALS_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_OTHER_PARTS = {
+    b"caBX": CREDENTIALS,
+    b"C2PA": CREDENTIALS,
+    b"mpvd": VIDEO,
+    b"jhgm": GAIN_MAP,
+    b"gmAP": GAIN_MAP,
+}
+
+
+def parts_left_behind(data: bytes, format_name: str, info: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Names of such parts of the file `data`, of which Pillow's `info` tells, too."""
+    walk = _WALKS.get(format_name)
+    found = [] if walk is None else [_name(kind, content) for kind, content in walk(data)]
+    found += [GAIN_MAP if "gainmap" in kind else "" for kind in map(str, info.get("aux", ()))]
+    found += [DEPTH] if info.get("depth_images") else []
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
+def _name(kind: bytes, content: bytes) -> str:
+    if kind == b"uuid" and content.startswith(_CREDENTIALS_BOX):
+        return CREDENTIALS
+    if kind == b"jumb" and b"c2pa" in content[:64]:
+        return CREDENTIALS
+    if kind == b"ftyp" and b"tmap" in content:
+        return GAIN_MAP
+    return _OTHER_PARTS.get(kind, "")
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Of a PNG."""
+    position = 8
+    while position + 12 <= len(data):
+        size = int.from_bytes(data[position : position + 4], "big")
+        yield data[position + 4 : position + 8], data[position + 8 : position + 8 + min(size, 64)]
+        position += 12 + size
+
+
+def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Of a WebP."""
+    position = 12
+    while position + 8 <= len(data):
+        size = int.from_bytes(data[position + 4 : position + 8], "little")
+        yield data[position : position + 4], b""
+        position += 8 + size + size % 2
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The outermost of an ISO media file, with the beginning of their contents (ISO/IEC 14496-12, 4.2)."""
+    position = 0
+    while position + 8 <= len(data):
+        size, kind, head = *struct.unpack_from(">I4s", data, position), 8
+        if size == 1 and position + 16 <= len(data):
+            size, head = int.from_bytes(data[position + 8 : position + 16], "big"), 16
+        yield kind, data[position + head : position + head + 256]
+        if size < head:
+            return
+        position += size
+
+
+_WALKS: dict[str, Callable[[bytes], Iterator[tuple[bytes, bytes]]]] = {
+    "png": _chunks,
+    "webp": _riff_chunks,
+    "avif": _boxes,
+    "heic": _boxes,
+    "jxl": _boxes,
+}

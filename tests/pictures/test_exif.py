@@ -1,0 +1,130 @@
+import io
+import struct
+
+import pytest
+from PIL import Image
+from support.camera_files import camera_exif, note_strings, parse_jpeg, photo, with_segment
+
+from ripfdn_cli.pictures.exif import corrected_exif, moved_exif, with_maker_note_of
+from ripfdn_cli.pictures.files import Encoding, decode, encode
+from ripfdn_cli.pictures.formats import format_named
+
+MAKERS = ["Canon", "Panasonic", "Olympus", "Nikon"]
+NOTE_AT = 8 + 42 + 12 + 42
+STRINGS = [b"Firmware Version 1.00\0", b"Owner Name\0\0"]
+
+
+def block_in(content: bytes, name: str) -> bytes:
+    """The EXIF block in a file, found without any reader of ours."""
+    if name == "jpeg":
+        return parse_jpeg(content).contents(0xE1, b"Exif\0\0")[0][6:]
+    if name == "png":
+        at = content.index(b"eXIf")
+        return content[at + 4 : at + 4 + int.from_bytes(content[at - 4 : at], "big")]
+    at = content.index(b"EXIF")
+    size = int.from_bytes(content[at + 4 : at + 8], "little")
+    return content[at + 8 : at + 8 + size].removeprefix(b"Exif\0\0")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("name", ["jpeg", "png", "webp"])
+def test_nothing_moves_in_exif_so_that_maker_notes_stay_readable(name: str, maker: str, order: str) -> None:
+    exif = camera_exif(maker, order)
+    picture = decode(with_segment(photo(), 0xE1, exif), "a")
+    written = block_in(encode(picture, Encoding(format_named(name)), "a"), name)
+    assert len(written) == len(exif) - 6
+    changed = {at // 12 for at in range(len(written)) if written[at] != exif[6 + at]}
+    assert len(changed) <= 3  # orientation, and the swapped sides
+    assert note_strings(written, NOTE_AT, maker, order) == STRINGS
+    parsed = Image.Exif()
+    parsed.load(b"Exif\0\0" + written)
+    details = parsed.get_ifd(0x8769)
+    assert (parsed[0x112], details[0xA002], details[0xA003]) == (1, 24, 32)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sizes_that_need_four_bytes_get_them(order: str) -> None:
+    parsed = Image.Exif()
+    parsed.load(corrected_exif(camera_exif("Canon", order), 70_000, 80_000))
+    details = parsed.get_ifd(0x8769)
+    assert (details[0xA002], details[0xA003]) == (70_000, 80_000)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_thumbnail_is_gone_with_its_bytes(order: str) -> None:
+    thumbnail = photo(16, 12)
+    exif = camera_exif("Canon", order, thumbnail=thumbnail)
+    corrected = corrected_exif(exif, 320, 240)
+    assert thumbnail in exif
+    assert b"\xff\xd8" not in corrected
+    parsed = Image.Exif()
+    parsed.load(corrected)
+    assert not parsed.get_ifd(1)
+    assert note_strings(corrected[6:], NOTE_AT, "Canon", order) == STRINGS
+
+
+def test_a_thumbnail_said_to_be_where_the_tags_are_takes_none_of_them_along() -> None:
+    exif = camera_exif("Canon", thumbnail=b"12345678")
+    at = exif.rindex(struct.pack("<HHI", 0x201, 4, 1)) + 8
+    overlapping = exif[:at] + struct.pack("<I", 8) + exif[at + 4 :]
+    corrected = corrected_exif(overlapping, 320, 240)
+    assert note_strings(corrected[6:], NOTE_AT, "Canon") == STRINGS
+    parsed = Image.Exif()
+    parsed.load(corrected)
+    assert parsed[0x10F] == "Canon"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_block_that_moves_takes_its_offsets_along(maker: str, order: str) -> None:
+    """To 1000 in a TIFF file: its tags are found there, and what a maker's note points to."""
+    moved = bytes(1000) + moved_exif(camera_exif(maker, order), 1000)
+    assert note_strings(moved, 1000 + NOTE_AT, maker, order) == STRINGS
+    details = struct.unpack_from(order + "I", moved, 1000 + 10 + 24 + 8)[0]
+    assert struct.unpack_from(order + "HHII", moved, details + 2)[0] == 0x927C
+    assert struct.unpack_from(order + "HHII", moved, details + 2)[3] == 1000 + NOTE_AT
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_note_out_of_a_tiff_file_gets_offsets_for_its_new_place(maker: str) -> None:
+    """As when another program has copied it there, and Pillow has written it elsewhere."""
+    tiff = bytes(500) + moved_exif(camera_exif(maker), 500)
+    parsed = Image.Exif()
+    parsed.load(camera_exif(maker))
+    parsed.get_ifd(0x8769)[0x927C] = tiff[500 + NOTE_AT : 500 + NOTE_AT + 200]
+    rebuilt = parsed.tobytes()
+    note = parsed.get_ifd(0x8769)[0x927C]
+    mended = with_maker_note_of(rebuilt, tiff)
+    assert note_strings(mended[6:], rebuilt.index(note) - 6, maker) == STRINGS
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damaged_blocks_are_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    for exif in (b"Exif\0\0", b"Exif\0\0II*\0\xff\0\0\0", b"Exif\0\0nothing of the kind"):
+        caplog.clear()
+        assert decode(with_segment(photo(), 0xE1, exif), "a").metadata.exif is None
+        assert "EXIF block is damaged" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("cut", range(6, 140, 3))
+def test_blocks_that_end_early_stop_nothing(cut: int) -> None:
+    content = with_segment(photo(), 0xE1, camera_exif("Canon", orientation=1)[:cut])
+    picture = decode(content, "a")
+    again = encode(picture, Encoding(format_named("jpeg")), "a")
+    assert Image.open(io.BytesIO(again)).size == (32, 24)
+
+
+def test_exif_in_the_text_of_a_png_is_kept_byte_for_byte() -> None:
+    """ImageMagick's way before PNG had a chunk for it."""
+    from PIL.PngImagePlugin import PngInfo
+
+    exif = camera_exif("Canon", orientation=1)
+    digits = exif.hex()
+    lines = [f"\nexif\n{len(exif):8}", *(digits[at : at + 72] for at in range(0, len(digits), 72)), ""]
+    info = PngInfo()
+    info.add_text("Raw profile type exif", "\n".join(lines), zip=True)
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 24)).save(stream, "PNG", pnginfo=info)
+    assert decode(stream.getvalue(), "a").metadata.exif == exif
