@@ -12,6 +12,7 @@ from av.stream import Discard
 
 from ripfdn_cli.video.files import is_cover, opened
 from ripfdn_cli.video.formats import QUICKTIME_LANGUAGES, Container
+from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
 from ripfdn_cli.video.timeline import Timeline
 
@@ -28,6 +29,7 @@ _COVER_NAMES = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image
 class SourceStreams:
     """What is taken over from the file `path` besides the picture of its stream `video`: streams `copied`,
     by index, from `start` to before `end` (seconds in the source; None: no bound), `shift` seconds later.
+    `joints`: where the file's clock starts anew.
     """
 
     path: Path
@@ -38,10 +40,17 @@ class SourceStreams:
     shift: Fraction = Fraction(0)
     start: Fraction | None = None
     end: Fraction | None = None
+    joints: tuple[Joint, ...] = ()
 
     def takes(self, begin: Fraction) -> bool:
         """What begins at `begin`, in seconds in the source, is in the part that is kept."""
         return (self.start is None or begin >= self.start) and (self.end is None or begin < self.end)
+
+    def cut(self, begin: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
+        """What of the time from `begin` to `end`, in seconds in the source, is in the part that is kept."""
+        begin = begin if self.start is None else max(begin, self.start)
+        end = end if self.end is None else min(end, self.end)
+        return (begin, end) if begin < end else None
 
 
 class OpenSource:
@@ -113,20 +122,32 @@ class OpenSource:
             return  # PyAV takes none for all
         streams = [self.container.streams[index] for index in copies]
         covers = {stream.index for stream in streams if is_cover(stream)}
-        for packet in _with_decoding_times(self.container.demux(streams), covers):
+        for packet in _with_decoding_times(
+            retimed(self.container.demux(streams), self.streams.joints), covers
+        ):
             index = packet.stream_index
             if is_filler(packet, self.container.streams[index]):
                 continue
-            if index not in covers and not self._shift(packet):
+            if index not in covers and not self._shift(packet, self.container.streams[index].type):
                 continue
             if copies[index] is not None:
                 packet.stream = copies[index]
             yield packet
 
-    def _shift(self, packet: AnyPacket) -> bool:
-        """Move `packet` as the picture was moved; False where it lies outside the part that is kept."""
+    def _shift(self, packet: AnyPacket, kind: str) -> bool:
+        """Move `packet` as the picture was moved; False where it lies outside the part that is kept.
+        Subtitles that show over an edge of it are cut there.
+        """
         base = as_fraction(packet.time_base)
-        if not self.streams.takes(packet.pts * base):
+        if kind == "subtitle" and packet.duration:
+            kept = self.streams.cut(packet.pts * base, (packet.pts + packet.duration) * base)
+            if kept is None:
+                return False
+            begin, end = round(kept[0] / base), round(kept[1] / base)
+            if (begin, end) != (packet.pts, packet.pts + packet.duration):
+                packet.pts = packet.dts = begin
+                packet.duration = max(1, end - begin)
+        elif not self.streams.takes(packet.pts * base):
             return False
         ticks = round(self.streams.shift / base)
         packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks

@@ -5,7 +5,7 @@ from typing import Any
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, Type
 
 from ripfdn_cli.errors import InputError
 
@@ -40,6 +40,20 @@ def as_fraction(value: Any) -> Fraction:
     if result is None:
         raise InputError("a stream has no time base")
     return result
+
+
+def _unnamed_type(cls: Any, value: object) -> Any:
+    """A member for a kind of side data that PyAV has no name for (MV-HEVC's view ID, for one): without it,
+    PyAV raises ValueError for all of a frame's side data.
+    """
+    if not isinstance(value, int):
+        return None
+    member = object.__new__(cls)
+    member._name_, member._value_ = f"UNNAMED_{value}", value
+    return cls._value2member_map_.setdefault(value, member)
+
+
+Type._missing_ = classmethod(_unnamed_type)  # type: ignore[assignment, method-assign]
 
 
 def side_data_of(frame: av.VideoFrame) -> dict[str, SideData]:

@@ -21,6 +21,7 @@ from ripfdn_cli.video.files import VideoInfo, opened, probe
 from ripfdn_cli.video.frames import BadFrames, SourceFrame, VideoFrames
 from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
 from ripfdn_cli.video.numbered_frames import find_frames
+from ripfdn_cli.video.packet_times import Joint
 from ripfdn_cli.video.timeline import SourceTimes, Timeline, at_rate, timeline
 from ripfdn_cli.video.yuv import yuv_format
 from ripfdn_cli.video_jobs.scan_cache import keep_scan, scan_once
@@ -34,7 +35,7 @@ _UNTIMED_DURATION = 100
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How a source is read. `start` and `end` in seconds after it begins; `drop`: streams to leave out, by
+    """How a source is read. `start` and `end` in seconds after its first frame; `drop`: streams to leave out, by
     index or type, or "captions", "chapters", "metadata", "unsupported".
     """
 
@@ -63,7 +64,8 @@ class VideoSource:
     `samples`: uint8 or uint16. `frames(first, before)` gives them from number `first` on, as `VideoFrames`
     does. `identity` tells this input from any other, as JSON. `streams`: what else is in its file. `keep`
     keeps in a folder what took long to find out. `reading` is what else shapes the frames; `first_number`
-    that of the first frame, for names. `yuv`: where frames can be had unconverted.
+    that of the first frame, for names. `yuv`: where frames can be had unconverted. `lost_frames`: about how
+    many a damaged file has not.
     """
 
     files: tuple[Path, ...]
@@ -83,6 +85,7 @@ class VideoSource:
     has_captions: bool = False
     streams: SourceStreams | None = None
     copied_bytes: int = 0
+    lost_frames: int = 0
     first_number: int = 1
     reading: dict[str, Any] = field(default_factory=dict)
     keep: Callable[[Path], None] | None = None
@@ -113,6 +116,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         options.bad_frames,
         options.max_pixels,
         with_captions=not drops_captions,
+        joints=scanned.joints,
     )
     return VideoSource(
         files=(path,),
@@ -130,8 +134,9 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         aspect=info.sample_aspect_ratio,
         matrix=info.matrix,
         has_captions=info.has_captions and not drops_captions,
-        streams=_streams(path, info, times, options),
+        streams=_streams(path, info, times, scanned.joints, options),
         copied_bytes=scanned.copied_bytes,
+        lost_frames=scanned.lost_frames,
         reading={"deinterlace": options.deinterlace, "bad_frames": options.bad_frames}
         | ({"captions": "dropped"} if drops_captions else {}),
         keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
@@ -224,7 +229,9 @@ def _check_dynamic(path: Path, info: VideoInfo) -> None:
         )
 
 
-def _streams(path: Path, info: VideoInfo, times: Timeline, options: ReadingOptions) -> SourceStreams:
+def _streams(
+    path: Path, info: VideoInfo, times: Timeline, joints: tuple[Joint, ...], options: ReadingOptions
+) -> SourceStreams:
     with opened(path) as container:
         copied = copied_streams(container, info.index)
         kept = tuple(s.index for s in copied if not {str(s.index), s.type} & set(options.drop))
@@ -238,6 +245,7 @@ def _streams(path: Path, info: VideoInfo, times: Timeline, options: ReadingOptio
         shift=times.shift,
         start=None if options.start is None else start,
         end=None if options.end is None else end,
+        joints=joints,
     )
 
 
