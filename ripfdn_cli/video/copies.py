@@ -11,16 +11,12 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Discard
 
 from ripfdn_cli.video.files import is_cover, opened
-from ripfdn_cli.video.formats import QUICKTIME_LANGUAGES, Container
+from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
+from ripfdn_cli.video.tags import carried, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Timeline
 
-_CONTAINER_TAGS = (
-    *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration"),
-    *("bps", "number_of_frames", "number_of_bytes", "_statistics_"),
-)
-"""Tags (or their beginnings) in which a container tells of itself, and which would be wrong in another."""
 _EMPTY_TEXT = 2
 _COVER_NAMES = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image/jpeg")}
 
@@ -29,7 +25,7 @@ _COVER_NAMES = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image
 class SourceStreams:
     """What is taken over from the file `path` besides the picture of its stream `video`: streams `copied`,
     by index, from `start` to before `end` (seconds in the source; None: no bound), `shift` seconds later.
-    `joints`: where the file's clock starts anew.
+    `joints`: where the file's clock starts anew. `dropped_tags`: names of tags to leave out, in lower case.
     """
 
     path: Path
@@ -41,6 +37,7 @@ class SourceStreams:
     start: Fraction | None = None
     end: Fraction | None = None
     joints: tuple[Joint, ...] = ()
+    dropped_tags: frozenset[str] = frozenset()
 
     def takes(self, begin: Fraction) -> bool:
         """What begins at `begin`, in seconds in the source, is in the part that is kept."""
@@ -70,10 +67,13 @@ class OpenSource:
         """Of the streams that are copied, where they have one."""
         return [base for stream in self.copied() if (base := fraction(stream.time_base)) is not None]
 
-    def describe(self, output: OutputContainer, timeline: Timeline) -> None:
+    def file_tags(self) -> dict[str, str]:
+        """The file's own tags; none where they are left out."""
+        return self._carried(self.container.metadata, of_file=True)
+
+    def describe(self, output: OutputContainer, container: Container, timeline: Timeline) -> None:
         """Give `output` the file's own tags, and its chapters."""
-        if self.streams.with_metadata:
-            output.metadata.update(plain_tags(self.container.metadata))
+        output.metadata.update(spelled_for_file(self.file_tags(), container)[0])
         chapters: Any = list(self.chapters(timeline))
         output.set_chapters(chapters)
 
@@ -89,12 +89,16 @@ class OpenSource:
                 times = {"start": round(start / base), "end": round(end / base), "time_base": base}
                 yield {**chapter, **times}
 
-    def tags(self, stream: Any, container: Container) -> dict[str, str]:
-        """The tags of `stream` as `container` takes them; none where they are left out."""
-        tags = plain_tags(stream.metadata) if self.streams.with_metadata else {}
-        if container.muxer == "mov" and "language" in tags:
-            tags["language"] = QUICKTIME_LANGUAGES.get(tags["language"], tags["language"])
-        return tags
+    def tags(self, stream: Any) -> dict[str, str]:
+        """The tags of `stream`; none where they are left out."""
+        return self._carried(stream.metadata, of_file=False)
+
+    def _carried(self, metadata: dict[str, str], *, of_file: bool) -> dict[str, str]:
+        if not self.streams.with_metadata:
+            return {}
+        return carried(
+            metadata, self.container.format.name, self.streams.dropped_tags, of_file=of_file
+        )
 
     def add_to(self, output: OutputContainer, container: Container) -> dict[int, Any]:
         """New streams of `output` by the index of the one they copy; attachments have no packets to come.
@@ -108,7 +112,7 @@ class OpenSource:
                 continue
             new: Any = output.add_stream_from_template(old, opaque=True)
             new.disposition = old.disposition
-            new.metadata.update(self.tags(old, container))
+            new.metadata.update(spelled(self.tags(old), container))
             if old.type != "attachment":
                 new.time_base = old.time_base
                 copies[old.index] = new
@@ -178,11 +182,6 @@ def copied_streams(container: InputContainer, video: int) -> list[Any]:
         for stream in container.streams
         if stream.index != video and not (stream.type == "data" and stream.discard == Discard.all)
     ]
-
-
-def plain_tags(metadata: dict[str, str]) -> dict[str, str]:
-    """`metadata` without what its container says of itself."""
-    return {key: value for key, value in metadata.items() if not key.lower().startswith(_CONTAINER_TAGS)}
 
 
 def is_filler(packet: AnyPacket, stream: Any) -> bool:

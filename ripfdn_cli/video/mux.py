@@ -26,21 +26,25 @@ from ripfdn_cli.video.encoding import (
 )
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output
-from ripfdn_cli.video.timeline import Timeline
+from ripfdn_cli.video.tags import spelled, spelled_for_file
+from ripfdn_cli.video.timeline import Ticks, Timeline
 
 _LARGEST_TIMESCALE = 2**31 - 1
+_LARGEST_STAND_IN = 512
 
 
 @dataclass(frozen=True)
 class VideoTrack:
     """The new video stream: `segments` with their files, encoded as `settings` say, shown as `timeline` says.
-    `matrix`: FFmpeg's display matrix for the output's size.
+    `matrix`: FFmpeg's display matrix for the output's size. `stands_in`: the first segment's packets stand in
+    for those of all frames, for a trial.
     """
 
     settings: EncoderSettings
     timeline: Timeline
     segments: Sequence[tuple[Path, Segment]]
     matrix: tuple[int, ...] | None = None
+    stands_in: bool = False
 
 
 def mux(
@@ -60,13 +64,13 @@ def mux(
     with ExitStack() as stack:
         source = None if streams is None else stack.enter_context(open_source(streams))
         template = stack.enter_context(open_segment(track.segments[0][0]))
-        options = dict(container.options) | _timescale(container, track, source)
+        options = _options(container, track, source)
         output = stack.enter_context(_writing_to(temporary, container, options, name))
         with writing(name):
             video = _add_track(output, container, track, template, source)
             copies = {} if source is None else source.add_to(output, container)
             if source is not None:
-                source.describe(output, track.timeline)
+                source.describe(output, container, track.timeline)
             output.start_encoding()
         packets = islice(_track_packets(track, video, container), limit)
         others: Iterable[AnyPacket] = () if source is None else islice(source.packets(copies), limit)
@@ -90,6 +94,13 @@ def _writing_to(
         raise
     with writing(name):
         output.close()
+
+
+def _options(container: Container, track: VideoTrack, source: OpenSource | None) -> dict[str, str]:
+    """For the muxer of `container`."""
+    for_tags = {} if source is None else spelled_for_file(source.file_tags(), container)[1]
+    options = dict(container.options) | _timescale(container, track, source)
+    return options | {name: options.get(name, "") + value for name, value in for_tags.items()}
 
 
 def _timescale(container: Container, track: VideoTrack, source: OpenSource | None) -> dict[str, str]:
@@ -123,7 +134,7 @@ def _add_track(
         stream.set_display_matrix(track.matrix)
     if source is not None:
         stream.disposition = source.video.disposition
-        stream.metadata.update(source.tags(source.video, container))
+        stream.metadata.update(spelled(source.tags(source.video), container))
     return stream
 
 
@@ -134,16 +145,54 @@ def _track_packets(track: VideoTrack, stream: Any, container: Container) -> Iter
     pts = track.timeline.pts
     # One that rounds to nothing would be taken for "unknown", and shown for as long as others.
     durations = np.maximum(track.timeline.durations, ceil(container.tick / track.timeline.time_base))
-    delay = max(_reordering(path, segment, track) for path, segment in track.segments)
-    step = max(1, int(pts[1] - pts[0])) if len(pts) > 1 else 1
-    number = 0
+    reorders = not stream.codec_context.codec.intra_only
+    if track.stands_in:
+        delay, packets = (1 if reorders else 0), _stand_ins(track, swapped=reorders)
+    else:
+        delay, packets = max(_reordering(*entry, track) for entry in track.segments), _coded_packets(track)
+    step, last = _first_step(pts, delay, int(durations[-1])), len(pts) - 1
+    for number, packet in enumerate(packets):
+        shown = int(np.searchsorted(pts, packet.pts))
+        packet.dts = decoding_time(pts, number, delay, step)
+        packet.duration = int(durations[shown])
+        if number == last and container.muxer in ("mp4", "mov"):
+            # What MP4 takes for the length of the whole is the time from first to last decoding.
+            whole = int(pts[-1] + durations[-1] - pts[0])
+            packet.duration = whole - (packet.dts - decoding_time(pts, 0, delay, step))
+        packet.stream = stream
+        yield packet
+
+
+def _first_step(pts: Ticks, delay: int, duration: int) -> int:
+    """How far apart frames are decoded that show before the first: as far as the first two, but so that the
+    last is decoded before the video, whose last frame shows for `duration`, ends.
+    """
+    early = min(delay, len(pts) - 1)
+    if not early:
+        return 1
+    room = int(pts[-1]) + duration - int(pts[len(pts) - 1 - early]) - 1
+    return max(1, min(int(pts[1] - pts[0]), room // early))
+
+
+def _coded_packets(track: VideoTrack) -> Iterator[AnyPacket]:
     for path, segment in track.segments:
-        for packet in segment_packets(path, segment, track.timeline.time_base):
-            shown = int(np.searchsorted(pts, packet.pts))
-            packet.dts = decoding_time(pts, number, delay, step)
-            packet.duration = int(durations[shown])
-            packet.stream = stream
-            number += 1
+        yield from segment_packets(path, segment, track.timeline.time_base)
+
+
+def _stand_ins(track: VideoTrack, *, swapped: bool) -> Iterator[AnyPacket]:
+    """The packets of the first segment, then copies of its last one for all other frames, `swapped` in pairs
+    as frames are that refer to later ones; large ones are cut, as nothing decodes them.
+    """
+    path, segment = track.segments[0]
+    last = b""
+    for packet in segment_packets(path, segment, track.timeline.time_base):
+        last = bytes(packet)
+        yield packet
+    pts = track.timeline.pts[segment.frames :].tolist()
+    for place in range(0, len(pts), 2):
+        for time in sorted(pts[place : place + 2], reverse=swapped):
+            packet = av.Packet(last[:_LARGEST_STAND_IN])
+            packet.pts, packet.time_base = time, track.timeline.time_base
             yield packet
 
 

@@ -20,7 +20,7 @@ from ripfdn_cli.video.colour import RGB_MATRIX, bits_of, output_tags
 from ripfdn_cli.video.encoding import EncoderSettings
 from ripfdn_cli.video.formats import container_of, is_video
 from ripfdn_cli.video.numbered_frames import frame_pattern, is_pattern, is_sequence
-from ripfdn_cli.video_jobs.segments import parts_folder
+from ripfdn_cli.video_jobs.segments import segments_folder
 from ripfdn_cli.video_jobs.video_sources import (
     ReadingOptions,
     VideoSource,
@@ -107,7 +107,7 @@ def plan_video(
 def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> VideoSource:
     options, path = settings.reading, paths[0]
     if len(paths) == 1 and is_video(path) and not path.is_dir():
-        return video_source(path, options, parts_folder(output))
+        return video_source(path, options, segments_folder(output))
     if len(paths) > 1 or is_sequence(path):
         if is_pattern(output):  # pictures to pictures: nobody asks when they show
             options = replace(options, fps=options.fps or Fraction(1))

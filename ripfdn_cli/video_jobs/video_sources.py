@@ -221,6 +221,8 @@ def _check_dynamic(path: Path, info: VideoInfo) -> None:
             f"{path} is Dolby Vision without a picture for other screens (profile 5 or alike), whose colours "
             "would be wrong; make it HDR10 with another program first"
         )
+    if info.hdr.mastering is not None and not info.hdr.mastering.is_complete:
+        log.warning("%s: its mastering display data is incomplete or impossible and will be lost", path)
     if dynamic:
         log.warning(
             "%s: %s can't be kept and will be lost; the picture and its static metadata are kept",

@@ -73,7 +73,7 @@ class Joined:
     def problems(self, path: Path | None = None) -> str:
         path = path or self.path
         missing = missing_parts(path, MKV, self.track, self.streams)
-        return "; ".join([*map(str, missing), *wrong_packets(path, self.track, self.streams)])
+        return "; ".join(map(str, [*missing, *wrong_packets(path, self.track, self.streams)]))
 
 
 @pytest.fixture
@@ -126,10 +126,10 @@ def test_a_lost_frame_is_found(joined: Joined) -> None:
 def test_a_moved_frame_is_found(joined: Joined) -> None:
     def move(packet: Any, index: int) -> Any:
         if index == 0 and packet.pts > 280:
-            packet.pts, packet.dts = packet.pts + 1, packet.dts + 1
+            packet.pts, packet.dts = packet.pts + 2, packet.dts + 2
         return packet
 
-    assert "the picture: packet 7 at 0.293000 s instead of 0.292000 s" in joined.problems(remux(joined, move))
+    assert "the picture: packet 7 at 0.294000 s instead of 0.292000 s" in joined.problems(remux(joined, move))
 
 
 def test_a_longer_last_frame_is_found(joined: Joined) -> None:

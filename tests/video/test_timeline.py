@@ -58,8 +58,8 @@ def test_what_is_cut_starts_at_zero_and_is_counted_from_the_first_frame() -> Non
 
 def test_a_file_that_starts_late_is_moved_to_zero_with_what_lies_between_its_streams() -> None:
     source = times(*range(500, 1500, 40))
-    assert timeline(source, origin=Fraction(9, 20)).pts[0] == 50
-    assert timeline(source, origin=Fraction(9, 20)).shift == Fraction(-9, 20)
+    line = timeline(source, origin=Fraction(9, 20))
+    assert (line.pts[0], line.pts[1], line.shift) == (50, 90, Fraction(-9, 20))
     assert timeline(source, origin=Fraction(-1, 50)).shift == 0
     assert line.source_span == (Fraction(7, 10), Fraction(9, 10))
 
