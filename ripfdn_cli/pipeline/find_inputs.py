@@ -3,7 +3,7 @@
 import fnmatch
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +29,10 @@ def find_inputs(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     leave_out: Location | None = None,
+    suffixes: Collection[str] = SUFFIXES,
 ) -> list[Source]:
-    """Files as they are given; from folders every file with a picture's suffix, at any depth, sorted.
+    """Files as they are given; from folders every file with one of `suffixes` (a picture's), at any depth,
+    sorted.
 
     Hidden files and folders, and `leave_out` (where the results go), are not entered, and links to folders
     aren't followed. `include` and `exclude` are globs on the name or on the path below the folder ("*.png",
@@ -39,7 +41,7 @@ def find_inputs(
     found: dict[str, Source] = {}
     for argument in arguments:
         if is_folder(argument):
-            for source in _sources_in(argument, leave_out):
+            for source in _sources_in(argument, leave_out, suffixes):
                 if _wanted(source.below, include, exclude):
                     found.setdefault(str(source.path), source)
         else:
@@ -47,20 +49,20 @@ def find_inputs(
     return list(found.values())
 
 
-def _sources_in(folder: Location, leave_out: Location | None) -> Iterator[Source]:
+def _sources_in(folder: Location, leave_out: Location | None, suffixes: Collection[str]) -> Iterator[Source]:
     if is_remote(folder):
-        return _walk_store(folder, leave_out)
+        return _walk_store(folder, leave_out, suffixes)
     local = None if leave_out is None or is_remote(leave_out) else leave_out
-    return (Source(path, path.relative_to(folder)) for path in _walk(folder, local))
+    return (Source(path, path.relative_to(folder)) for path in _walk(folder, local, suffixes))
 
 
-def _walk_store(folder: Location, leave_out: Location | None) -> Iterator[Source]:
+def _walk_store(folder: Location, leave_out: Location | None, suffixes: Collection[str]) -> Iterator[Source]:
     assert is_remote(folder)
     inner = "" if leave_out is None else str(leave_out).rstrip("/") + "/"
     for name in walk_objects(folder):
         below, path = Path(name), folder / name
         hidden = any(_hidden(part) for part in below.parts)
-        if not hidden and below.suffix.lower() in SUFFIXES and not (inner and _is_inner(path, inner, folder)):
+        if not hidden and below.suffix.lower() in suffixes and not (inner and _is_inner(path, inner, folder)):
             yield Source(path, below)
 
 
@@ -69,7 +71,7 @@ def _is_inner(path: Location, inner: str, folder: Location) -> bool:
     return str(path).startswith(inner) and inner != str(folder).rstrip("/") + "/"
 
 
-def _walk(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+def _walk(folder: Path, leave_out: Path | None, suffixes: Collection[str]) -> Iterator[Path]:
     def report(error: OSError) -> None:
         # Taken up as an input, so that it is listed with its reason like any other that can't be read.
         unreadable.append(Path(error.filename))
@@ -79,7 +81,7 @@ def _walk(folder: Path, leave_out: Path | None) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if _enters(Path(parent, name), leave_out))
         for name in sorted(files):
             path = Path(parent, name)
-            if not _hidden(name) and path.suffix.lower() in SUFFIXES:
+            if not _hidden(name) and path.suffix.lower() in suffixes:
                 yield path
     yield from unreadable
 

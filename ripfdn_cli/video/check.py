@@ -21,10 +21,11 @@ from ripfdn_cli.video.copies import (
     is_filler,
     open_source,
 )
-from ripfdn_cli.video.files import is_cover, opened
+from ripfdn_cli.video.files import decode_packets, is_cover, opened
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.hdr import hdr_metadata_of
 from ripfdn_cli.video.mux import VideoTrack
+from ripfdn_cli.video.pixel_formats import shows_the_same
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, side_data_of
 from ripfdn_cli.video.tags import lost_tags, spelled
 from ripfdn_cli.video.timeline import Timeline
@@ -104,7 +105,7 @@ def wrong_copies(path: Path, streams: SourceStreams, limit: int) -> list[Differe
 def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Difference]:
     settings = track.settings
     stream = output.streams.video[0]
-    frames = list(islice(output.decode(stream), _CHECKED_FRAMES))
+    frames = list(islice(decode_packets(output, stream), _CHECKED_FRAMES))
     if not frames:
         yield Difference("a picture that can be decoded")
         return
@@ -115,7 +116,6 @@ def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Diffe
     said = (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range == 2)
     checks = {
         "size": ((frame.width, frame.height), (settings.width, settings.height)),
-        "pixel format": (_plain_format(frame.format.name), _plain_format(settings.pixel_format)),
         "colour tags": (said, (tags.matrix, tags.primaries, tags.transfer, tags.full_range)),
         "aspect ratio of pixels": (aspect, settings.sample_aspect_ratio),
         "rotation": (_rotation(matrix), _rotation(track.matrix)),
@@ -123,14 +123,12 @@ def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Diffe
     for name, (have, want) in checks.items():
         if have != want:
             yield Difference(f"the picture's {name} ({have} instead of {want})")
+    if not shows_the_same(frame.format.name, settings.pixel_format):
+        yield Difference(
+            f"the picture's pixel format ({frame.format.name} instead of {settings.pixel_format})"
+        )
     if settings.hdr and not _same_hdr(hdr_metadata_of(frames), settings.hdr):
         yield Difference("the picture's mastering display and light levels", essential=False)
-
-
-def _plain_format(name: str) -> str:
-    """Formats that differ in memory only, or by the range of their samples, which is compared by itself."""
-    plain = {"nv12": "yuv420p", "p010le": "yuv420p10le", "bgra": "gbrap"}.get(name, name)
-    return plain.replace("yuvj", "yuv")
 
 
 def _rotation(matrix: Any) -> tuple[int, ...]:
@@ -179,9 +177,7 @@ def _stream_problems(
         yield Difference(f"the tags {_listed(lost)}" if len(lost) > 1 else f"the tag {lost[0]}", None, False)
 
 
-def _lost_stream_tags(
-    prefix: str, source: OpenSource, old: Any, new: Any, container: Container
-) -> list[str]:
+def _lost_stream_tags(prefix: str, source: OpenSource, old: Any, new: Any, container: Container) -> list[str]:
     """Those of stream `old`; what its file says too isn't told for each of its streams."""
     wanted = spelled(source.tags(old), container)
     own = {key: value for key, value in wanted.items() if source.container.metadata.get(key) != value}
@@ -294,9 +290,7 @@ def _timing_problems(
         yield Difference(problem)
     end = record.end * record.time_base if derived_end is None else derived_end
     if abs(end - timeline.end) > _ROUNDINGS * max(record.time_base, timeline.time_base):
-        yield Difference(
-            f"the picture ends at {float(end):.6f} s instead of {float(timeline.end):.6f} s"
-        )
+        yield Difference(f"the picture ends at {float(end):.6f} s instead of {float(timeline.end):.6f} s")
 
 
 def _time_differences(name: str, have: _Passed, want: _Passed) -> list[str]:

@@ -20,11 +20,13 @@ from av.container import InputContainer
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.pictures.files import check_regular
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, check_size
-from ripfdn_cli.video.colour import Colour, alpha_of, bits_of, colour_of
+from ripfdn_cli.video.colour import Colour, colour_of
 from ripfdn_cli.video.damage import lost_frames
+from ripfdn_cli.video.decoders import decoder_of
 from ripfdn_cli.video.formats import DEMUXERS
 from ripfdn_cli.video.hdr import HdrMetadata, hdr_metadata_of
 from ripfdn_cli.video.packet_times import ClockWatch, Joint, offsets, retimed
+from ripfdn_cli.video.pixel_formats import alpha_of, bits_of
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, open_input, side_data_of
 from ripfdn_cli.video.timeline import SourceTimes, source_times
 from ripfdn_cli.video.vp9_headers import shows_a_frame
@@ -314,30 +316,32 @@ def decode_packets(
     container: InputContainer, stream: av.VideoStream, joints: Sequence[Joint] = ()
 ) -> Iterator[av.VideoFrame]:
     """Every frame that can be decoded, in showing order; packets that can't be leave a gap."""
+    decoder = decoder_of(stream)
     for packet in retimed(container.demux(stream), joints):
         if not packet.size:
             continue  # an empty packet would end the decoder's work
         try:
-            frames = stream.decode(packet)
+            frames = decoder.decode(packet)
         except av.FFmpegError as error:
             log.debug("a packet at %s can't be decoded: %s", packet.pts, error)
             continue
         yield from frames
     try:
-        yield from stream.decode(None)
+        yield from decoder.decode(None)
     except av.FFmpegError as error:
         log.debug("the end can't be decoded: %s", error)
 
 
 def _first_frames(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    decoder = decoder_of(stream)
     for packet in islice(container.demux(stream), _PROBED_PACKETS):
         if packet.size:
             try:
-                yield from stream.decode(packet)
+                yield from decoder.decode(packet)
             except av.FFmpegError:
                 continue
     try:
-        yield from stream.decode(None)
+        yield from decoder.decode(None)
     except av.FFmpegError:
         return
 

@@ -81,6 +81,15 @@ def is_video(path: PurePath) -> bool:
     return suffix in INPUT_SUFFIXES or any(suffix in entry.suffixes for entry in CONTAINERS)
 
 
+def written_suffix(path: PurePath) -> str:
+    """The suffix of the result of the video `path` where its container isn't said: its own, or Matroska's,
+    which holds most, where that container is only read.
+    """
+    suffix = path.suffix.lower()
+    written = any(suffix in entry.suffixes for entry in CONTAINERS)
+    return suffix if written else CONTAINERS[0].suffixes[0]
+
+
 def container_of(path: PurePath) -> Container:
     """The container that the suffix of `path` names for writing. Raises UsageError that lists those there
     are.

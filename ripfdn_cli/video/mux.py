@@ -15,6 +15,7 @@ import numpy as np
 from av.container import InputContainer, OutputContainer
 
 from ripfdn_cli.video.copies import OpenSource, SourceStreams, open_source
+from ripfdn_cli.video.decoders import ALPHA_MODE
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
@@ -132,6 +133,8 @@ def _add_track(
         context.codec_tag = settings.codec.quicktime_tag
     if track.matrix is not None:
         stream.set_display_matrix(track.matrix)
+    if settings.has_alpha and settings.codec.alpha_segment_muxer is not None:
+        stream.metadata[ALPHA_MODE] = "1"
     if source is not None:
         stream.disposition = source.video.disposition
         stream.metadata.update(spelled(source.tags(source.video), container))

@@ -1,5 +1,7 @@
 """What differs between PyAV 18 (Python 3.11) and 19 (Python 3.12 and later), in one place."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -60,3 +62,19 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, SideData]:
     """What lies beside the picture of `frame`, by FFmpeg's names; iterating differs between the versions."""
     sides: Any = frame.side_data
     return {sides[position].type.name: sides[position] for position in range(len(sides))}
+
+
+@contextmanager
+def warnings_of_ffmpeg() -> Iterator[list[str]]:
+    """What FFmpeg warns of in the block, in this thread, one text each."""
+    warnings: list[str] = []
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture() as said:
+            try:
+                yield warnings
+            finally:
+                warnings += [text.strip() for level, _, text in said if level <= av.logging.WARNING]
+    finally:
+        av.logging.set_level(before)

@@ -31,7 +31,8 @@ from ripfdn_cli.video_jobs.device_colour import (
     device_colour,
 )
 from ripfdn_cli.video_jobs.segments import JournalEntry, Segments, open_segments, segments_folder
-from ripfdn_cli.video_jobs.video_plan import VideoPlan, VideoSettings, plan_video
+from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video
+from ripfdn_cli.video_jobs.video_settings import VideoSettings
 from ripfdn_cli.video_jobs.video_targets import OpenSegment, SequenceTarget
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,9 @@ class _Run:
         self._plan, self._segments, self._devices = plan, segments, devices
         self._progress = progress or (lambda done, total, written: None)
         self._total = len(plan.target.timeline)
-        self._disk = DiskWatch(segments.folder, self._total, plan.target.frame_bytes, plan.source.copied_bytes)
+        self._disk = DiskWatch(
+            segments.folder, self._total, plan.target.frame_bytes, plan.source.copied_bytes
+        )
         self._resumed, self._computed = segments.frames, 0
         self._cancellation = Cancellation()
 

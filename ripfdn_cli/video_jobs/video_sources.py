@@ -1,5 +1,7 @@
 """Where the frames of a video job come from: a video file, numbered pictures, or an animated picture."""
 
+from __future__ import annotations
+
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -14,38 +16,24 @@ import numpy as np
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.files import read_picture
-from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, Frame, as_rgb, has_alpha
+from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha, without_alpha
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video.copies import SourceStreams, copied_streams
 from ripfdn_cli.video.files import VideoInfo, opened, probe
-from ripfdn_cli.video.frames import BadFrames, SourceFrame, VideoFrames
+from ripfdn_cli.video.frames import SourceFrame, VideoFrames
 from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
 from ripfdn_cli.video.numbered_frames import find_frames
 from ripfdn_cli.video.packet_times import Joint
 from ripfdn_cli.video.timeline import SourceTimes, Timeline, at_rate, timeline
 from ripfdn_cli.video.yuv import yuv_format
 from ripfdn_cli.video_jobs.scan_cache import keep_scan, scan_once
+from ripfdn_cli.video_jobs.video_settings import ReadingOptions
 
 log = logging.getLogger(__name__)
 
 _MILLISECOND = Fraction(1, 1000)
 _UNTIMED_DURATION = 100
 """Milliseconds that browsers show a frame for whose duration is 0."""
-
-
-@dataclass(frozen=True)
-class ReadingOptions:
-    """How a source is read. `start` and `end` in seconds after its first frame; `drop`: streams to leave out, by
-    index or type, or "captions", "chapters", "metadata", "unsupported".
-    """
-
-    start: Fraction | None = None
-    end: Fraction | None = None
-    fps: Fraction | None = None
-    deinterlace: bool = False
-    bad_frames: BadFrames = "error"
-    drop: tuple[str, ...] = ()
-    max_pixels: int = DEFAULT_MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -95,6 +83,16 @@ class VideoSource:
     def name(self) -> str:
         """What messages call it."""
         return str(self.files[0])
+
+    def without_alpha(self, background: tuple[int, int, int]) -> VideoSource:
+        """The same frames laid on `background`, 8-bit RGB, before anything else is done to them."""
+
+        def frames(first: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+            for frame in self.frames(first, before):
+                yield replace(frame, pixels=without_alpha(frame.pixels, background))
+
+        reading = self.reading | {"background": list(background)}
+        return replace(self, has_alpha=False, frames=frames, reading=reading, yuv=None)
 
 
 def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSource:

@@ -20,7 +20,7 @@ import av
 import numpy as np
 
 from ripfdn_cli.errors import InputError, InternalError, OutputError, UsageError
-from ripfdn_cli.files.atomic_file import output_error, publish, replacing, write_bytes
+from ripfdn_cli.files.atomic_file import output_error, publish, write_bytes
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.files import Encoding, encode
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
@@ -32,7 +32,7 @@ from ripfdn_cli.video.check import (
     wrong_packets,
 )
 from ripfdn_cli.video.codecs import LOSSLESS
-from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb, bits_of
+from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb
 from ripfdn_cli.video.copies import SourceStreams
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
@@ -44,6 +44,7 @@ from ripfdn_cli.video.encoding import (
 from ripfdn_cli.video.formats import CONTAINERS, Container
 from ripfdn_cli.video.mux import VideoTrack, mux
 from ripfdn_cli.video.numbered_frames import FramePattern
+from ripfdn_cli.video.pixel_formats import described
 from ripfdn_cli.video.timeline import Timeline
 from ripfdn_cli.video_jobs.segments import Segments
 
@@ -138,13 +139,14 @@ class VideoTarget:
 
     @property
     def frame_bytes(self) -> float:
-        return self._settings.width * self._settings.height * self._settings.codec.bits_per_pixel / 8
+        return self._settings.frame_bytes
 
     @property
     def held_bytes(self) -> int:
-        described = av.VideoFormat(self._settings.pixel_format, self._settings.width, self._settings.height)
-        sample = 2 if bits_of(described) > 8 else 1
-        planes = (part.width * part.height for part in described.components)
+        settings = self._settings
+        sample = 2 if described(settings.pixel_format).bits > 8 else 1
+        layout = av.VideoFormat(settings.pixel_format, settings.width, settings.height)
+        planes = (part.width * part.height for part in layout.components)
         return _ENCODERS_FRAMES * sample * sum(planes)
 
     def describe(self) -> dict[str, Any]:
@@ -168,9 +170,7 @@ class VideoTarget:
         finally:
             (folder / _TRIAL).unlink(missing_ok=True)
 
-    def _settle(
-        self, folder: Path, segment: tuple[Path, Segment], problems: Sequence[Difference]
-    ) -> None:
+    def _settle(self, folder: Path, segment: tuple[Path, Segment], problems: Sequence[Difference]) -> None:
         """Go on without what the container doesn't take, as far as that may be."""
         if not problems:
             return

@@ -13,7 +13,7 @@ import pytest
 from support.video_clips import Clip, make_clip, picture
 
 from ripfdn_cli.video.check import missing_parts, wrong_packets
-from ripfdn_cli.video.codecs import codec_named
+from ripfdn_cli.video.codecs import EncoderChoices, codec_named
 from ripfdn_cli.video.colour import ColourTags
 from ripfdn_cli.video.copies import SourceStreams, copied_streams
 from ripfdn_cli.video.encoding import EncoderSettings, segment_writer
@@ -28,7 +28,9 @@ MKV = container_of(Path("a.mkv"))
 def encoder_for(line: Timeline, size: tuple[int, int]) -> EncoderSettings:
     tags = ColourTags(1, 1, 1)
     codec = codec_named("x264")
-    return EncoderSettings(codec, *size, "yuv420p", line.time_base, line.rate, tags, preset="ultrafast")
+    return EncoderSettings(
+        codec, *size, "yuv420p", line.time_base, line.rate, tags, choices=EncoderChoices(preset="ultrafast")
+    )
 
 
 class Joined:
@@ -54,7 +56,7 @@ class Joined:
             line.time_base,
             line.rate,
             ColourTags(1, 1, 1),
-            preset="ultrafast",
+            choices=EncoderChoices(preset="ultrafast"),
         )
         segments = []
         for start in (0, 4):

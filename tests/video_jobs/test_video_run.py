@@ -26,9 +26,9 @@ from ripfdn_cli.errors import BrokenResultError, InputError, OutputError, UsageE
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import SizeRequest
 from ripfdn_cli.video_jobs.segments import segments_folder
-from ripfdn_cli.video_jobs.video_plan import VideoSettings, plan_video
+from ripfdn_cli.video_jobs.video_plan import plan_video
 from ripfdn_cli.video_jobs.video_run import VideoFacts, upscale_video
-from ripfdn_cli.video_jobs.video_sources import ReadingOptions
+from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
 
 pytestmark = pytest.mark.any_precision
 
@@ -50,8 +50,15 @@ def upscale(network: NetworkSettings) -> Upscale:
         }
         if settings.get("codec", "x264") in ("x264", "x265"):
             settings.setdefault("preset", "ultrafast")
+        encoding = {
+            name: settings.pop(name)
+            for name in list(settings)
+            if name in EncodingOptions.__dataclass_fields__
+        }
         settings.setdefault("segment", 5)
-        asked = VideoSettings(reading=ReadingOptions(**reading), **settings)
+        asked = VideoSettings(
+            reading=ReadingOptions(**reading), encoding=EncodingOptions(**encoding), **settings
+        )
         return upscale_video([path], output, asked, network, progress=progress)
 
     return run
@@ -761,6 +768,8 @@ def test_the_journal_is_lines_of_json(tmp_path: Path, upscale: Upscale) -> None:
     source, output = make_clip(tmp_path / "in.mkv", Clip(frames=12)), tmp_path / "out.mkv"
     with pytest.raises(Killed):
         upscale(source, output, progress=stop_after(11))
-    lines = [json.loads(line) for line in (segments_folder(output) / "journal.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (segments_folder(output) / "journal.jsonl").read_text().splitlines()
+    ]
     assert lines[0]["job"]["segment"] == 5
     assert [line["segment"]["frames"] for line in lines[1:]] == [5, 5]
