@@ -89,7 +89,7 @@ def wrong_packets(path: Path, track: VideoTrack, streams: SourceStreams | None) 
     with opened(path) as output:
         video = output.streams.video[0]
         records = _passed(output, output.demux())
-        problems = list(_timing_problems(records.get(video.index), track.timeline, _derived_end(video)))
+        problems = list(_timing_problems(records.get(video.index), track.timeline, _derived_end(output, video)))
         if streams is not None:
             with open_source(streams) as source:
                 problems += _copy_problems(output, records, source)
@@ -241,11 +241,11 @@ def _kind(stream: Any) -> str:
     return "cover" if is_cover(stream) else str(stream.type)
 
 
-def _derived_end(stream: Any) -> Fraction | None:
+def _derived_end(container: InputContainer, stream: Any) -> Fraction | None:
     """When the picture ends as its container has it: MP4 stores no durations of frames that are coded in
     another order than they show in, but one of the whole.
     """
-    if stream.duration is None or stream.start_time is None:
+    if not container.format.name.startswith("mov") or stream.duration is None or stream.start_time is None:
         return None
     return (stream.start_time + stream.duration) * as_fraction(stream.time_base)  # type: ignore[no-any-return]
 

@@ -54,6 +54,7 @@ def test_what_is_cut_starts_at_zero_and_is_counted_from_the_first_frame() -> Non
     # 0.2 s after 0.5 s is 700 ms; up to 900 ms, which is not taken.
     assert (line.pts - line.shift / TICK).tolist() == [700, 740, 780, 820, 860]
     assert line.pts[0] == 0
+    assert line.source_span == (Fraction(7, 10), Fraction(9, 10))
 
 
 def test_a_file_that_starts_late_is_moved_to_zero_with_what_lies_between_its_streams() -> None:
@@ -61,7 +62,6 @@ def test_a_file_that_starts_late_is_moved_to_zero_with_what_lies_between_its_str
     line = timeline(source, origin=Fraction(9, 20))
     assert (line.pts[0], line.pts[1], line.shift) == (50, 90, Fraction(-9, 20))
     assert timeline(source, origin=Fraction(-1, 50)).shift == 0
-    assert line.source_span == (Fraction(7, 10), Fraction(9, 10))
 
 
 def test_an_end_alone_moves_nothing() -> None:
