@@ -16,7 +16,14 @@ from ripfdn_cli.cli.network_options import network_options
 from ripfdn_cli.cli.picture_options import picture_options, size_options
 from ripfdn_cli.cli.sizes import Rectangle
 from ripfdn_cli.cli.upscale_pipe import PIPE, tile_progress, upscale_pipe
-from ripfdn_cli.cli.upscale_video import FOR_PICTURES, local_paths, plan_videos_among, run_videos, show_plans
+from ripfdn_cli.cli.upscale_video import (
+    DAMAGED,
+    FOR_PICTURES,
+    local_paths,
+    plan_videos_among,
+    run_videos,
+    show_plans,
+)
 from ripfdn_cli.cli.video_options import FOR_VIDEO, given_options, video_options
 from ripfdn_cli.errors import SomeItemsFailedError, UsageError
 
@@ -165,6 +172,7 @@ def _run(
         count += _run_pictures(console, pictures, cluster)
     if videos is not None:
         count += run_videos(console, videos.batch)
+    damaged = count.pop(DAMAGED, 0)
     seconds = round(time.perf_counter() - started, 3)
     console.record({"summary": True, **{name: count[name] for name in STATUSES}, "seconds": seconds})
     if _is_single(pictures, videos):
@@ -175,6 +183,8 @@ def _run(
             kind for kind, part in (("pictures", pictures), ("videos", videos)) if part is not None
         )
         raise SomeItemsFailedError(f"{count['failed']} of {count.total()} {kinds} failed, each listed above")
+    if damaged:
+        raise SomeItemsFailedError(f"{damaged} of the inputs are damaged and lack frames, each listed above")
 
 
 def _is_single(pictures: Batch | None, videos: VideosAmong | None) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ripfdn_cli.cli.video_options import given_options
-from ripfdn_cli.errors import RipfdnError, UsageError
+from ripfdn_cli.errors import RipfdnError, SomeItemsFailedError, UsageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOR_PICTURES = ("format_name", "quality", "lossless", "depth", "strip_metadata", "wrap")
+DAMAGED = "damaged"
+"""Results that lack frames because their inputs do."""
 _PIPE = "-"
 
 
@@ -103,7 +105,9 @@ def _refuse_choices(output: str) -> None:
 
 
 def run_videos(console: Console, batch: VideoBatch) -> Counter[str]:
-    """Make the videos of `batch`; how many were done, skipped and failed. Raises RipfdnError."""
+    """Make the videos of `batch`; how many were done, skipped and failed, and of the done ones `DAMAGED`.
+    Raises RipfdnError.
+    """
     count: Counter[str] = Counter()
 
     @contextmanager
@@ -119,7 +123,20 @@ def run_videos(console: Console, batch: VideoBatch) -> Counter[str]:
             count[record["status"]] += 1
             console.record(record)
             _tell(console, outcome)
+            if outcome.facts is not None and outcome.facts.lost_frames:
+                if batch.is_single:
+                    raise SomeItemsFailedError(_loss(outcome.task, outcome.facts))
+                count[DAMAGED] += 1
+                console.fail(_loss(outcome.task, outcome.facts))
     return count
+
+
+def _loss(task: VideoTask, facts: VideoFacts) -> str:
+    whole = facts.frames + facts.lost_frames
+    return (
+        f"{task.inputs[0]} is damaged: about {facts.lost_frames} of its {whole} frames are missing; "
+        f"{task.output} has the {facts.frames} that are there"
+    )
 
 
 def show_plans(console: Console, batch: VideoBatch) -> Counter[str]:
@@ -196,6 +213,7 @@ def _facts(facts: VideoFacts) -> dict[str, Any]:
         "frames": facts.frames,
         "frames_resumed": facts.resumed,
         "frames_computed": facts.computed,
+        "frames_lost": facts.lost_frames,
         "segments": facts.segments,
         "bytes": facts.bytes_written,
         "seconds": round(facts.seconds, 3),

@@ -11,12 +11,16 @@ import click
 from click.core import ParameterSource
 
 from ripfdn_cli.cli.option_groups import option_group, option_names
+from ripfdn_cli.video.tags import NAMED_TAG
 
 if TYPE_CHECKING:
     from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
-_DROPPABLE = ("audio", "subtitles", "captions", "data", "attachments", "chapters", "metadata", "unsupported")
-_STREAM_TYPES = {"subtitles": "subtitle", "attachments": "attachment"}
+_DROPPABLE = (
+    *("audio", "subtitles", "captions", "data", "attachments", "chapters", "tags", "metadata"),
+    "unsupported",
+)
+_STREAM_TYPES = {"subtitles": "subtitle", "attachments": "attachment", "tags": "metadata"}
 _MULTIPLES = {"": 1, "k": 1000, "K": 1000, "M": 1_000_000}
 _LOWEST_BITRATE = 1000
 _NTSC = {"23.976": 24, "23.98": 24, "29.97": 30, "47.952": 48, "59.94": 60, "119.88": 120}
@@ -62,9 +66,11 @@ class Droppable(click.ParamType[str]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value)
-        if not text.isdecimal() and text not in (*_DROPPABLE, *_STREAM_TYPES.values()):
+        named = text.startswith(NAMED_TAG) and text != NAMED_TAG
+        if not text.isdecimal() and not named and text not in (*_DROPPABLE, *_STREAM_TYPES.values()):
+            known = ", ".join(_DROPPABLE)
             self.fail(
-                f"{value!r} is not the number of a stream or one of {', '.join(_DROPPABLE)}", param, ctx
+                f"{value!r} is not the number of a stream, {NAMED_TAG}NAME or one of {known}", param, ctx
             )
         return _STREAM_TYPES.get(text, text)
 
@@ -157,7 +163,8 @@ _OPTIONS = (
         "--drop",
         type=Droppable(),
         multiple=True,
-        help=f"Leave out a stream by its number, or {', '.join(_DROPPABLE)}.",
+        help=f"Leave out a stream by its number, a tag by its name as {NAMED_TAG}NAME, or "
+        f"{', '.join(_DROPPABLE)}.",
     ),
     click.option(
         "--segment", type=click.IntRange(1), help="Frames that a crash can cost.  [default: by their size]"

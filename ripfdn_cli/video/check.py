@@ -27,6 +27,7 @@ from ripfdn_cli.video.hdr import hdr_metadata_of
 from ripfdn_cli.video.mux import VideoTrack
 from ripfdn_cli.video.pixel_formats import shows_the_same
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, side_data_of
+from ripfdn_cli.video.quicktime_boxes import undescribed_tracks
 from ripfdn_cli.video.tags import lost_tags, spelled
 from ripfdn_cli.video.timeline import Timeline
 
@@ -80,7 +81,7 @@ def missing_parts(
         problems = list(_track_problems(output, track))
         if streams is not None:
             with open_source(streams) as source:
-                problems += _stream_problems(output, source, container, track)
+                problems += _stream_problems(output, source, container, track, _undescribed(path, output))
     return problems
 
 
@@ -89,7 +90,9 @@ def wrong_packets(path: Path, track: VideoTrack, streams: SourceStreams | None) 
     with opened(path) as output:
         video = output.streams.video[0]
         records = _passed(output, output.demux())
-        problems = list(_timing_problems(records.get(video.index), track.timeline, _derived_end(output, video)))
+        problems = list(
+            _timing_problems(records.get(video.index), track.timeline, _derived_end(output, video))
+        )
         if streams is not None:
             with open_source(streams) as source:
                 problems += _copy_problems(output, records, source)
@@ -161,15 +164,16 @@ def _hdr_numbers(metadata: Any) -> Iterator[Fraction]:
 
 
 def _stream_problems(
-    output: InputContainer, source: OpenSource, container: Container, track: VideoTrack
+    output: InputContainer, source: OpenSource, container: Container, track: VideoTrack, bare: set[int]
 ) -> Iterator[Difference]:
+    """`bare`: indices of streams in `output` without a description of what they hold."""
     lost = lost_tags(source.file_tags(), output.metadata, container)
     video = output.streams.video[0]
     lost += _lost_stream_tags("the picture's ", source, source.video, video, container)
     if len(output.chapters()) < len(list(source.chapters(track.timeline))):
         yield Difference("chapters", essential=False)
     for old, new in _pairs(output, source):
-        if new is None or not _is_described(old, new):
+        if new is None or new.index in bare or _codec(old) != _codec(new):
             yield _of_stream(old, describe_stream(old))
         elif not is_cover(old):
             lost += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
@@ -189,12 +193,13 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN_TAGS]) + (f" and {more} more" if more > 0 else "")
 
 
-def _is_described(old: Any, new: Any) -> bool:
-    """The stream `new` says what its packets are, as `old` does."""
-    if _codec(old) != _codec(new):
-        return False
-    # FFmpeg writes tracks of a kind it doesn't know with an empty description.
-    return old.type != "data" or getattr(old, "codec_tag", None) == getattr(new, "codec_tag", None)
+def _undescribed(path: Path, output: InputContainer) -> set[int]:
+    """FFmpeg writes tracks of a kind that it doesn't know into MP4 with an empty description."""
+    return undescribed_tracks(path) if _is_mp4(output) else set()
+
+
+def _is_mp4(container: InputContainer) -> bool:
+    return bool(container.format.name.startswith("mov"))
 
 
 def _of_stream(stream: Any, what: str) -> Difference:
@@ -245,7 +250,7 @@ def _derived_end(container: InputContainer, stream: Any) -> Fraction | None:
     """When the picture ends as its container has it: MP4 stores no durations of frames that are coded in
     another order than they show in, but one of the whole.
     """
-    if not container.format.name.startswith("mov") or stream.duration is None or stream.start_time is None:
+    if not _is_mp4(container) or stream.duration is None or stream.start_time is None:
         return None
     return (stream.start_time + stream.duration) * as_fraction(stream.time_base)  # type: ignore[no-any-return]
 

@@ -96,9 +96,7 @@ class OpenSource:
     def _carried(self, metadata: dict[str, str], *, of_file: bool) -> dict[str, str]:
         if not self.streams.with_metadata:
             return {}
-        return carried(
-            metadata, self.container.format.name, self.streams.dropped_tags, of_file=of_file
-        )
+        return carried(metadata, self.container.format.name, self.streams.dropped_tags, of_file=of_file)
 
     def add_to(self, output: OutputContainer, container: Container) -> dict[int, Any]:
         """New streams of `output` by the index of the one they copy; attachments have no packets to come.

@@ -122,9 +122,7 @@ class VideoFrames:
             if first and not self._seek(container, stream, max(0, first - _WARM_UP)):
                 return
             begin = -1 if first else 0
-            yield from self._without_gaps(
-                decode_packets(container, stream, self.joints), begin, known=first
-            )
+            yield from self._without_gaps(decode_packets(container, stream, self.joints), begin, known=first)
 
     def _seek(self, container: av.container.InputContainer, stream: av.VideoStream, number: int) -> bool:
         if self.info.counted or self.joints:

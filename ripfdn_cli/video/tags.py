@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from ripfdn_cli.video.formats import QUICKTIME_LANGUAGES, Container
 
+NAMED_TAG = "tag:"
+"""What stands before the name of a tag that is to be left out."""
 _OF_CONTAINERS = (
     *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration"),
     *("bps", "number_of_frames", "number_of_bytes", "_statistics_", "alpha_mode"),
@@ -83,9 +85,7 @@ def spelled_for_file(tags: dict[str, str], container: Container) -> tuple[dict[s
     by_name = any("." in name for name in names) or (not known and bool(names - _ITUNES))
     if not by_name:
         return tags, {}
-    both = {
-        apple: tags[key] for key, apple in _NAMED_BY_APPLE.items() if key in tags and apple not in tags
-    }
+    both = {apple: tags[key] for key, apple in _NAMED_BY_APPLE.items() if key in tags and apple not in tags}
     return tags | both, {"movflags": "+use_metadata_tags"}
 
 

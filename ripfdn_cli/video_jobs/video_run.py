@@ -51,7 +51,7 @@ VideoProgress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What there is to tell of a result. `resumed`: frames that were done already; `computed`: those that the
+    """What there is to tell of a result. `lost_frames`: about how many the input lacks. `resumed`: frames that were done already; `computed`: those that the
     network ran on now, repeated ones once.
     """
 
@@ -61,6 +61,7 @@ class VideoFacts:
     frames: int
     resumed: int
     computed: int
+    lost_frames: int
     segments: int
     bytes_written: int
     seconds: float
@@ -194,6 +195,7 @@ class _Run:
             frames=self._total,
             resumed=self._resumed,
             computed=self._computed,
+            lost_frames=source.lost_frames,
             segments=len(self._segments.entries),
             bytes_written=self._plan.target.size(),
             seconds=seconds,

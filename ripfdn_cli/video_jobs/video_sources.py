@@ -24,6 +24,7 @@ from ripfdn_cli.video.frames import SourceFrame, VideoFrames
 from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
 from ripfdn_cli.video.numbered_frames import find_frames
 from ripfdn_cli.video.packet_times import Joint
+from ripfdn_cli.video.tags import NAMED_TAG
 from ripfdn_cli.video.timeline import SourceTimes, Timeline, at_rate, timeline
 from ripfdn_cli.video.yuv import yuv_format
 from ripfdn_cli.video_jobs.scan_cache import keep_scan, scan_once
@@ -246,6 +247,9 @@ def _streams(
         start=None if options.start is None else start,
         end=None if options.end is None else end,
         joints=joints,
+        dropped_tags=frozenset(
+            name.removeprefix(NAMED_TAG).lower() for name in options.drop if name.startswith(NAMED_TAG)
+        ),
     )
 
 

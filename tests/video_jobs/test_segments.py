@@ -8,7 +8,7 @@ import pytest
 from ripfdn_cli.errors import DiskFullError, OutputError, UsageError
 from ripfdn_cli.pipeline.disk_space import DiskWatch
 from ripfdn_cli.video.encoding import Segment
-from ripfdn_cli.video_jobs.segments import Segments, JournalEntry, open_segments
+from ripfdn_cli.video_jobs.segments import JournalEntry, Segments, open_segments
 
 pytestmark = pytest.mark.any_precision
 
