@@ -173,7 +173,7 @@ def _stream_problems(
     if len(output.chapters()) < len(list(source.chapters(track.timeline))):
         yield Difference("chapters", essential=False)
     for old, new in _pairs(output, source):
-        if new is None or new.index in bare or _codec(old) != _codec(new):
+        if new is None or new.index in bare or not _is_in_codec(old, new, source):
             yield _of_stream(old, describe_stream(old))
         elif not is_cover(old):
             lost += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
@@ -202,6 +202,14 @@ def _is_mp4(container: InputContainer) -> bool:
     return bool(container.format.name.startswith("mov"))
 
 
+def _is_in_codec(old: Any, new: Any, source: OpenSource) -> bool:
+    """The copy `new` is in the codec of `old`, or in the one that it was to become."""
+    wanted = source.streams.converted.get(old.index)
+    if wanted is None:
+        return _codec(old) == _codec(new)
+    return bool(new.codec_context.codec.canonical_name == wanted)
+
+
 def _of_stream(stream: Any, what: str) -> Difference:
     return Difference(what, stream.index, is_essential(stream))
 
@@ -223,6 +231,11 @@ def named_streams(path: Path, indices: Iterable[int]) -> list[Difference]:
     with opened(path) as container:
         streams = [container.streams[index] for index in indices]
         return [_of_stream(stream, describe_stream(stream)) for stream in streams]
+
+
+def _wanted_codec(stream: Any, source: OpenSource) -> str:
+    """What the codec of the copy of `stream` is to be."""
+    return source.streams.converted.get(stream.index) or _codec(stream)
 
 
 def _codec(stream: Any) -> str:
@@ -263,7 +276,7 @@ def _passed(container: InputContainer, packets: Any) -> dict[int, _Passed]:
         if not packet.size or is_filler(packet, stream):
             continue
         if packet.stream_index not in records:
-            records[packet.stream_index] = _Passed(as_fraction(stream.time_base))
+            records[packet.stream_index] = _Passed(as_fraction(packet.time_base))
         record = records[packet.stream_index]
         time = packet.pts if packet.pts is not None else packet.dts or 0
         record.times.append(time)
@@ -322,7 +335,7 @@ def _copy_problems(
                 yield _of_stream(old, f"{describe_stream(old)}: other content")
         elif old.index in wanted:
             have, want = records.get(new.index), wanted[old.index]
-            for problem in _packet_problems(describe_stream(old), have, want, _codec(old)):
+            for problem in _packet_problems(describe_stream(old), have, want, _wanted_codec(old, source)):
                 yield _of_stream(old, problem)
 
 

@@ -1,8 +1,8 @@
 """What a video file has beside its picture: sound, subtitles, chapters, attachments, tags; copied."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from av.container import InputContainer, OutputContainer
 from av.stream import Discard
 
+from ripfdn_cli.video.conversion import add_encoder, converted_time_base, converter, is_text
 from ripfdn_cli.video.files import is_cover, opened
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.packet_times import Joint, retimed
@@ -26,6 +27,7 @@ class SourceStreams:
     """What is taken over from the file `path` besides the picture of its stream `video`: streams `copied`,
     by index, from `start` to before `end` (seconds in the source; None: no bound), `shift` seconds later.
     `joints`: where the file's clock starts anew. `dropped_tags`: names of tags to leave out, in lower case.
+    `converted`: streams that become another codec (see `conversion`), by index.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class SourceStreams:
     end: Fraction | None = None
     joints: tuple[Joint, ...] = ()
     dropped_tags: frozenset[str] = frozenset()
+    converted: Mapping[int, str] = field(default_factory=dict)
 
     def takes(self, begin: Fraction) -> bool:
         """What begins at `begin`, in seconds in the source, is in the part that is kept."""
@@ -65,7 +68,14 @@ class OpenSource:
 
     def time_bases(self) -> list[Fraction]:
         """Of the streams that are copied, where they have one."""
-        return [base for stream in self.copied() if (base := fraction(stream.time_base)) is not None]
+        converted = self.streams.converted
+        bases = (
+            converted_time_base(stream, converted[stream.index])
+            if stream.index in converted
+            else fraction(stream.time_base)
+            for stream in self.copied()
+        )
+        return [base for base in bases if base is not None]
 
     def file_tags(self) -> dict[str, str]:
         """The file's own tags; none where they are left out."""
@@ -108,22 +118,31 @@ class OpenSource:
             if is_cover(old) and container.covers_as_attachments:
                 self._attach_cover(output, old)
                 continue
-            new: Any = output.add_stream_from_template(old, opaque=True)
+            codec = self.streams.converted.get(old.index)
+            if codec is None:
+                new: Any = output.add_stream_from_template(old, opaque=True)
+            else:
+                new = add_encoder(output, old, codec)
             new.disposition = old.disposition
             new.metadata.update(spelled(self.tags(old), container))
             if old.type != "attachment":
-                new.time_base = old.time_base
+                new.time_base = old.time_base if codec is None else new.time_base
                 copies[old.index] = new
         return copies
 
     def packets(self, copies: dict[int, Any]) -> Iterator[AnyPacket]:
-        """Packets of the streams whose indices `copies` has, as they are but for the shift, each for its new
-        stream (None leaves it where it was).
+        """Packets of the streams whose indices `copies` has, as they are but for the shift and what is
+        converted, each for its new stream (None leaves it where it was).
         """
         if not copies:
             return  # PyAV takes none for all
         streams = [self.container.streams[index] for index in copies]
         covers = {stream.index for stream in streams if is_cover(stream)}
+        converters = {
+            index: converter(self.container.streams[index], codec, copies[index])
+            for index, codec in self.streams.converted.items()
+            if index in copies
+        }
         for packet in _with_decoding_times(
             retimed(self.container.demux(streams), self.streams.joints), covers
         ):
@@ -132,9 +151,14 @@ class OpenSource:
                 continue
             if index not in covers and not self._shift(packet, self.container.streams[index].type):
                 continue
-            if copies[index] is not None:
-                packet.stream = copies[index]
-            yield packet
+            stream = copies[index] or self.container.streams[index]
+            for made in converters[index].convert(packet) if index in converters else (packet,):
+                made.stream = stream
+                yield made
+        for index, last in converters.items():
+            for made in last.flush():
+                made.stream = copies[index] or self.container.streams[index]
+                yield made
 
     def _shift(self, packet: AnyPacket, kind: str) -> bool:
         """Move `packet` as the picture was moved; False where it lies outside the part that is kept.
@@ -171,6 +195,17 @@ def open_source(streams: SourceStreams) -> Iterator[OpenSource]:
     """Raises InputError, within the block too where reading fails."""
     with opened(streams.path) as container:
         yield OpenSource(container, streams)
+
+
+def conversion_of(streams: SourceStreams, index: int, container: Container, sound: str | None) -> str | None:
+    """The codec that stream `index`, which `container` doesn't hold as it is, can become: for text the
+    container's own, for sound the one asked for.
+    """
+    with opened(streams.path) as source:
+        stream = source.streams[index]
+        if is_text(stream):
+            return container.text_subtitles
+        return sound if stream.type == "audio" and stream.codec_context is not None else None
 
 
 def copied_streams(container: InputContainer, video: int) -> list[Any]:

@@ -31,6 +31,7 @@ from ripfdn_cli.video.tags import spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Ticks, Timeline
 
 _LARGEST_TIMESCALE = 2**31 - 1
+_TEE = "tee:"
 _LARGEST_STAND_IN = 512
 
 
@@ -66,7 +67,8 @@ def mux(
         source = None if streams is None else stack.enter_context(open_source(streams))
         template = stack.enter_context(open_segment(track.segments[0][0]))
         options = _options(container, track, source)
-        output = stack.enter_context(_writing_to(temporary, container, options, name))
+        through = _muxer(container, source)
+        output = stack.enter_context(_writing_to(temporary, through, options, name))
         with writing(name):
             video = _add_track(output, container, track, template, source)
             copies = {} if source is None else source.add_to(output, container)
@@ -81,12 +83,16 @@ def mux(
 
 
 @contextmanager
-def _writing_to(
-    path: Path, container: Container, options: dict[str, str], name: Path
-) -> Iterator[OutputContainer]:
-    """An open file that is finished at the end; after an exception it is left as it is."""
+def _writing_to(path: Path, muxer: str, options: dict[str, str], name: Path) -> Iterator[OutputContainer]:
+    """An open file that is finished at the end; after an exception it is left as it is. `muxer`: FFmpeg's
+    name, or "tee:" and that.
+    """
+    direct = muxer.removeprefix(_TEE)
     with writing(name):
-        output = open_output(f"file:{path}", container.muxer, options)
+        if direct == muxer:
+            output = open_output(f"file:{path}", muxer, options)
+        else:
+            output = open_output(_tee_url(path, direct, options), "tee", {})
     try:
         yield output
     except BaseException:
@@ -95,6 +101,32 @@ def _writing_to(
         raise
     with writing(name):
         output.close()
+
+
+def _muxer(container: Container, source: OpenSource | None) -> str:
+    """PyAV asks a muxer first whether it knows a codec, and gives it none that it doesn't; Matroska takes
+    sound of any codec that Windows has a number for, without being said to know it. FFmpeg's muxer "tee",
+    which hands on to others what it gets, isn't asked.
+    """
+    if source is None or not container.takes_any_sound:
+        return container.muxer
+    converted = source.streams.converted
+    copied = [
+        stream for stream in source.copied() if stream.type == "audio" and stream.index not in converted
+    ]
+    with open_output("file:unused", container.muxer, {}) as asked:  # no file is opened before a header is
+        known = asked.supported_codecs
+    is_known = all(
+        stream.codec_context.name in known for stream in copied if stream.codec_context is not None
+    )
+    return container.muxer if is_known else _TEE + container.muxer
+
+
+def _tee_url(path: Path, muxer: str, options: dict[str, str]) -> str:
+    """What FFmpeg's tee takes for the one file `path`; between quotes a name is as it is."""
+    said = "".join(f":{name}={value}" for name, value in options.items())
+    quoted = str(path).replace("'", r"'\''")
+    return f"[f={muxer}{said}]'file:{quoted}'"
 
 
 def _options(container: Container, track: VideoTrack, source: OpenSource | None) -> dict[str, str]:

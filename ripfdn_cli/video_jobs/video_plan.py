@@ -164,6 +164,7 @@ def _video_target(
         source.timeline,
         matrix=None if source.matrix is None else _scaled_matrix(source, size),
         streams=source.streams,
+        sound=None if encoding.audio == "copy" else encoding.audio,
         leave_unsupported="unsupported" in settings.reading.drop,
         overwrite=settings.overwrite,
     )

@@ -33,7 +33,7 @@ from ripfdn_cli.video.check import (
 )
 from ripfdn_cli.video.codecs import LOSSLESS
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb
-from ripfdn_cli.video.copies import SourceStreams
+from ripfdn_cli.video.copies import SourceStreams, conversion_of
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
@@ -111,7 +111,9 @@ class Target(Protocol):
 
 
 class VideoTarget:
-    """A video file `output` in `container`, with `streams` of the source beside the picture."""
+    """A video file `output` in `container`, with `streams` of the source beside the picture. `sound`: the
+    codec for sound that the container doesn't hold; None for none.
+    """
 
     def __init__(
         self,
@@ -122,10 +124,11 @@ class VideoTarget:
         *,
         matrix: tuple[int, ...] | None = None,
         streams: SourceStreams | None = None,
+        sound: str | None = None,
         leave_unsupported: bool = False,
         overwrite: bool = False,
     ) -> None:
-        self.timeline = timeline
+        self.timeline, self._sound = timeline, sound
         self._output, self._container, self._settings = output, container, settings
         self._matrix, self._streams, self._overwrite = matrix, streams, overwrite
         self._leave_unsupported = leave_unsupported
@@ -165,7 +168,9 @@ class VideoTarget:
         """
         try:
             segment = self._trial_segment(folder / _TRIAL)
-            self._settle(folder, segment, self._trial(folder, self._container, segment))
+            self._streams, problems = self._trial(folder, self._container, segment)
+            self._tell_conversions()
+            self._settle(folder, segment, problems)
             self._settle(folder, segment, self._rehearsal(folder, segment))
         finally:
             (folder / _TRIAL).unlink(missing_ok=True)
@@ -273,24 +278,48 @@ class VideoTarget:
         assert opened_segment.segment is not None
         return path, opened_segment.segment
 
-    def _trial(self, folder: Path, container: Container, segment: tuple[Path, Segment]) -> list[Difference]:
-        """What `container` doesn't take of all that belongs into it: the picture, each stream, the rest."""
+    def _trial(
+        self, folder: Path, container: Container, segment: tuple[Path, Segment]
+    ) -> tuple[SourceStreams | None, list[Difference]]:
+        """The streams as `container` takes them, some converted; and what it doesn't take of all that belongs
+        into it: the picture, each stream, the rest.
+        """
         track, streams = self._track([segment]), self._streams
         path = folder / f"trial{container.suffixes[0]}"
         without = (
-            None if streams is None else replace(streams, copied=(), with_chapters=False, with_metadata=False)
+            None
+            if streams is None
+            else replace(streams, copied=(), converted={}, with_chapters=False, with_metadata=False)
         )
         if not _takes(path, container, track, without):
-            return [Difference(f"{self._settings.codec.title} pictures")]
+            return streams, [Difference(f"{self._settings.codec.title} pictures")]
         if streams is None:
-            return _missing(path, container, track, None)
-        refused = [
-            index
-            for index in streams.copied
-            if not _takes(path, container, track, replace(without or streams, copied=(index,)))
-        ]
+            return None, _missing(path, container, track, None)
+        refused, converted = [], {}
+        for index in streams.copied:
+            alone = replace(without or streams, copied=(index,))
+            if _takes(path, container, track, alone):
+                continue
+            codec = conversion_of(streams, index, container, self._sound)
+            if codec and _takes(path, container, track, replace(alone, converted={index: codec})):
+                converted[index] = codec
+            else:
+                refused.append(index)
+        streams = replace(streams, converted=converted)
         able = replace(streams, copied=tuple(index for index in streams.copied if index not in refused))
-        return named_streams(streams.path, refused) + _missing(path, container, track, able)
+        return streams, named_streams(streams.path, refused) + _missing(path, container, track, able)
+
+    def _tell_conversions(self) -> None:
+        if self._streams is None or not self._streams.converted:
+            return
+        converted = self._streams.converted
+        for stream in named_streams(self._streams.path, converted):
+            log.info(
+                "%s becomes %s: %s can't hold it as it is",
+                stream,
+                converted[stream.stream or 0],
+                self._container.title,
+            )
 
     def _leave_out(self, problems: Sequence[Difference]) -> None:
         """Go on without what the container doesn't take, and say so."""
@@ -306,13 +335,21 @@ class VideoTarget:
             container.suffixes[0]
             for container in CONTAINERS
             if container is not self._container
-            and not any(problem.essential for problem in self._trial(folder, container, segment))
+            and not any(problem.essential for problem in self._trial(folder, container, segment)[1])
         ]
         elsewhere = f"write it as {' or '.join(able)}, which can" if able else "no container here can"
         return (
             f"{self._container.title} can't hold {_listed(problems)}; {elsewhere}, "
-            "or leave out what it can't hold with --drop unsupported"
+            f"{self._advice_for_sound(problems)}or leave out what it can't hold with --drop unsupported"
         )
+
+    def _advice_for_sound(self, problems: Sequence[Difference]) -> str:
+        if self._streams is None or self._sound is not None:
+            return ""
+        refused = [problem.stream for problem in problems if problem.stream is not None]
+        sound = self._container.sound
+        helps = any(conversion_of(self._streams, i, self._container, sound) == sound for i in refused)
+        return f"encode the sound anew with --audio {sound}, " if helps else ""
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:
