@@ -19,8 +19,8 @@ from PIL import Image
 
 from ripfdn_cli import Upscaler
 from ripfdn_cli.pipeline.devices import NetworkSettings
-from ripfdn_cli.video_jobs.video_plan import VideoSettings
 from ripfdn_cli.video_jobs.video_run import upscale_video
+from ripfdn_cli.video_jobs.video_settings import EncodingOptions, VideoSettings
 
 SAMPLE = Path(__file__).parents[1] / "examples"
 
@@ -98,7 +98,7 @@ def video_cost(
     upscale_video(
         [clip],
         output,
-        VideoSettings(codec=codec, overwrite=True),
+        VideoSettings(encoding=EncodingOptions(codec), overwrite=True),
         network,
         progress=lambda *_: times.append((time.perf_counter(), time.process_time())),
     )

@@ -19,7 +19,7 @@ def option_group(
 
     `make` takes the values by the options' names; what it raises is the command's error.
     """
-    names = _names(options)
+    names = option_names(options)
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         @wraps(command)
@@ -38,7 +38,7 @@ def _decorated(command: Command, options: Sequence[Callable[[Command], Command]]
     return command
 
 
-def _names(options: Sequence[Callable[[Command], Command]]) -> list[str]:
+def option_names(options: Sequence[Callable[[Command], Command]]) -> list[str]:
     """What click calls the values of `options`."""
 
     def command() -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -15,17 +16,26 @@ from ripfdn_cli.cli.network_options import network_options
 from ripfdn_cli.cli.picture_options import picture_options, size_options
 from ripfdn_cli.cli.sizes import Rectangle
 from ripfdn_cli.cli.upscale_pipe import PIPE, tile_progress, upscale_pipe
-from ripfdn_cli.cli.upscale_video import is_video_command, upscale_videos
-from ripfdn_cli.cli.video_options import VideoOptions, video_options
+from ripfdn_cli.cli.upscale_video import (
+    DAMAGED,
+    FOR_PICTURES,
+    local_paths,
+    plan_videos_among,
+    run_videos,
+    show_plans,
+)
+from ripfdn_cli.cli.video_options import FOR_VIDEO, given_options, video_options
 from ripfdn_cli.errors import SomeItemsFailedError, UsageError
 
 if TYPE_CHECKING:
+    from ripfdn_cli.cli.upscale_video import VideosAmong
     from ripfdn_cli.distributed.ray_run import RayCluster
     from ripfdn_cli.image_jobs.batch import Batch, Cluster
     from ripfdn_cli.image_jobs.image_run import Outcome
     from ripfdn_cli.image_jobs.picture_job import PictureSettings
     from ripfdn_cli.pictures.formats import Format
     from ripfdn_cli.pipeline.devices import NetworkSettings
+    from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +100,7 @@ def upscale(
     network: NetworkSettings,
     picture: PictureSettings,
     file_format: Format | None,
-    video: VideoOptions,
+    video: VideoSettings,
 ) -> None:
     """Upscale pictures and videos: INPUTS are files, folders (at any depth), URLs (s3://bucket/folder/) of
     either, or - for stdin.
@@ -101,38 +111,49 @@ def upscale(
     from ripfdn_cli.files.storage import location
     from ripfdn_cli.image_jobs.batch import BatchRequest, plan_batch
     from ripfdn_cli.pipeline.shards import Shard
+    from ripfdn_cli.video_jobs.video_request import VideoRequest
 
     silence_decoders()
     share = None if shard is None else Shard.parse(shard)
     cluster = _cluster(on, address, workers)
-    if is_video_command(inputs, output):
-        _refuse_for_video(inputs, output, {"--shard": shard, "--on": on})
-        upscale_videos(
-            console,
-            inputs,
-            output,
-            options=video,
-            size=picture.size,
-            network=network,
-            max_pixels=picture.max_pixels,
-            overwrite=overwrite,
-            dry_run=dry_run,
-        )
-        return
-    if video.given:
-        raise UsageError(f"{video.given[0]} is for video and says nothing to pictures; leave it")
-    if PIPE in inputs or output == PIPE:
+    wanted = VideoRequest(local_paths(inputs), output, include, exclude, overwrite, skip_existing, share)
+    videos = plan_videos_among(inputs, wanted, _for_videos(video, picture, overwrite), network)
+    _check_kinds(videos, on)
+    if videos is None and (PIPE in inputs or output == PIPE):
         upscale_pipe(console, inputs, output, overwrite, network, picture, file_format, raw)
         return
     if raw is not None:
         raise UsageError("--raw is for frames from stdin; give - as the input and -o -")
-    paths = tuple(location(name) for name in inputs)
+    names = inputs if videos is None else videos.other_inputs
+    paths = tuple(location(name) for name in names)
     request = BatchRequest(paths, output, file_format, include, exclude, overwrite, skip_existing, share)
-    batch = plan_batch(request, picture, network)
+    pictures = plan_batch(request, picture, network) if names else None
     if dry_run:
-        _show_estimate(console, batch)
+        _show_estimates(console, pictures, videos)
     else:
-        _run(console, batch, cluster)
+        _run(console, pictures, cluster, videos)
+
+
+def _for_videos(video: VideoSettings, picture: PictureSettings, overwrite: bool) -> VideoSettings:
+    """`video` with what the options that pictures have too say of it."""
+    given = given_options(("background",))
+    return replace(
+        video,
+        size=picture.size,
+        reading=replace(video.reading, max_pixels=picture.max_pixels),
+        background=picture.background if given else None,
+        overwrite=overwrite,
+    )
+
+
+def _check_kinds(videos: VideosAmong | None, on: str | None) -> None:
+    """Raises UsageError for options of a kind that isn't there."""
+    if videos is None and (given := given_options(FOR_VIDEO)):
+        raise UsageError(f"{given[0]} is for video and does not apply to pictures; leave it out")
+    if videos is not None and on is not None:
+        raise UsageError("--on is for pictures; give each machine its share of the videos with --shard")
+    if videos is not None and not videos.other_inputs and (given := given_options(FOR_PICTURES)):
+        raise UsageError(f"{given[0]} is for pictures and does not apply to video; leave it out")
 
 
 def _cluster(on: str | None, address: str | None, workers: int | None) -> RayCluster | None:
@@ -143,28 +164,38 @@ def _cluster(on: str | None, address: str | None, workers: int | None) -> RayClu
     return None if on is None else RayCluster(address, workers)
 
 
-def _refuse_for_video(inputs: tuple[str, ...], output: str, given: dict[str, str | None]) -> None:
-    """Raises UsageError for what only pictures can have."""
-    from ripfdn_cli.files.storage import is_url
-
-    for option, value in given.items():
-        if value is not None:
-            raise UsageError(f"{option} is for pictures; give each machine videos of its own")
-    for name in (*inputs, output):
-        if name == PIPE:
-            raise UsageError(
-                "frames go from a pipe to a pipe: "
-                "ffmpeg -i clip.mp4 -f yuv4mpegpipe - | ripfdn upscale - -o -"
-            )
-        if is_url(name):
-            raise UsageError(
-                f"{name}: videos are read and written in files only; mount the store as a folder "
-                "(with s3fs-fuse, mountpoint-s3 or rclone), or copy the video"
-            )
-
-
-def _run(console: Console, batch: Batch, cluster: Cluster | None) -> None:
+def _run(
+    console: Console, pictures: Batch | None, cluster: Cluster | None, videos: VideosAmong | None
+) -> None:
     started, count = time.perf_counter(), Counter[str]()
+    if pictures is not None:
+        count += _run_pictures(console, pictures, cluster)
+    if videos is not None:
+        count += run_videos(console, videos.batch)
+    damaged = count.pop(DAMAGED, 0)
+    seconds = round(time.perf_counter() - started, 3)
+    console.record({"summary": True, **{name: count[name] for name in STATUSES}, "seconds": seconds})
+    if _is_single(pictures, videos):
+        return
+    log.info("%d done, %d skipped, %d failed in %.1f s", *(count[name] for name in STATUSES), seconds)
+    if count["failed"]:
+        kinds = " and ".join(
+            kind for kind, part in (("pictures", pictures), ("videos", videos)) if part is not None
+        )
+        raise SomeItemsFailedError(f"{count['failed']} of {count.total()} {kinds} failed, each listed above")
+    if damaged:
+        raise SomeItemsFailedError(f"{damaged} of the inputs are damaged and lack frames, each listed above")
+
+
+def _is_single(pictures: Batch | None, videos: VideosAmong | None) -> bool:
+    """There is one input, whose error is the command's."""
+    if pictures is not None:
+        return pictures.is_single and videos is None
+    return videos is not None and videos.batch.is_single
+
+
+def _run_pictures(console: Console, batch: Batch, cluster: Cluster | None) -> Counter[str]:
+    count = Counter[str]()
     single = len(batch) == 1 and cluster is None
     with (
         console.progress(total=None if single else len(batch), unit="tile" if single else "picture") as bar,
@@ -176,13 +207,19 @@ def _run(console: Console, batch: Batch, cluster: Cluster | None) -> None:
             console.record(record)
             _tell(console, outcome, alone=batch.is_single)
             bar.update(0 if single else 1)
-    seconds = round(time.perf_counter() - started, 3)
-    console.record({"summary": True, **{name: count[name] for name in STATUSES}, "seconds": seconds})
-    if batch.is_single:
-        return
-    log.info("%d done, %d skipped, %d failed in %.1f s", *(count[name] for name in STATUSES), seconds)
-    if count["failed"]:
-        raise SomeItemsFailedError(f"{count['failed']} of {len(batch)} pictures failed, each listed above")
+    return count
+
+
+def _show_estimates(console: Console, pictures: Batch | None, videos: VideosAmong | None) -> None:
+    if videos is not None:
+        totals = show_plans(console, videos.batch)
+        if pictures is None and not videos.batch.is_single:
+            console.record({"summary": True, **totals})
+            console.text(
+                f"{totals['planned']} to do, {totals['skipped']} done already, {totals['failed']} unreadable"
+            )
+    if pictures is not None:
+        _show_estimate(console, pictures)
 
 
 def _show_estimate(console: Console, batch: Batch) -> None:

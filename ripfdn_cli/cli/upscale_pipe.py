@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PIPE = "-"
+_FOR_FILES = ("background", "skip_existing", "include", "exclude")
 Y4M_MAGIC = b"YUV4MPEG2"
 
 
@@ -87,8 +88,8 @@ def _upscale_frames(
     from ripfdn_cli.video.frame_streams import RawStream, Y4mStream
     from ripfdn_cli.video_jobs.frame_pipe import upscale_stream
 
-    if given := given_options(FOR_PICTURES):
-        raise UsageError(f"{given[0]} is for pictures and says nothing to frames; leave it")
+    if given := given_options((*FOR_PICTURES, *_FOR_FILES)):
+        raise UsageError(f"{given[0]} is for pictures and does not apply to frames; leave it out")
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     started = time.perf_counter()
     with ExitStack() as stack:

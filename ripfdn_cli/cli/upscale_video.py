@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ripfdn_cli.cli.video_options import given_options
@@ -16,128 +18,177 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from ripfdn_cli.cli.console import Console
-    from ripfdn_cli.cli.video_options import VideoOptions
     from ripfdn_cli.pipeline.devices import NetworkSettings
-    from ripfdn_cli.pipeline.output_size import SizeRequest
+    from ripfdn_cli.video_jobs.video_batch import VideoBatch, VideoOutcome, VideoTask
     from ripfdn_cli.video_jobs.video_estimate import VideoEstimate
-    from ripfdn_cli.video_jobs.video_plan import VideoPlan, VideoSettings
-    from ripfdn_cli.video_jobs.video_run import VideoFacts
+    from ripfdn_cli.video_jobs.video_plan import VideoPlan
+    from ripfdn_cli.video_jobs.video_request import VideoRequest
+    from ripfdn_cli.video_jobs.video_run import VideoFacts, VideoProgress
+    from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
 log = logging.getLogger(__name__)
 
-FOR_PICTURES = (
-    *("format_name", "quality", "lossless", "depth", "background", "strip_metadata", "wrap"),
-    *("skip_existing", "include", "exclude"),
-)
+FOR_PICTURES = ("format_name", "quality", "lossless", "depth", "strip_metadata", "wrap")
+DAMAGED = "damaged"
+"""Results that lack frames because their inputs do."""
+_PIPE = "-"
 
 
-def is_video_command(inputs: Sequence[str], output: str) -> bool:
-    """Whether these arguments are about frames. Raises UsageError where they are about both kinds."""
-    from ripfdn_cli.video.formats import is_video
-    from ripfdn_cli.video.numbered_frames import is_pattern
+@dataclass(frozen=True)
+class VideosAmong:
+    """The videos of a command, and its `other_inputs`, which are pictures or hold some."""
 
-    target = Path(output)
-    if is_video(target) or is_pattern(target):
-        return True
-    kinds = {is_video(Path(name)) and not Path(name).is_dir() for name in inputs}
-    if len(kinds) > 1:
-        raise UsageError("pictures and videos can't be upscaled by one command; give them to two")
-    return kinds == {True}
+    batch: VideoBatch
+    other_inputs: tuple[str, ...]
 
 
-def upscale_videos(
-    console: Console,
+def plan_videos_among(
     inputs: Sequence[str],
-    output: str,
-    *,
-    options: VideoOptions,
-    size: SizeRequest,
-    network: NetworkSettings,
-    max_pixels: int,
-    overwrite: bool,
-    dry_run: bool,
-) -> None:
-    """Make one video of `inputs`, or one of each of them. Raises RipfdnError."""
-    if given := given_options(FOR_PICTURES):
-        raise UsageError(f"{given[0]} is for pictures and says nothing to video; leave it")
-    settings = _settings(options, size, max_pixels, overwrite)
-    jobs = _jobs(tuple(Path(name) for name in inputs), output)
-    if dry_run:
-        _show_plans(console, jobs, settings, network)
-        return
-    failed = 0
-    for paths, target in jobs:
-        try:
-            _upscale(console, paths, target, settings, network)
-        except RipfdnError as error:
-            if len(jobs) == 1:
-                raise
-            failed += 1
-            console.fail(str(error))
-            record = {"input": str(paths[0]), "output": str(target), "status": "failed", "error": str(error)}
-            console.record(record | {"exit_code": error.exit_code})
-    if failed:
-        raise SomeItemsFailedError(f"{failed} of {len(jobs)} videos failed, each listed above")
-
-
-def _settings(options: VideoOptions, size: SizeRequest, max_pixels: int, overwrite: bool) -> VideoSettings:
-    from ripfdn_cli.video_jobs.video_plan import VideoSettings
-    from ripfdn_cli.video_jobs.video_sources import ReadingOptions
-
-    reading = ReadingOptions(
-        start=options.start,
-        end=options.end,
-        fps=options.fps,
-        deinterlace=options.deinterlace,
-        bad_frames="repeat" if options.bad_frames == "repeat" else "error",
-        drop=options.drop,
-        max_pixels=max_pixels,
-    )
-    return VideoSettings(
-        size=size,
-        reading=reading,
-        codec=options.codec,
-        crf=options.crf,
-        preset=options.preset,
-        pixel_format=options.pixel_format,
-        segment=options.segment,
-        restart=options.restart,
-        overwrite=overwrite,
-    )
-
-
-def _jobs(paths: tuple[Path, ...], output: str) -> list[tuple[tuple[Path, ...], Path]]:
-    """Inputs and output of each result: pictures together are the frames of one."""
-    from ripfdn_cli.pipeline.find_inputs import Source
-    from ripfdn_cli.pipeline.output_names import output_names
-    from ripfdn_cli.video.formats import is_video
-    from ripfdn_cli.video.numbered_frames import is_pattern
-
-    target = Path(output)
-    videos = [path for path in paths if is_video(path) and not path.is_dir()]
-    if (is_video(target) and not target.is_dir()) or is_pattern(target):
-        if videos and len(paths) > 1:
-            raise UsageError(f"{output} is one result, and there are several videos; name a folder with -o")
-        return [(paths, target)]
-    names = output_names(output, paths, None)
-    if names.needs_size:
-        raise UsageError(f"-o {output}: names of videos know {{stem}}, {{ext}} and {{name}} only")
-    return [((path,), names.of(Source(path, Path(path.name)), None)) for path in paths]
-
-
-def _upscale(
-    console: Console,
-    paths: tuple[Path, ...],
-    output: Path,
+    request: VideoRequest,
     settings: VideoSettings,
     network: NetworkSettings,
-) -> None:
-    from ripfdn_cli.video_jobs.video_run import upscale_video
+) -> VideosAmong | None:
+    """The videos that `inputs` name or hold, of which `request` has those that are paths; None where there
+    are none, and the output isn't one either. Raises UsageError, InputError.
+    """
+    from ripfdn_cli.files.storage import is_url
+    from ripfdn_cli.pipeline.find_inputs import find_inputs
+    from ripfdn_cli.video.formats import is_video
+    from ripfdn_cli.video_jobs.video_request import find_videos
 
-    with console.progress(total=None, unit="frame", description=output.name) as bar:
-        facts = upscale_video(paths, output, settings, network, progress=_frame_progress(bar))
-    console.record(_record(paths, output, facts))
-    log.info("%s: %d frames of %d×%d px in %.1f s", output, facts.frames, *facts.output_size, facts.seconds)
+    output = request.output
+    named = [name for name in inputs if is_video(PurePath(name)) and not Path(name).is_dir()]
+    if named or request.is_one_result:
+        _refuse_pipes_and_stores(inputs, output)
+        if request.is_one_result:
+            _refuse_choices(output)
+    elif output == _PIPE or _PIPE in inputs or is_url(output):
+        return None
+    sources = [] if request.is_one_result else find_videos(request)
+    if not sources and not request.is_one_result:
+        return None
+    from ripfdn_cli.video_jobs.video_batch import plan_videos
+
+    batch = plan_videos(request, sources, settings, network)
+    others = () if request.is_one_result else tuple(name for name in inputs if name not in named)
+    paths = local_paths(others)
+    found = find_inputs(paths, include=request.include, exclude=request.exclude)
+    pictures = found.sources or found.unreadable
+    return VideosAmong(batch, others if pictures or len(others) > len(paths) else ())
+
+
+def local_paths(names: Sequence[str]) -> tuple[Path, ...]:
+    """Those of `names` that are neither a pipe nor a URL."""
+    from ripfdn_cli.files.storage import is_url
+
+    return tuple(Path(name) for name in names if name != _PIPE and not is_url(name))
+
+
+def _refuse_pipes_and_stores(inputs: Sequence[str], output: str) -> None:
+    from ripfdn_cli.files.storage import is_url
+
+    for name in (*inputs, output):
+        if name == _PIPE:
+            raise UsageError(
+                "frames go from a pipe to a pipe: "
+                "ffmpeg -i clip.mp4 -f yuv4mpegpipe - | ripfdn upscale - -o -"
+            )
+        if is_url(name):
+            raise UsageError(
+                f"{name}: videos are read and written in files only; mount the store as a folder "
+                "(with s3fs-fuse, mountpoint-s3 or rclone), or copy the video"
+            )
+
+
+def _refuse_choices(output: str) -> None:
+    if given := given_options(("include", "exclude")):
+        raise UsageError(f"{given[0]} chooses among results, and {output} is one; leave it out")
+
+
+def run_videos(console: Console, batch: VideoBatch) -> Counter[str]:
+    """Make the videos of `batch`; how many were done, skipped and failed, and of the done ones `DAMAGED`.
+    Raises RipfdnError.
+    """
+    count: Counter[str] = Counter()
+
+    @contextmanager
+    def progress(task: VideoTask) -> Iterator[VideoProgress]:
+        with console.progress(total=None, unit="frame", description=task.output.name) as bar:
+            yield _frame_progress(bar)
+
+    with closing(batch.run(progress)) as outcomes:
+        for outcome in outcomes:
+            record = _outcome_record(outcome)
+            if outcome.error is not None and batch.is_single:
+                raise outcome.error
+            count[record["status"]] += 1
+            console.record(record)
+            _tell(console, outcome)
+            if outcome.facts is not None and outcome.facts.lost_frames:
+                if batch.is_single:
+                    raise SomeItemsFailedError(_loss(outcome.task, outcome.facts))
+                count[DAMAGED] += 1
+                console.fail(_loss(outcome.task, outcome.facts))
+    return count
+
+
+def _loss(task: VideoTask, facts: VideoFacts) -> str:
+    whole = facts.frames + facts.lost_frames
+    return (
+        f"{task.inputs[0]} is damaged: about {facts.lost_frames} of its {whole} frames are missing; "
+        f"{task.output} has the {facts.frames} that are there"
+    )
+
+
+def show_plans(console: Console, batch: VideoBatch) -> Counter[str]:
+    """What `run_videos` would do and take; how many are planned, done already, and can't be read."""
+    from ripfdn_cli.video_jobs.video_batch import VideoOutcome
+    from ripfdn_cli.video_jobs.video_estimate import VideoEstimator
+    from ripfdn_cli.video_jobs.video_plan import plan_video
+
+    done, to_do = batch.look()
+    failed = list(batch.failed)
+    with closing(VideoEstimator(batch.network)) as estimator:
+        for task in to_do:
+            try:
+                plan = plan_video(task.inputs, task.output, batch.settings, batch.network)
+                _show_plan(console, task.inputs[0], task.output, plan, estimator.estimate(plan))
+            except RipfdnError as error:
+                if batch.is_single:
+                    raise
+                failed.append(VideoOutcome(task, error=error))
+    for outcome in failed:
+        console.record(_outcome_record(outcome))
+        console.text(f"{outcome.task.inputs[0]}: {outcome.error}")
+    planned = len(to_do) + len(batch.failed) - len(failed)
+    return Counter({"planned": planned, "skipped": len(done), "failed": len(failed)})
+
+
+def _tell(console: Console, outcome: VideoOutcome) -> None:
+    task, facts = outcome.task, outcome.facts
+    if outcome.error is not None:
+        console.fail(str(outcome.error))
+    elif facts is None:
+        log.debug("%s: done already, skipped", task.inputs[0])
+    else:
+        log.info(
+            "%s: %d frames of %d×%d px in %.1f s",
+            task.output,
+            facts.frames,
+            *facts.output_size,
+            facts.seconds,
+        )
+
+
+def _outcome_record(outcome: VideoOutcome) -> dict[str, Any]:
+    """As `--json` prints it."""
+    task, error = outcome.task, outcome.error
+    record: dict[str, Any] = {"input": str(task.inputs[0]), "output": str(task.output)}
+    if error is not None:
+        return record | {"status": "failed", "error": str(error), "exit_code": error.exit_code}
+    if outcome.facts is None:
+        return record | {"status": "skipped"}
+    return record | {"status": "done"} | _facts(outcome.facts)
 
 
 def _frame_progress(bar: tqdm[Any]) -> Callable[[int, int, int], None]:
@@ -153,11 +204,8 @@ def _frame_progress(bar: tqdm[Any]) -> Callable[[int, int, int], None]:
     return show
 
 
-def _record(paths: tuple[Path, ...], output: Path, facts: VideoFacts) -> dict[str, Any]:
+def _facts(facts: VideoFacts) -> dict[str, Any]:
     return {
-        "input": str(paths[0]),
-        "output": str(output),
-        "status": "done",
         "width": facts.size[0],
         "height": facts.size[1],
         "output_width": facts.output_size[0],
@@ -166,26 +214,11 @@ def _record(paths: tuple[Path, ...], output: Path, facts: VideoFacts) -> dict[st
         "frames": facts.frames,
         "frames_resumed": facts.resumed,
         "frames_computed": facts.computed,
+        "frames_lost": facts.lost_frames,
         "segments": facts.segments,
         "bytes": facts.bytes_written,
         "seconds": round(facts.seconds, 3),
     }
-
-
-def _show_plans(
-    console: Console,
-    jobs: Sequence[tuple[tuple[Path, ...], Path]],
-    settings: VideoSettings,
-    network: NetworkSettings,
-) -> None:
-    """What each of `jobs` would do and take."""
-    from ripfdn_cli.video_jobs.video_estimate import VideoEstimator
-    from ripfdn_cli.video_jobs.video_plan import plan_video
-
-    with closing(VideoEstimator(network)) as estimator:
-        for paths, output in jobs:
-            plan = plan_video(paths, output, settings, network)
-            _show_plan(console, paths[0], output, plan, estimator.estimate(plan))
 
 
 def _show_plan(

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import fields
 from fractions import Fraction
-from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-R = TypeVar("R")
+from ripfdn_cli.cli.option_groups import option_group, option_names
+from ripfdn_cli.video.tags import NAMED_TAG
 
-_DROPPABLE = ("audio", "subtitles", "captions", "data", "attachments", "chapters", "metadata", "unsupported")
-_STREAM_TYPES = {"subtitles": "subtitle", "attachments": "attachment"}
+if TYPE_CHECKING:
+    from ripfdn_cli.video_jobs.video_settings import VideoSettings
+
+_DROPPABLE = (
+    *("audio", "subtitles", "captions", "data", "attachments", "chapters", "tags", "metadata"),
+    "unsupported",
+)
+_STREAM_TYPES = {"subtitles": "subtitle", "attachments": "attachment", "tags": "metadata"}
+_MULTIPLES = {"": 1, "k": 1000, "K": 1000, "M": 1_000_000}
+_LOWEST_BITRATE = 1000
 _NTSC = {"23.976": 24, "23.98": 24, "29.97": 30, "47.952": 48, "59.94": 60, "119.88": 120}
 
 
@@ -29,7 +36,7 @@ class Seconds(click.ParamType[Fraction]):
             return value
         match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d{1,9})?)", str(value))
         if match is None:
-            self.fail(f"{value!r} is no time; write it as 90, 12.5, 1:30 or 1:02:03.25", param, ctx)
+            self.fail(f"{value!r} is not a time; write it as 90, 12.5, 1:30 or 1:02:03.25", param, ctx)
         hours, minutes, seconds = int(match[1] or 0), int(match[2] or 0), Fraction(match[3])
         return 3600 * hours + 60 * minutes + seconds
 
@@ -46,7 +53,7 @@ class FrameRate(click.ParamType[Fraction]):
         if text in _NTSC:
             return Fraction(1000 * _NTSC[text], 1001)
         if not re.fullmatch(r"\d{1,6}(\.\d{1,3}|/\d{1,6})?", text) or re.search(r"/0+$", text):
-            self.fail(f"{value!r} is no frame rate; write it as 24, 29.97 or 30000/1001", param, ctx)
+            self.fail(f"{value!r} is not a frame rate; write it as 24, 29.97 or 30000/1001", param, ctx)
         if not 0 < (rate := Fraction(text)) <= 1000:
             self.fail(f"{value!r} is not a frame rate of up to 1000", param, ctx)
         return rate
@@ -59,104 +66,117 @@ class Droppable(click.ParamType[str]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value)
-        if not text.isdecimal() and text not in (*_DROPPABLE, *_STREAM_TYPES.values()):
+        named = text.startswith(NAMED_TAG) and text != NAMED_TAG
+        if not text.isdecimal() and not named and text not in (*_DROPPABLE, *_STREAM_TYPES.values()):
+            known = ", ".join(_DROPPABLE)
             self.fail(
-                f"{value!r} is not the number of a stream or one of {', '.join(_DROPPABLE)}", param, ctx
+                f"{value!r} is not the number of a stream, {NAMED_TAG}NAME or one of {known}", param, ctx
             )
         return _STREAM_TYPES.get(text, text)
 
 
-@dataclass(frozen=True)
-class VideoOptions:
-    """What is asked for of a video. `given`: the options that stand on the command line."""
+class BitRate(click.ParamType[int]):
+    """Bits a second as 8000000, 8000k, 8M or 2.5M."""
 
-    codec: str
-    crf: int | None
-    preset: str | None
-    pixel_format: str | None
-    fps: Fraction | None
-    start: Fraction | None
-    end: Fraction | None
-    deinterlace: bool
-    bad_frames: str
-    drop: tuple[str, ...]
-    segment: int | None
-    restart: bool
-    given: tuple[str, ...] = ()
+    name = "rate"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,3})?)([kKM]?)(?:b|bps|bit/s)?", str(value))
+        bits = 0 if match is None else int(Fraction(match[1]) * _MULTIPLES[match[2]])
+        if bits < _LOWEST_BITRATE:
+            self.fail(f"{value!r} is not a bit rate of 1k or more; write it as 8M or 2500k", param, ctx)
+        return bits
 
 
-def video_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a click command the options for video, and what they say as its argument `video`."""
+class EncoderOption(click.ParamType[tuple[str, str]]):
+    """An option of an encoder as key=value."""
 
-    @click.option(
+    name = "key=value"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, _, text = str(value).partition("=")
+        if not re.fullmatch(r"[\w-]+", key) or not text:
+            self.fail(f"{value!r} is not an option and its value; write it as key=value", param, ctx)
+        return key, text
+
+
+def _settings(**values: Any) -> VideoSettings:
+    from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
+
+    def own(group: Any) -> dict[str, Any]:
+        return {field.name: values[field.name] for field in fields(group) if field.name in values}
+
+    return VideoSettings(
+        reading=ReadingOptions(**own(ReadingOptions)),
+        encoding=EncodingOptions(**own(EncodingOptions)),
+        **own(VideoSettings),
+    )
+
+
+_OPTIONS = (
+    click.option(
         "--codec",
-        default="x264",
-        show_default=True,
-        help="x264, x265, av1, vp9, prores, ffv1, or an encoder of the machine such as hevc_nvenc.",
-    )
-    @click.option("--crf", type=int, help="Quality, less is better.  [default: 18 for x264, else by codec]")
-    @click.option("--preset", help="Speed against size, by the codec's names.  [default: medium or alike]")
-    @click.option(
+        help="x264, x265, av1, vp9, prores, ffv1, or an encoder of the machine such as hevc_nvenc.  "
+        "[default: x264; in WebM vp9, av1 above 8 bits]",
+    ),
+    click.option("--crf", type=int, help="Quality, less is better.  [default: 18 for x264, else by codec]"),
+    click.option("--bitrate", type=BitRate(), help="Bits a second instead of a quality, as 8M or 2500k."),
+    click.option("--preset", help="Speed against size, by the codec's names.  [default: medium or alike]"),
+    click.option("--tune", help="What the encoder is to favour, as film, animation or grain for x264."),
+    click.option(
+        "--encoder-option",
+        "encoder_options",
+        type=EncoderOption(),
+        multiple=True,
+        help="An option of the encoder by FFmpeg's or its own name, as aq-mode=3; may be repeated.",
+    ),
+    click.option(
         "--pix-fmt", "pixel_format", help="FFmpeg's name of a pixel format.  [default: as the input]"
-    )
-    @click.option(
+    ),
+    click.option(
+        "--audio",
+        type=click.Choice(["copy", "aac", "opus", "flac"]),
+        default="copy",
+        show_default=True,
+        help="What sound becomes that the container can't hold; other sound is copied.",
+    ),
+    click.option(
         "--fps", type=FrameRate(), help="A constant frame rate.  [default: every frame at its time]"
-    )
-    @click.option("--start", type=Seconds(), help="Leave out what shows before this time.")
-    @click.option("--end", type=Seconds(), help="Leave out what shows from this time on.")
-    @click.option("--deinterlace", is_flag=True, help="Make whole frames of interlaced ones.")
-    @click.option(
+    ),
+    click.option("--start", type=Seconds(), help="Leave out what shows before this time."),
+    click.option("--end", type=Seconds(), help="Leave out what shows from this time on."),
+    click.option("--deinterlace", is_flag=True, help="Make whole frames of interlaced ones."),
+    click.option(
         "--bad-frames",
         type=click.Choice(["error", "repeat"]),
         default="error",
         show_default=True,
         help="Stop at a frame that can't be decoded, or show the one before it again.",
-    )
-    @click.option(
+    ),
+    click.option(
         "--drop",
         type=Droppable(),
         multiple=True,
-        help=f"Leave out a stream by its number, or {', '.join(_DROPPABLE)}.",
-    )
-    @click.option(
+        help=f"Leave out a stream by its number, a tag by its name as {NAMED_TAG}NAME, or "
+        f"{', '.join(_DROPPABLE)}.",
+    ),
+    click.option(
         "--segment", type=click.IntRange(1), help="Frames that a crash can cost.  [default: by their size]"
-    )
-    @click.option("--restart", is_flag=True, help="Delete the work of an interrupted run and begin anew.")
-    @wraps(command)
-    def wrapper(
-        *args: Any,
-        codec: str,
-        crf: int | None,
-        preset: str | None,
-        pixel_format: str | None,
-        fps: Fraction | None,
-        start: Fraction | None,
-        end: Fraction | None,
-        deinterlace: bool,
-        bad_frames: str,
-        drop: tuple[str, ...],
-        segment: int | None,
-        restart: bool,
-        **others: Any,
-    ) -> R:
-        video = VideoOptions(
-            codec=codec,
-            crf=crf,
-            preset=preset,
-            pixel_format=pixel_format,
-            fps=fps,
-            start=start,
-            end=end,
-            deinterlace=deinterlace,
-            bad_frames=bad_frames,
-            drop=drop,
-            segment=segment,
-            restart=restart,
-            given=given_options(VideoOptions.__dataclass_fields__),
-        )
-        return command(*args, video=video, **others)
-
-    return wrapper
+    ),
+    click.option("--restart", is_flag=True, help="Delete the work of an interrupted run and begin anew."),
+)
+FOR_VIDEO = option_names(_OPTIONS)
+"""Names of the parameters that are for video only."""
+video_options = option_group("video", _settings, _OPTIONS)
+"""Gives a click command the options for video, and what they say as its argument `video`, a VideoSettings
+whose size, limit of pixels and background are of the options for pictures.
+"""
 
 
 def given_options(names: Any) -> tuple[str, ...]:

@@ -65,6 +65,21 @@ def replacing(
         raise output_error(path, error) from error
 
 
+def publish(whole: Path, path: Path, *, overwrite: bool = True) -> None:
+    """Give the finished file `whole`, in the same file system, its name `path` in one step, once synced.
+
+    Raises OutputError, with `overwrite=False` for a `path` that is there too; `whole` stays then.
+    """
+    try:
+        with whole.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        whole.chmod(_mode_of(path))
+        _publish(whole, path, overwrite)
+        whole.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
 def remove_stale_temporaries(folder: Path) -> int:
     """Delete what killed runs left half-written in `folder`; how many files that were.
 

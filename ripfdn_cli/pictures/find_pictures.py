@@ -1,10 +1,10 @@
-"""The pictures in a folder, or in one of a store: what counts as one is decided here, for all that look for
-them.
+"""The pictures, or files of other kinds, in a folder or in one of a store: what counts as one is decided
+here, for all that look for them.
 """
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from ripfdn_cli.errors import InputError
@@ -24,8 +24,9 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _SYSTEM_FILES
 
 
-def is_picture_name(name: str) -> bool:
-    return not is_hidden(name) and Path(name).suffix.lower() in SUFFIXES
+def is_picture_name(name: str, suffixes: Collection[str] = SUFFIXES) -> bool:
+    """Whether `name` has one of `suffixes` (a picture's), and isn't hidden."""
+    return not is_hidden(name) and Path(name).suffix.lower() in suffixes
 
 
 def find_pictures(
@@ -34,14 +35,15 @@ def find_pictures(
     deep: bool = True,
     leave_out: Location | None = None,
     on_unreadable: OnUnreadable | None = None,
+    suffixes: Collection[str] = SUFFIXES,
 ) -> Iterator[Path]:
-    """The paths from `folder` of the files with a picture's suffix in it, sorted; at any depth if `deep`.
+    """The paths from `folder` of the files in it with one of `suffixes`, sorted; at any depth if `deep`.
 
     Hidden files and folders, and the folder `leave_out`, are not entered, and links to folders aren't
     followed. Raises InputError for a folder that can't be read, unless there is `on_unreadable`.
     """
     if is_remote(folder):
-        yield from _in_store(folder, deep, leave_out)
+        yield from _in_store(folder, deep, leave_out, suffixes)
         return
     local = None if leave_out is None or is_remote(leave_out) else leave_out
 
@@ -56,11 +58,13 @@ def find_pictures(
         entered = sorted(name for name in folders if deep and _enters(Path(parent, name), local))
         folders[:] = entered
         for name in sorted(files):
-            if is_picture_name(name):
+            if is_picture_name(name, suffixes):
                 yield Path(parent, name).relative_to(folder)
 
 
-def _in_store(folder: Location, deep: bool, leave_out: Location | None) -> Iterator[Path]:
+def _in_store(
+    folder: Location, deep: bool, leave_out: Location | None, suffixes: Collection[str]
+) -> Iterator[Path]:
     inner = "" if leave_out is None else str(leave_out).rstrip("/") + "/"
     if inner == str(folder).rstrip("/") + "/":
         inner = ""
@@ -68,7 +72,7 @@ def _in_store(folder: Location, deep: bool, leave_out: Location | None) -> Itera
         below = Path(name)
         hidden = any(is_hidden(part) for part in below.parts) or (len(below.parts) > 1 and not deep)
         left_out = bool(inner) and str(folder / name).startswith(inner)
-        if not hidden and not left_out and is_picture_name(below.name):
+        if not hidden and not left_out and is_picture_name(below.name, suffixes):
             yield below
 
 

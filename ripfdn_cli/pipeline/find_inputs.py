@@ -1,13 +1,14 @@
 """Which files an upscale is about: the arguments themselves, and the pictures in folders among them."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.files.storage import Location, is_folder
 from ripfdn_cli.pictures.find_pictures import find_pictures
+from ripfdn_cli.pictures.formats import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ def find_inputs(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     leave_out: Location | None = None,
+    suffixes: Collection[str] = SUFFIXES,
 ) -> FoundInputs:
-    """Files as they are given; from folders every picture that `find_pictures` finds, at any depth, sorted;
-    `leave_out` is where the results go.
+    """Files as they are given; from folders every file with one of `suffixes` (a picture's) that
+    `find_pictures` finds, at any depth, sorted; `leave_out` is where the results go.
 
     `include` and `exclude` are globs on the name or on the path below the folder ("*.png", "raw/*"); they say
     nothing to files that are given themselves. A source is named once.
@@ -46,7 +48,10 @@ def find_inputs(
             sources.setdefault(str(argument), Source(argument, Path(argument.name)))
             continue
         found = find_pictures(
-            argument, leave_out=leave_out, on_unreadable=lambda *trouble: unreadable.append(trouble)
+            argument,
+            leave_out=leave_out,
+            on_unreadable=lambda *trouble: unreadable.append(trouble),
+            suffixes=suffixes,
         )
         for below in found:
             if _wanted(below, include, exclude):

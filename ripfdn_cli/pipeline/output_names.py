@@ -55,14 +55,16 @@ class OutputNames:
         """Whether names depend on the size of the result, which is in the input's header."""
         return self.template is not None and bool(_SIZE_FIELDS & set(_fields(self.template)))
 
-    def of(self, source: Source, size: ResultSize | None) -> Location:
-        """The file for the result of `source`; `size` where `needs_size`. Raises UsageError."""
+    def of(self, source: Source, size: ResultSize | None, *, format_name: str | None = None) -> Location:
+        """The file for the result of `source`; `size` where `needs_size`. `format_name`: what {format} says
+        of what is not a picture. Raises UsageError.
+        """
         if self.single is not None:
             return self.single
         suffix = source.below.suffix if self.file_format is None else self.file_format.suffixes[0]
         if self.template is None:
             return self._in_folder(source.below.parent / (source.below.stem + suffix))
-        name = self.template.format_map(self._values(source, suffix, size))
+        name = self.template.format_map(self._values(source, suffix, size, format_name))
         tree = Path() if "parent" in _fields(self.template) else source.below.parent
         return self._in_folder(tree / name)
 
@@ -79,14 +81,16 @@ class OutputNames:
             )
         return found
 
-    def _values(self, source: Source, suffix: str, size: ResultSize | None) -> dict[str, object]:
+    def _values(
+        self, source: Source, suffix: str, size: ResultSize | None, format_name: str | None
+    ) -> dict[str, object]:
         named = self.file_format or format_of(source.below)
         values: dict[str, object] = {
             "stem": source.below.stem,
             "ext": suffix,
             "name": source.below.stem + suffix,
             "parent": source.below.parent.as_posix(),
-            "format": named.name if named else "",
+            "format": named.name if named else format_name or "",
             "input_ext": source.below.suffix,
             "folder": source.path.absolute().parent.name,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,19 +20,25 @@ from ripfdn_cli.video.copies import (
     copied_streams,
     is_filler,
     open_source,
-    plain_tags,
 )
-from ripfdn_cli.video.files import is_cover, opened
+from ripfdn_cli.video.files import decode_packets, is_cover, opened
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.hdr import hdr_metadata_of
 from ripfdn_cli.video.mux import VideoTrack
+from ripfdn_cli.video.pixel_formats import shows_the_same
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, side_data_of
+from ripfdn_cli.video.quicktime_boxes import undescribed_tracks
+from ripfdn_cli.video.tags import lost_tags, spelled
 from ripfdn_cli.video.timeline import Timeline
 
-CHAPTERS = "chapters"
 _CHECKED_FRAMES = 2
 _ROUNDINGS = 2
 """Ticks by which the end may be off: a time, its duration, and what Matroska takes for the usual one."""
+_ESSENTIAL = ("video", "audio", "subtitle")
+"""Types of streams that a viewer or listener would miss."""
+_ROTATIONS_PRECISION = 1 << 9
+"""Of the numbers of a display matrix, which are in 1/65536: Matroska has angles instead."""
+_SHOWN_TAGS = 6
 _ADTS_SYNC = 0xFFF
 _ADTS_HEADER = (9, 7)  # with and without a checksum
 _REWRAPPED = ("h264", "hevc", "vvc")
@@ -39,18 +46,21 @@ _REWRAPPED = ("h264", "hevc", "vvc")
 
 
 @dataclass(frozen=True)
-class Missing:
-    """Something that a file hasn't: `what` a user knows it by, and the source's stream that it is."""
+class Difference:
+    """What a file hasn't, or has otherwise: `what` a user knows it by, and the source's stream that it is.
+    `essential`: of the picture, sound, subtitles or timing; the rest never stops a job.
+    """
 
     what: str
     stream: int | None = None
+    essential: bool = True
 
     def __str__(self) -> str:
         return self.what
 
 
 @dataclass
-class _Record:
+class _Passed:
     """What went through one stream: `times` in ticks of `time_base`, the `end` of the last to show, a digest
     of all payload.
     """
@@ -63,7 +73,7 @@ class _Record:
 
 def missing_parts(
     path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None
-) -> list[Missing]:
+) -> list[Difference]:
     """What the file `path` has not of the streams, tags, chapters and attachments that should be in it.
     Looks at headers, and at the first picture.
     """
@@ -71,34 +81,36 @@ def missing_parts(
         problems = list(_track_problems(output, track))
         if streams is not None:
             with open_source(streams) as source:
-                problems += _stream_problems(output, source, container, track)
+                problems += _stream_problems(output, source, container, track, _undescribed(path, output))
     return problems
 
 
-def wrong_packets(path: Path, track: VideoTrack, streams: SourceStreams | None) -> list[str]:
+def wrong_packets(path: Path, track: VideoTrack, streams: SourceStreams | None) -> list[Difference]:
     """How the packets of the file `path` differ from those that should be in it: number, time, content."""
     with opened(path) as output:
-        video = output.streams.video[0].index
-        records = _records(output, output.demux())
-        problems = _timing_problems(records.get(video), track.timeline)
+        video = output.streams.video[0]
+        records = _passed(output, output.demux())
+        problems = list(
+            _timing_problems(records.get(video.index), track.timeline, _derived_end(output, video))
+        )
         if streams is not None:
             with open_source(streams) as source:
                 problems += _copy_problems(output, records, source)
     return problems
 
 
-def wrong_copies(path: Path, streams: SourceStreams, limit: int) -> list[str]:
+def wrong_copies(path: Path, streams: SourceStreams, limit: int) -> list[Difference]:
     """How the packets in the file `path` differ from the first `limit` of `streams`, which it was made of."""
     with opened(path) as output, open_source(streams) as source:
-        return list(_copy_problems(output, _records(output, output.demux()), source, limit))
+        return list(_copy_problems(output, _passed(output, output.demux()), source, limit))
 
 
-def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Missing]:
+def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Difference]:
     settings = track.settings
     stream = output.streams.video[0]
-    frames = list(islice(output.decode(stream), _CHECKED_FRAMES))
+    frames = list(islice(decode_packets(output, stream), _CHECKED_FRAMES))
     if not frames:
-        yield Missing("a picture that can be decoded")
+        yield Difference("a picture that can be decoded")
         return
     frame = frames[0]
     aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
@@ -107,35 +119,30 @@ def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Missi
     said = (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range == 2)
     checks = {
         "size": ((frame.width, frame.height), (settings.width, settings.height)),
-        "pixel format": (_plain_format(frame.format.name), _plain_format(settings.pixel_format)),
         "colour tags": (said, (tags.matrix, tags.primaries, tags.transfer, tags.full_range)),
         "aspect ratio of pixels": (aspect, settings.sample_aspect_ratio),
-        "rotation": (_matrix_bytes(matrix), _matrix_bytes(track.matrix)),
+        "rotation": (_rotation(matrix), _rotation(track.matrix)),
     }
     for name, (have, want) in checks.items():
         if have != want:
-            yield Missing(f"the picture's {name} ({have} instead of {want})")
+            yield Difference(f"the picture's {name} ({have} instead of {want})")
+    if not shows_the_same(frame.format.name, settings.pixel_format):
+        yield Difference(
+            f"the picture's pixel format ({frame.format.name} instead of {settings.pixel_format})"
+        )
     if settings.hdr and not _same_hdr(hdr_metadata_of(frames), settings.hdr):
-        yield Missing("the picture's mastering display and light levels")
+        yield Difference("the picture's mastering display and light levels", essential=False)
 
 
-def _plain_format(name: str) -> str:
-    """Formats that differ in memory only."""
-    return {"nv12": "yuv420p", "p010le": "yuv420p10le", "bgra": "gbrap", "yuvj420p": "yuv420p"}.get(
-        name, name
-    )
-
-
-def _matrix_bytes(matrix: Any) -> bytes | None:
-    """A display matrix for comparison; one that changes nothing is none."""
+def _rotation(matrix: Any) -> tuple[int, ...]:
+    """How a display matrix (a b u c d v x y w, 1 is 65536) turns and mirrors, for comparison; where it moves
+    the picture to, which players do by themselves, is no matter.
+    """
     if matrix is None:
-        return None
-    data = bytes(matrix) if not isinstance(matrix, tuple) else array("i", matrix).tobytes()
-    return (
-        None
-        if data[:36] == array("i", (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)).tobytes()
-        else data[:36]
-    )
+        return (1 << 16) // _ROTATIONS_PRECISION, 0, 0, (1 << 16) // _ROTATIONS_PRECISION
+    numbers = matrix if isinstance(matrix, tuple) else struct.unpack("=9i", bytes(matrix)[:36])
+    a, b, _, c, d = numbers[:5]
+    return tuple(round(number / _ROTATIONS_PRECISION) for number in (a, b, c, d))
 
 
 def _same_hdr(have: Any, want: Any) -> bool:
@@ -149,28 +156,67 @@ def _same_hdr(have: Any, want: Any) -> bool:
 
 
 def _hdr_numbers(metadata: Any) -> Iterator[Fraction]:
-    if metadata.mastering is not None:
-        for point in metadata.mastering.primaries or ():
+    if metadata.mastering is not None and metadata.mastering.is_complete:
+        for point in metadata.mastering.primaries:
             yield from point
-        yield from metadata.mastering.luminance or ()
+        yield from metadata.mastering.luminance
     yield from map(Fraction, metadata.light_level or ())
 
 
 def _stream_problems(
-    output: InputContainer, source: OpenSource, container: Container, track: VideoTrack
-) -> Iterator[Missing]:
-    if source.streams.with_metadata:
-        yield from _lost_tags("", plain_tags(source.container.metadata), output.metadata, container)
+    output: InputContainer, source: OpenSource, container: Container, track: VideoTrack, bare: set[int]
+) -> Iterator[Difference]:
+    """`bare`: indices of streams in `output` without a description of what they hold."""
+    lost = lost_tags(source.file_tags(), output.metadata, container)
     video = output.streams.video[0]
-    yield from _lost_tags("the picture's ", source.tags(source.video, container), video.metadata, container)
+    lost += _lost_stream_tags("the picture's ", source, source.video, video, container)
     if len(output.chapters()) < len(list(source.chapters(track.timeline))):
-        yield Missing(CHAPTERS)
+        yield Difference("chapters", essential=False)
     for old, new in _pairs(output, source):
-        if new is None or _codec(old) != _codec(new):
-            yield Missing(describe_stream(old), old.index)
+        if new is None or new.index in bare or not _is_in_codec(old, new, source):
+            yield _of_stream(old, describe_stream(old))
         elif not is_cover(old):
-            tags = source.tags(old, container)
-            yield from _lost_tags(f"{describe_stream(old)}: ", tags, new.metadata, container)
+            lost += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
+    if lost:
+        yield Difference(f"the tags {_listed(lost)}" if len(lost) > 1 else f"the tag {lost[0]}", None, False)
+
+
+def _lost_stream_tags(prefix: str, source: OpenSource, old: Any, new: Any, container: Container) -> list[str]:
+    """Those of stream `old`; what its file says too isn't told for each of its streams."""
+    wanted = spelled(source.tags(old), container)
+    own = {key: value for key, value in wanted.items() if source.container.metadata.get(key) != value}
+    return [prefix + key for key in lost_tags(own, new.metadata, container)]
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _SHOWN_TAGS
+    return ", ".join(names[:_SHOWN_TAGS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _undescribed(path: Path, output: InputContainer) -> set[int]:
+    """FFmpeg writes tracks of a kind that it doesn't know into MP4 with an empty description."""
+    return undescribed_tracks(path) if _is_mp4(output) else set()
+
+
+def _is_mp4(container: InputContainer) -> bool:
+    return bool(container.format.name.startswith("mov"))
+
+
+def _is_in_codec(old: Any, new: Any, source: OpenSource) -> bool:
+    """The copy `new` is in the codec of `old`, or in the one that it was to become."""
+    wanted = source.streams.converted.get(old.index)
+    if wanted is None:
+        return _codec(old) == _codec(new)
+    return bool(new.codec_context.codec.canonical_name == wanted)
+
+
+def _of_stream(stream: Any, what: str) -> Difference:
+    return Difference(what, stream.index, is_essential(stream))
+
+
+def is_essential(stream: Any) -> bool:
+    """A viewer or listener would miss it."""
+    return stream.type in _ESSENTIAL and not is_cover(stream)
 
 
 def describe_stream(stream: Any) -> str:
@@ -180,10 +226,16 @@ def describe_stream(stream: Any) -> str:
     return f"stream {stream.index} ({kind}, {_codec(stream)}{f', {name}' if name else ''})"
 
 
-def named_streams(path: Path, indices: Iterable[int]) -> list[Missing]:
+def named_streams(path: Path, indices: Iterable[int]) -> list[Difference]:
     """Streams of the file `path` by their numbers, with names for a user."""
     with opened(path) as container:
-        return [Missing(describe_stream(container.streams[index]), index) for index in indices]
+        streams = [container.streams[index] for index in indices]
+        return [_of_stream(stream, describe_stream(stream)) for stream in streams]
+
+
+def _wanted_codec(stream: Any, source: OpenSource) -> str:
+    """What the codec of the copy of `stream` is to be."""
+    return source.streams.converted.get(stream.index) or _codec(stream)
 
 
 def _codec(stream: Any) -> str:
@@ -207,26 +259,24 @@ def _kind(stream: Any) -> str:
     return "cover" if is_cover(stream) else str(stream.type)
 
 
-def _lost_tags(
-    prefix: str, wanted: dict[str, str], have: dict[str, str], container: Container
-) -> Iterator[Missing]:
-    """Tags count as kept under any name, as containers have their own names for the same thing."""
-    values = {value.strip() for value in have.values()}
-    for key, value in wanted.items():
-        own = key.lower().partition("-")[0] in container.own_tags
-        if value.strip() not in values and not own and (key, value) != ("language", "und"):
-            yield Missing(f"{prefix}tag {key}")
+def _derived_end(container: InputContainer, stream: Any) -> Fraction | None:
+    """When the picture ends as its container has it: MP4 stores no durations of frames that are coded in
+    another order than they show in, but one of the whole.
+    """
+    if not _is_mp4(container) or stream.duration is None or stream.start_time is None:
+        return None
+    return (stream.start_time + stream.duration) * as_fraction(stream.time_base)  # type: ignore[no-any-return]
 
 
-def _records(container: InputContainer, packets: Any) -> dict[int, _Record]:
-    records: dict[int, _Record] = {}
+def _passed(container: InputContainer, packets: Any) -> dict[int, _Passed]:
+    records: dict[int, _Passed] = {}
     latest: dict[int, int] = {}
     for packet in packets:
         stream = container.streams[packet.stream_index]
         if not packet.size or is_filler(packet, stream):
             continue
         if packet.stream_index not in records:
-            records[packet.stream_index] = _Record(as_fraction(stream.time_base))
+            records[packet.stream_index] = _Passed(as_fraction(packet.time_base))
         record = records[packet.stream_index]
         time = packet.pts if packet.pts is not None else packet.dts or 0
         record.times.append(time)
@@ -246,46 +296,50 @@ def _payload(packet: AnyPacket, stream: Any) -> Any:
     return data
 
 
-def _timing_problems(record: _Record | None, timeline: Timeline) -> list[str]:
+def _timing_problems(
+    record: _Passed | None, timeline: Timeline, derived_end: Fraction | None
+) -> Iterator[Difference]:
     if record is None or len(record.times) != len(timeline):
-        return [f"{0 if record is None else len(record.times)} frames instead of {len(timeline)}"]
-    wanted = _Record(timeline.time_base, array("q", timeline.pts.tolist()))
+        yield Difference(f"{0 if record is None else len(record.times)} frames instead of {len(timeline)}")
+        return
+    wanted = _Passed(timeline.time_base, array("q", timeline.pts.tolist()))
     record.times = array("q", sorted(record.times))
-    problems = _time_differences("the picture", record, wanted)
-    end = record.end * record.time_base
-    if abs(end - timeline.end) > _ROUNDINGS * record.time_base:
-        problems.append(f"the picture ends at {float(end):.6f} s instead of {float(timeline.end):.6f} s")
-    return problems
+    for problem in _time_differences("the picture", record, wanted):
+        yield Difference(problem)
+    end = record.end * record.time_base if derived_end is None else derived_end
+    if abs(end - timeline.end) > _ROUNDINGS * max(record.time_base, timeline.time_base):
+        yield Difference(f"the picture ends at {float(end):.6f} s instead of {float(timeline.end):.6f} s")
 
 
-def _time_differences(name: str, have: _Record, want: _Record) -> list[str]:
-    """The clock of the output may be coarser; nothing may be off by more than half its tick."""
+def _time_differences(name: str, have: _Passed, want: _Passed) -> list[str]:
+    """Nothing may be off by more than a tick of the coarser clock."""
     ratio = want.time_base / have.time_base
     a, b = ratio.numerator, ratio.denominator
+    allowed = max(a, b)
     for number, (ticks, exact) in enumerate(zip(have.times, want.times, strict=True)):
-        if 2 * abs(ticks * b - exact * a) > b:
+        if abs(ticks * b - exact * a) > allowed:
             seconds = float(ticks * have.time_base), float(exact * want.time_base)
             return [f"{name}: packet {number} at {seconds[0]:.6f} s instead of {seconds[1]:.6f} s"]
     return []
 
 
 def _copy_problems(
-    output: InputContainer, records: dict[int, _Record], source: OpenSource, limit: int | None = None
-) -> Iterator[str]:
+    output: InputContainer, records: dict[int, _Passed], source: OpenSource, limit: int | None = None
+) -> Iterator[Difference]:
     pairs = [(old, new) for old, new in _pairs(output, source) if new is not None]
     moving = {old.index: None for old, _ in pairs if old.type != "attachment" and not is_cover(old)}
-    wanted = _records(source.container, islice(source.packets(moving), limit))
+    wanted = _passed(source.container, islice(source.packets(moving), limit))
     for old, new in pairs:
         if old.type == "attachment":
             if old.data != new.data:
-                yield f"{describe_stream(old)}: other content"
+                yield _of_stream(old, f"{describe_stream(old)}: other content")
         elif old.index in wanted:
-            yield from _record_problems(
-                describe_stream(old), records.get(new.index), wanted[old.index], _codec(old)
-            )
+            have, want = records.get(new.index), wanted[old.index]
+            for problem in _packet_problems(describe_stream(old), have, want, _wanted_codec(old, source)):
+                yield _of_stream(old, problem)
 
 
-def _record_problems(name: str, have: _Record | None, want: _Record, codec: str) -> list[str]:
+def _packet_problems(name: str, have: _Passed | None, want: _Passed, codec: str) -> list[str]:
     if have is None:
         return [f"{name}: nothing of it"]
     problems = []

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.video.pixel_formats import alpha_of, bits_of
 
 UNSPECIFIED = 2
 BT709, BT470BG, SMPTE170M = 1, 5, 6
@@ -230,15 +231,6 @@ def rgb_format(*, deep: bool, alpha: bool) -> str:
     if deep:
         return "rgba64le" if alpha else "rgb48le"
     return "rgba" if alpha else "rgb24"
-
-
-def bits_of(pixel_format: av.VideoFormat) -> int:
-    """Bits a sample."""
-    return 8 if pixel_format.has_palette else max(part.bits for part in pixel_format.components)
-
-
-def alpha_of(pixel_format: av.VideoFormat) -> bool:
-    return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)
 
 
 def _range(tags: ColourTags) -> str:

@@ -1,8 +1,8 @@
 """What a video file has beside its picture: sound, subtitles, chapters, attachments, tags; copied."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,14 @@ from typing import Any
 from av.container import InputContainer, OutputContainer
 from av.stream import Discard
 
+from ripfdn_cli.video.conversion import add_encoder, converted_time_base, converter, is_text
 from ripfdn_cli.video.files import is_cover, opened
-from ripfdn_cli.video.formats import QUICKTIME_LANGUAGES, Container
+from ripfdn_cli.video.formats import Container
+from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
+from ripfdn_cli.video.tags import carried, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Timeline
 
-_CONTAINER_TAGS = (
-    *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration"),
-    *("bps", "number_of_frames", "number_of_bytes", "_statistics_"),
-)
-"""Tags (or their beginnings) in which a container tells of itself, and which would be wrong in another."""
 _EMPTY_TEXT = 2
 _COVER_NAMES = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image/jpeg")}
 
@@ -28,6 +26,8 @@ _COVER_NAMES = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image
 class SourceStreams:
     """What is taken over from the file `path` besides the picture of its stream `video`: streams `copied`,
     by index, from `start` to before `end` (seconds in the source; None: no bound), `shift` seconds later.
+    `joints`: where the file's clock starts anew. `dropped_tags`: names of tags to leave out, in lower case.
+    `converted`: streams that become another codec (see `conversion`), by index.
     """
 
     path: Path
@@ -38,10 +38,19 @@ class SourceStreams:
     shift: Fraction = Fraction(0)
     start: Fraction | None = None
     end: Fraction | None = None
+    joints: tuple[Joint, ...] = ()
+    dropped_tags: frozenset[str] = frozenset()
+    converted: Mapping[int, str] = field(default_factory=dict)
 
     def takes(self, begin: Fraction) -> bool:
         """What begins at `begin`, in seconds in the source, is in the part that is kept."""
         return (self.start is None or begin >= self.start) and (self.end is None or begin < self.end)
+
+    def cut(self, begin: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
+        """What of the time from `begin` to `end`, in seconds in the source, is in the part that is kept."""
+        begin = begin if self.start is None else max(begin, self.start)
+        end = end if self.end is None else min(end, self.end)
+        return (begin, end) if begin < end else None
 
 
 class OpenSource:
@@ -59,12 +68,22 @@ class OpenSource:
 
     def time_bases(self) -> list[Fraction]:
         """Of the streams that are copied, where they have one."""
-        return [base for stream in self.copied() if (base := fraction(stream.time_base)) is not None]
+        converted = self.streams.converted
+        bases = (
+            converted_time_base(stream, converted[stream.index])
+            if stream.index in converted
+            else fraction(stream.time_base)
+            for stream in self.copied()
+        )
+        return [base for base in bases if base is not None]
 
-    def describe(self, output: OutputContainer, timeline: Timeline) -> None:
+    def file_tags(self) -> dict[str, str]:
+        """The file's own tags; none where they are left out."""
+        return self._carried(self.container.metadata, of_file=True)
+
+    def describe(self, output: OutputContainer, container: Container, timeline: Timeline) -> None:
         """Give `output` the file's own tags, and its chapters."""
-        if self.streams.with_metadata:
-            output.metadata.update(plain_tags(self.container.metadata))
+        output.metadata.update(spelled_for_file(self.file_tags(), container)[0])
         chapters: Any = list(self.chapters(timeline))
         output.set_chapters(chapters)
 
@@ -80,12 +99,14 @@ class OpenSource:
                 times = {"start": round(start / base), "end": round(end / base), "time_base": base}
                 yield {**chapter, **times}
 
-    def tags(self, stream: Any, container: Container) -> dict[str, str]:
-        """The tags of `stream` as `container` takes them; none where they are left out."""
-        tags = plain_tags(stream.metadata) if self.streams.with_metadata else {}
-        if container.muxer == "mov" and "language" in tags:
-            tags["language"] = QUICKTIME_LANGUAGES.get(tags["language"], tags["language"])
-        return tags
+    def tags(self, stream: Any) -> dict[str, str]:
+        """The tags of `stream`; none where they are left out."""
+        return self._carried(stream.metadata, of_file=False)
+
+    def _carried(self, metadata: dict[str, str], *, of_file: bool) -> dict[str, str]:
+        if not self.streams.with_metadata:
+            return {}
+        return carried(metadata, self.container.format.name, self.streams.dropped_tags, of_file=of_file)
 
     def add_to(self, output: OutputContainer, container: Container) -> dict[int, Any]:
         """New streams of `output` by the index of the one they copy; attachments have no packets to come.
@@ -97,36 +118,62 @@ class OpenSource:
             if is_cover(old) and container.covers_as_attachments:
                 self._attach_cover(output, old)
                 continue
-            new: Any = output.add_stream_from_template(old, opaque=True)
+            codec = self.streams.converted.get(old.index)
+            if codec is None:
+                new: Any = output.add_stream_from_template(old, opaque=True)
+            else:
+                new = add_encoder(output, old, codec)
             new.disposition = old.disposition
-            new.metadata.update(self.tags(old, container))
+            new.metadata.update(spelled(self.tags(old), container))
             if old.type != "attachment":
-                new.time_base = old.time_base
+                new.time_base = old.time_base if codec is None else new.time_base
                 copies[old.index] = new
         return copies
 
     def packets(self, copies: dict[int, Any]) -> Iterator[AnyPacket]:
-        """Packets of the streams whose indices `copies` has, as they are but for the shift, each for its new
-        stream (None leaves it where it was).
+        """Packets of the streams whose indices `copies` has, as they are but for the shift and what is
+        converted, each for its new stream (None leaves it where it was).
         """
         if not copies:
             return  # PyAV takes none for all
         streams = [self.container.streams[index] for index in copies]
         covers = {stream.index for stream in streams if is_cover(stream)}
-        for packet in _with_decoding_times(self.container.demux(streams), covers):
+        converters = {
+            index: converter(self.container.streams[index], codec, copies[index])
+            for index, codec in self.streams.converted.items()
+            if index in copies
+        }
+        for packet in _with_decoding_times(
+            retimed(self.container.demux(streams), self.streams.joints), covers
+        ):
             index = packet.stream_index
             if is_filler(packet, self.container.streams[index]):
                 continue
-            if index not in covers and not self._shift(packet):
+            if index not in covers and not self._shift(packet, self.container.streams[index].type):
                 continue
-            if copies[index] is not None:
-                packet.stream = copies[index]
-            yield packet
+            stream = copies[index] or self.container.streams[index]
+            for made in converters[index].convert(packet) if index in converters else (packet,):
+                made.stream = stream
+                yield made
+        for index, last in converters.items():
+            for made in last.flush():
+                made.stream = copies[index] or self.container.streams[index]
+                yield made
 
-    def _shift(self, packet: AnyPacket) -> bool:
-        """Move `packet` as the picture was moved; False where it lies outside the part that is kept."""
+    def _shift(self, packet: AnyPacket, kind: str) -> bool:
+        """Move `packet` as the picture was moved; False where it lies outside the part that is kept.
+        Subtitles that show over an edge of it are cut there.
+        """
         base = as_fraction(packet.time_base)
-        if not self.streams.takes(packet.pts * base):
+        if kind == "subtitle" and packet.duration:
+            kept = self.streams.cut(packet.pts * base, (packet.pts + packet.duration) * base)
+            if kept is None:
+                return False
+            begin, end = round(kept[0] / base), round(kept[1] / base)
+            if (begin, end) != (packet.pts, packet.pts + packet.duration):
+                packet.pts = packet.dts = begin
+                packet.duration = max(1, end - begin)
+        elif not self.streams.takes(packet.pts * base):
             return False
         ticks = round(self.streams.shift / base)
         packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
@@ -150,6 +197,17 @@ def open_source(streams: SourceStreams) -> Iterator[OpenSource]:
         yield OpenSource(container, streams)
 
 
+def conversion_of(streams: SourceStreams, index: int, container: Container, sound: str | None) -> str | None:
+    """The codec that stream `index`, which `container` doesn't hold as it is, can become: for text the
+    container's own, for sound the one asked for.
+    """
+    with opened(streams.path) as source:
+        stream = source.streams[index]
+        if is_text(stream):
+            return container.text_subtitles
+        return sound if stream.type == "audio" and stream.codec_context is not None else None
+
+
 def copied_streams(container: InputContainer, video: int) -> list[Any]:
     """The streams of `container` to copy: all but the picture, and the tracks that hold only chapters."""
     return [
@@ -157,11 +215,6 @@ def copied_streams(container: InputContainer, video: int) -> list[Any]:
         for stream in container.streams
         if stream.index != video and not (stream.type == "data" and stream.discard == Discard.all)
     ]
-
-
-def plain_tags(metadata: dict[str, str]) -> dict[str, str]:
-    """`metadata` without what its container says of itself."""
-    return {key: value for key, value in metadata.items() if not key.lower().startswith(_CONTAINER_TAGS)}
 
 
 def is_filler(packet: AnyPacket, stream: Any) -> bool:

@@ -19,25 +19,29 @@ from numpy.typing import NDArray
 from ripfdn_cli.errors import InternalError, UnavailableError, UsageError
 from ripfdn_cli.files.atomic_file import output_error, replacing
 from ripfdn_cli.image_math.yuv_format import YuvFormat
-from ripfdn_cli.video.codecs import Codec
+from ripfdn_cli.video.codecs import Codec, EncoderChoices
 from ripfdn_cli.video.colour import WRITTEN_CHROMA, ColourTags, FromRgb
 from ripfdn_cli.video.hdr import HdrMetadata
-from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output
+from ripfdn_cli.video.pixel_formats import described
+from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output, warnings_of_ffmpeg
 from ripfdn_cli.video.timeline import Ticks
 from ripfdn_cli.video.yuv import frame_of, yuv_format
 
-_READ_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "nut,mov"}
+_READ_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "nut,mov,matroska,webm"}
+# Not EPERM: it is -1, which is what some muxers say of anything they don't take.
 _FILE_ERRORS = {
     errno.ENOSPC,
     errno.EFBIG,
     errno.EDQUOT,
     errno.EIO,
     errno.EACCES,
-    errno.EPERM,
     errno.ENOENT,
     errno.EROFS,
 }
 
+_ON_ITS_OWN_CLOCK = "matroska"
+"""This muxer's clock is a millisecond: whatever a tick is, it is written as one of those."""
+_MILLISECOND = Fraction(1, 1000)
 _DEEPEST_REORDERING = 16
 """Frames that H.264 and H.265 can hold back at most (the sizes of their decoded picture buffers)."""
 
@@ -46,7 +50,7 @@ os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes to stderr by itself; 1 i
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """Everything that an encoder is told. `preset` and `crf`: None for the codec's default."""
+    """Everything that an encoder is told."""
 
     codec: Codec
     width: int
@@ -57,19 +61,37 @@ class EncoderSettings:
     tags: ColourTags = field(default_factory=ColourTags)
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     sample_aspect_ratio: Fraction = Fraction(1)
-    crf: int | None = None
-    preset: str | None = None
+    choices: EncoderChoices = field(default_factory=EncoderChoices)
 
     def __post_init__(self) -> None:
-        described = av.VideoFormat(self.pixel_format, 8, 8)
-        halved = described.chroma_width(8) < 8, described.chroma_height(8) < 8
-        odd = self.width % 2 and halved[0], self.height % 2 and halved[1]
+        columns, lines = described(self.pixel_format).chroma
+        odd = self.width % 2 and columns < 8, self.height % 2 and lines < 8
         if self.codec.even_sides and any(odd):
             even = f"{self.width + self.width % 2}×{self.height + self.height % 2}"
             raise UsageError(
                 f"the result is {self.width}×{self.height} px and {self.codec.title} codes even sides only "
                 f"in {self.pixel_format}; ask for {even} with --width and --height, or pass --pix-fmt yuv444p"
             )
+
+    @property
+    def has_alpha(self) -> bool:
+        return described(self.pixel_format).has_alpha
+
+    @property
+    def segment_muxer(self) -> str:
+        return (self.has_alpha and self.codec.alpha_segment_muxer) or self.codec.segment_muxer
+
+    @property
+    def options(self) -> dict[str, str]:
+        """FFmpeg's options for the encoder. Raises UsageError for what it doesn't have."""
+        return self.codec.encoder_options(self.choices, self.hdr, alpha=self.has_alpha)
+
+    @property
+    def frame_bytes(self) -> float:
+        """About what a frame takes in a file."""
+        if self.choices.bitrate is not None:
+            return float(self.choices.bitrate / 8 / self.rate)
+        return self.width * self.height * self.codec.bits_per_pixel / 8
 
     @property
     def layout(self) -> YuvFormat | None:
@@ -80,7 +102,7 @@ class EncoderSettings:
         """What makes two encodings differ, for a journal."""
         return {
             "codec": self.codec.name,
-            "options": self.codec.encoder_options(self.crf, self.preset, self.hdr),
+            "options": self.options,
             "pixel_format": self.pixel_format,
             "size": [self.width, self.height],
             "time_base": str(self.time_base),
@@ -154,6 +176,8 @@ class SegmentWriter:
             # Encoders' own decoding times are not used: of one or two frames, x265's are garbage.
             first, dts = (decoding_time(self._pts, number, self._delay) for number in (0, self.packets))
             packet.pts, packet.dts = packet.pts - first, dts - first
+            if self._settings.segment_muxer == _ON_ITS_OWN_CLOCK:
+                packet.time_base = _MILLISECOND
             self.packets += 1
             self._container.mux(packet)
 
@@ -174,11 +198,17 @@ def segment_writer(path: Path, settings: EncoderSettings) -> Iterator[WrittenSeg
     refuses its settings.
     """
     with replacing(path) as file, writing(path):
-        with open_output(f"file:{file.name}", settings.codec.segment_muxer, {}) as container:
+        with open_output(
+            f"file:{file.name}", settings.segment_muxer, _segment_options(settings)
+        ) as container:
             written = WrittenSegment(SegmentWriter(container, settings))
             yield written
             written.writer.flush()
         written.segment = _checked(Path(file.name), written.writer)
+
+
+def _segment_options(settings: EncoderSettings) -> dict[str, str]:
+    return {"avoid_negative_ts": "disabled"} if settings.segment_muxer == _ON_ITS_OWN_CLOCK else {}
 
 
 @contextmanager
@@ -195,8 +225,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def add_encoder(container: OutputContainer, settings: EncoderSettings) -> av.VideoStream:
     """A stream in `container` with an open encoder. Raises UsageError, UnavailableError."""
-    codec = settings.codec
-    options = codec.encoder_options(settings.crf, settings.preset, settings.hdr)
+    codec, options = settings.codec, settings.options
     stream: Any = container.add_stream(
         codec.encoder,
         rate=settings.rate.limit_denominator(1_000_000),
@@ -209,11 +238,22 @@ def add_encoder(container: OutputContainer, settings: EncoderSettings) -> av.Vid
     context.time_base = stream.time_base = settings.time_base
     context.sample_aspect_ratio = settings.sample_aspect_ratio
     put_tags(context, settings.tags)
-    try:
-        context.open()
-    except av.FFmpegError as error:
-        raise _refused(settings, error) from error
+    with warnings_of_ffmpeg() as warnings:
+        try:
+            context.open()
+        except av.FFmpegError as error:
+            _check_options(settings, warnings)
+            raise _refused(settings, error) from error
+    _check_options(settings, warnings)
     return stream  # type: ignore[no-any-return]
+
+
+def _check_options(settings: EncoderSettings, warnings: list[str]) -> None:
+    """Encoders' own libraries only warn of options that they don't know or can't read."""
+    for name, value in settings.choices.options:
+        told = [text.strip() for text in warnings if name in text or value in text]
+        if told:
+            raise UsageError(f"--encoder-option {name}={value}: {settings.codec.title} says {told[0]!r}")
 
 
 def put_tags(context: Any, tags: ColourTags) -> None:
@@ -240,7 +280,8 @@ def segment_packets(path: Path, segment: Segment, time_base: Fraction) -> Iterat
     count = 0
     with av.open(f"file:{path}", options=_READ_OPTIONS) as container:
         stream = container.streams.video[0]
-        ratio = as_fraction(stream.time_base) / time_base
+        own_clock = container.format.name.startswith(_ON_ITS_OWN_CLOCK)
+        ratio = Fraction(1) if own_clock else as_fraction(stream.time_base) / time_base
         for packet in container.demux(stream):
             if not packet.size:
                 continue

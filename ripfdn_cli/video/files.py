@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -20,11 +20,16 @@ from av.container import InputContainer
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.pictures.files import check_regular
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, check_size
-from ripfdn_cli.video.colour import Colour, alpha_of, bits_of, colour_of
+from ripfdn_cli.video.colour import Colour, colour_of
+from ripfdn_cli.video.damage import lost_frames
+from ripfdn_cli.video.decoders import decoder_of
 from ripfdn_cli.video.formats import DEMUXERS
 from ripfdn_cli.video.hdr import HdrMetadata, hdr_metadata_of
+from ripfdn_cli.video.packet_times import ClockWatch, Joint, offsets, retimed
+from ripfdn_cli.video.pixel_formats import alpha_of, bits_of
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, open_input, side_data_of
 from ripfdn_cli.video.timeline import SourceTimes, source_times
+from ripfdn_cli.video.vp9_headers import shows_a_frame
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +41,7 @@ _PADDED = 2
 _LENIENT = "mjpeg"
 """FFmpeg's decoder that says nothing of most damage unless it is told to; others say the same either way."""
 _VP8_SHOWN = 0x10
+_TS_DISCONT = 0x200  # AVFMT_TS_DISCONT
 GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS, which PyAV sets
 CAPTIONS = "A53_CC"
 """FFmpeg's name for closed captions (ATSC A/53) inside a picture."""
@@ -74,11 +80,15 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class Scan:
-    """What reading every packet of a file tells. `sha256`: of all packets of all streams, in hexadecimal."""
+    """What reading every packet of a file tells. `sha256`: of all packets of all streams, in hexadecimal.
+    `joints`: where its clock starts anew. `lost_frames`: about how many a damaged file has not.
+    """
 
     times: SourceTimes
     sha256: str
     copied_bytes: int
+    joints: tuple[Joint, ...] = ()
+    lost_frames: int = 0
 
 
 @contextmanager
@@ -99,7 +109,9 @@ def reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[InputContainer]:
+def opened(
+    path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS, demuxer_options: dict[str, str] | None = None
+) -> Iterator[InputContainer]:
     """The video file `path`; nothing else is opened on its behalf. Raises InputError."""
     with reading(path):
         try:
@@ -113,7 +125,7 @@ def opened(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Inpu
             "format_whitelist": ",".join(DEMUXERS),
             "max_pixels": str(_PADDED * max_pixels),
         }
-        with open_input(url, options) as container:
+        with open_input(url, options | (demuxer_options or {})) as container:
             if is_counted(container):
                 container.flags &= ~GENERATE_PTS
             yield container
@@ -177,27 +189,65 @@ def scan(path: Path, index: int, *, complete: bool = True, fields: bool = False)
 
     `fields`: packets may hold single fields; what is a frame is found out by decoding all of them.
     """
-    digest, copied = hashlib.sha256(), 0
-    pts: list[int | None] = []
-    durations: list[int] = []
     with opened(path) as container:
         stream = container.streams.video[position_of(container, index)]
-        codec = stream.codec_context.name
-        for packet in _packets(container, complete):
-            digest.update(struct.pack("<iq", packet.stream_index, packet.pts or 0))
-            digest.update(packet)
-            if packet.stream_index != index:
-                copied += packet.size
-            elif is_shown(packet, codec):
-                pts.append(packet.dts if is_counted(container) else packet.pts)
-                durations.append(packet.duration or 0)
-        _check_whole(container, stream, len(pts), complete)
         base, rate = as_fraction(stream.time_base), fraction(stream.average_rate)
-    frames = list(zip(pts, durations, strict=True))
+        demuxer, promised = container.format.name, _promised_end(container)
+        seen = _Seen(index, stream.codec_context.name, ClockWatch(base), counted=is_counted(container))
+        for packet in _packets(container, complete):
+            seen.add(packet)
+        missing = _check_whole(path, container, stream, seen.packets, complete)
+    joints = seen.clock.joints(index) if _may_be_joined(demuxer) else ()
+    frames = seen.frames(joints, base)
+    packets = len(frames)
     if fields:
-        frames = without_second_fields(frames, _decoded_times(path, index))
-    times = _timed(base, frames, rate if len(frames) == len(pts) else None)
-    return Scan(times, digest.hexdigest(), copied)
+        frames = without_second_fields(frames, _decoded_times(path, index, joints))
+    times = _timed(base, frames, rate if len(frames) == packets else None)
+    lost = missing or lost_frames(path, demuxer, times, end=seen.end, promised_end=promised)
+    return Scan(times, seen.digest.hexdigest(), seen.copied, joints, lost)
+
+
+class _Seen:
+    """What is gathered from the packets of a file whose picture is stream `index`."""
+
+    def __init__(self, index: int, codec: str, clock: ClockWatch, *, counted: bool) -> None:
+        self._index, self._codec, self._counted, self.clock = index, codec, counted, clock
+        self.digest, self.copied, self.packets, self.end = hashlib.sha256(), 0, 0, Fraction(0)
+        self._pts: list[int | None] = []
+        self._durations: list[int] = []
+        self._positions: list[int] = []
+
+    def add(self, packet: AnyPacket) -> None:
+        self.digest.update(struct.pack("<iq", packet.stream_index, packet.pts or 0))
+        self.digest.update(packet)
+        position, own = self.clock.add(packet), packet.stream_index == self._index
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is not None and packet.time_base:
+            self.end = max(self.end, (time + (packet.duration or 0)) * as_fraction(packet.time_base))
+        self.copied += 0 if own else packet.size
+        self.packets += own
+        if own and is_shown(packet, self._codec):
+            self._pts.append(packet.dts if self._counted else packet.pts)
+            self._durations.append(packet.duration or 0)
+            self._positions.append(position)
+
+    def frames(self, joints: Sequence[Joint], base: Fraction) -> list[tuple[int | None, int]]:
+        """Timestamps and durations of the packets that show a frame, on one clock."""
+        added = offsets(np.array(self._positions, np.int64), joints, base).tolist()
+        pts = [None if time is None else time + more for time, more in zip(self._pts, added, strict=True)]
+        return list(zip(pts, self._durations, strict=True))
+
+
+def _may_be_joined(demuxer: str) -> bool:
+    """Files of this kind can be joined byte by byte, and players read them so."""
+    return bool(av.ContainerFormat(demuxer.partition(",")[0]).flags & _TS_DISCONT)
+
+
+def _promised_end(container: InputContainer) -> Fraction | None:
+    """When the file ends, in seconds, by its header (see `damage`)."""
+    if container.duration is None:
+        return None
+    return Fraction(container.duration + (container.start_time or 0), 1_000_000)
 
 
 def _timed(base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction | None) -> SourceTimes:
@@ -234,17 +284,21 @@ def without_second_fields(
     return kept
 
 
-def _decoded_times(path: Path, index: int) -> set[int]:
+def _decoded_times(path: Path, index: int, joints: Sequence[Joint]) -> set[int]:
     with opened(path) as container:
         stream = container.streams.video[position_of(container, index)]
         prepare(stream, DEFAULT_MAX_PIXELS)
-        return {frame.pts for frame in decode_packets(container, stream) if frame.pts is not None}
+        return {frame.pts for frame in decode_packets(container, stream, joints) if frame.pts is not None}
 
 
 def is_shown(packet: AnyPacket, codec: str) -> bool:
-    """A frame is to come out of `packet`: not of one that an edit list skips, nor of VP8's hidden frames."""
+    """A frame is to come out of `packet`: not of one that an edit list skips, nor of the frames of VP8 and
+    VP9 that are only referred to.
+    """
     if not packet.size or packet.is_discard:
         return False
+    if codec == "vp9":
+        return shows_a_frame(packet)
     # RFC 6386, section 9.1: bit 4 of the frame tag is show_frame.
     return codec != "vp8" or bool(memoryview(packet)[0] & _VP8_SHOWN)
 
@@ -258,32 +312,36 @@ def prepare(stream: av.VideoStream, max_pixels: int, *, strict: bool = False) ->
     stream.codec_context.options = options | ({"err_detect": "explode"} if strict else {})
 
 
-def decode_packets(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+def decode_packets(
+    container: InputContainer, stream: av.VideoStream, joints: Sequence[Joint] = ()
+) -> Iterator[av.VideoFrame]:
     """Every frame that can be decoded, in showing order; packets that can't be leave a gap."""
-    for packet in container.demux(stream):
+    decoder = decoder_of(stream)
+    for packet in retimed(container.demux(stream), joints):
         if not packet.size:
             continue  # an empty packet would end the decoder's work
         try:
-            frames = stream.decode(packet)
+            frames = decoder.decode(packet)
         except av.FFmpegError as error:
             log.debug("a packet at %s can't be decoded: %s", packet.pts, error)
             continue
         yield from frames
     try:
-        yield from stream.decode(None)
+        yield from decoder.decode(None)
     except av.FFmpegError as error:
         log.debug("the end can't be decoded: %s", error)
 
 
 def _first_frames(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    decoder = decoder_of(stream)
     for packet in islice(container.demux(stream), _PROBED_PACKETS):
         if packet.size:
             try:
-                yield from stream.decode(packet)
+                yield from decoder.decode(packet)
             except av.FFmpegError:
                 continue
     try:
-        yield from stream.decode(None)
+        yield from decoder.decode(None)
     except av.FFmpegError:
         return
 
@@ -333,10 +391,28 @@ def _packets(container: InputContainer, complete: bool) -> Iterator[AnyPacket]:
         log.warning("the input breaks off (%s); going on with what is there", error.strerror)
 
 
-def _check_whole(container: InputContainer, stream: av.VideoStream, count: int, complete: bool) -> None:
-    """Compare the `count` of packets that were there with what the header promised."""
-    missing = stream.frames - count
-    if container.format.name.startswith("mov") and missing > 0 and complete:
+def _check_whole(
+    path: Path, container: InputContainer, stream: av.VideoStream, count: int, complete: bool
+) -> int:
+    """How many packets of the picture are missing, of which the header promised some; `count` were there.
+
+    Raises InputError where any are and the file should be `complete`.
+    """
+    if not container.format.name.startswith("mov") or stream.frames <= count:
+        return 0
+    missing = stream.frames - _count_without_edits(path, stream.index)
+    if missing > 0 and complete:
         raise InputError(
             f"{missing} of its {stream.frames} frames are missing; --bad-frames repeat takes what is there"
         )
+    return max(0, missing)
+
+
+def _count_without_edits(path: Path, index: int) -> int:
+    """How many packets the stream has: FFmpeg gives none that lie outside its edit list."""
+    with opened(path, demuxer_options={"ignore_editlist": "1"}) as container:
+        stream = container.streams.video[position_of(container, index)]
+        try:
+            return sum(1 for packet in container.demux(stream) if packet.size)
+        except av.FFmpegError:
+            return 0

@@ -18,6 +18,8 @@ _NONE = Fraction(0)
 class Container:
     """A container that is written. `muxer` and `options` as FFmpeg names them.
 
+    `text_subtitles` and `sound`: codecs that subtitles and sound become which it doesn't hold.
+    `takes_any_sound`: FFmpeg writes sound of codecs that it doesn't list, too, as Windows describes them.
     `tick`: seconds between timestamps it can hold; 0 where every stream has its own time base.
     `own_tags`: metadata it writes or replaces itself.
     """
@@ -29,6 +31,9 @@ class Container:
     tick: Fraction = _NONE
     own_tags: frozenset[str] = frozenset()
     covers_as_attachments: bool = False
+    text_subtitles: str = "mov_text"
+    sound: str = "aac"
+    takes_any_sound: bool = False
 
 
 _MP4_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "handler_name"})
@@ -44,11 +49,15 @@ CONTAINERS = (
         tick=_MILLISECOND,
         own_tags=frozenset({"encoder", "duration"}),
         covers_as_attachments=True,
+        text_subtitles="subrip",
+        takes_any_sound=True,
     ),
     Container(
         "WebM",
         "webm",
         (".webm",),
+        text_subtitles="webvtt",
+        sound="opus",
         options=(("avoid_negative_ts", "disabled"),),
         tick=_MILLISECOND,
         own_tags=frozenset({"encoder", "duration"}),
@@ -79,6 +88,15 @@ def is_video(path: PurePath) -> bool:
     """The suffix of `path` names a container that is read or written."""
     suffix = path.suffix.lower()
     return suffix in INPUT_SUFFIXES or any(suffix in entry.suffixes for entry in CONTAINERS)
+
+
+def written_suffix(path: PurePath) -> str:
+    """The suffix of the result of the video `path` where its container isn't said: its own, or Matroska's,
+    which holds most, where that container is only read.
+    """
+    suffix = path.suffix.lower()
+    written = any(suffix in entry.suffixes for entry in CONTAINERS)
+    return suffix if written else CONTAINERS[0].suffixes[0]
 
 
 def container_of(path: PurePath) -> Container:

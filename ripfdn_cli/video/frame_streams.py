@@ -17,7 +17,8 @@ import numpy as np
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.picture import Frame, check_size
-from ripfdn_cli.video.colour import FromRgb, ToRgb, bits_of, colour_of, output_tags
+from ripfdn_cli.video.colour import FromRgb, ToRgb, colour_of, output_tags
+from ripfdn_cli.video.pixel_formats import bits_of
 from ripfdn_cli.video.pyav_versions import fraction
 
 log = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS
 from ripfdn_cli.video.colour import ToRgb
 from ripfdn_cli.video.files import CAPTIONS, VideoInfo, decode_packets, opened, position_of, prepare, reading
+from ripfdn_cli.video.packet_times import Joint
 from ripfdn_cli.video.pyav_versions import side_data_of
 from ripfdn_cli.video.timeline import SourceTimes
 from ripfdn_cli.video.yuv import ToSamples
@@ -62,7 +63,7 @@ class VideoFrames:
 
     `deinterlace`: interlaced frames become whole ones, as many as there were. `bad_frames`: whether one that
     can't be decoded is an error or shows the one before it once more. `layout`: the format whose samples are
-    wanted as they are; None for RGB.
+    wanted as they are; None for RGB. `joints`: where the file's clock starts anew.
     """
 
     path: Path
@@ -73,6 +74,7 @@ class VideoFrames:
     max_pixels: int = DEFAULT_MAX_PIXELS
     with_captions: bool = True
     layout: YuvFormat | None = None
+    joints: tuple[Joint, ...] = ()
 
     def __call__(self, first: int = 0, before: dict[int, int] | None = None) -> Iterator[SourceFrame]:
         """Frames from number `first` on. `before`: checksums of frames shortly before it, by number, from the
@@ -120,10 +122,10 @@ class VideoFrames:
             if first and not self._seek(container, stream, max(0, first - _WARM_UP)):
                 return
             begin = -1 if first else 0
-            yield from self._without_gaps(decode_packets(container, stream), begin, known=first)
+            yield from self._without_gaps(decode_packets(container, stream, self.joints), begin, known=first)
 
     def _seek(self, container: av.container.InputContainer, stream: av.VideoStream, number: int) -> bool:
-        if self.info.counted:
+        if self.info.counted or self.joints:
             return False
         try:
             container.seek(int(self.times.pts[number]), stream=stream)
@@ -136,7 +138,7 @@ class VideoFrames:
         know how many missing ones it stands for; what is missing before `known` is no matter.
         """
         due, held = begin, None
-        number_of = self._counted() if self.info.counted else self._number
+        number_of = self._counted() if self.info.counted else self._stamped()
         for frame in frames:
             number = number_of(frame)
             if number is None or number < due:
@@ -156,12 +158,22 @@ class VideoFrames:
         self._report_gap(due, len(self.times.pts))
         yield _Decoded(held.index, len(self.times.pts), held.frame)
 
-    def _number(self, frame: av.VideoFrame) -> int | None:
-        """Which frame of the scan `frame` is."""
-        if frame.pts is None:
-            return None
-        number = int(np.searchsorted(self.times.pts, frame.pts))
-        return number if number < len(self.times.pts) and self.times.pts[number] == frame.pts else None
+    def _stamped(self) -> Callable[[av.VideoFrame], int | None]:
+        """Frames by their timestamps; those that share one are taken in turn."""
+        stamps = self.times.pts if self.times.stamps is None else self.times.stamps
+        last = -1
+
+        def number_of(frame: av.VideoFrame) -> int | None:
+            nonlocal last
+            if frame.pts is None:
+                return None
+            first, stop = (int(np.searchsorted(stamps, frame.pts, side)) for side in ("left", "right"))
+            if first == stop:
+                return None
+            last = min(max(first, last + 1), stop - 1)
+            return last
+
+        return number_of
 
     def _counted(self) -> Callable[[av.VideoFrame], int | None]:
         """For files without timestamps: frames in turn, and a packet that gave none leaves a gap."""

@@ -19,6 +19,11 @@ class MasteringDisplay:
     primaries: tuple[Point, Point, Point, Point] | None
     luminance: tuple[Fraction, Fraction] | None
 
+    @property
+    def is_complete(self) -> bool:
+        """Codecs take both or nothing; FFmpeg gives no luminance that it takes for impossible."""
+        return self.primaries is not None and self.luminance is not None
+
 
 @dataclass(frozen=True)
 class HdrMetadata:

@@ -15,6 +15,7 @@ import numpy as np
 from av.container import InputContainer, OutputContainer
 
 from ripfdn_cli.video.copies import OpenSource, SourceStreams, open_source
+from ripfdn_cli.video.decoders import ALPHA_MODE
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
@@ -26,21 +27,26 @@ from ripfdn_cli.video.encoding import (
 )
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output
-from ripfdn_cli.video.timeline import Timeline
+from ripfdn_cli.video.tags import spelled, spelled_for_file
+from ripfdn_cli.video.timeline import Ticks, Timeline
 
 _LARGEST_TIMESCALE = 2**31 - 1
+_TEE = "tee:"
+_LARGEST_STAND_IN = 512
 
 
 @dataclass(frozen=True)
 class VideoTrack:
     """The new video stream: `segments` with their files, encoded as `settings` say, shown as `timeline` says.
-    `matrix`: FFmpeg's display matrix for the output's size.
+    `matrix`: FFmpeg's display matrix for the output's size. `stands_in`: the first segment's packets stand in
+    for those of all frames, for a trial.
     """
 
     settings: EncoderSettings
     timeline: Timeline
     segments: Sequence[tuple[Path, Segment]]
     matrix: tuple[int, ...] | None = None
+    stands_in: bool = False
 
 
 def mux(
@@ -60,13 +66,14 @@ def mux(
     with ExitStack() as stack:
         source = None if streams is None else stack.enter_context(open_source(streams))
         template = stack.enter_context(open_segment(track.segments[0][0]))
-        options = dict(container.options) | _timescale(container, track, source)
-        output = stack.enter_context(_writing_to(temporary, container, options, name))
+        options = _options(container, track, source)
+        through = _muxer(container, source)
+        output = stack.enter_context(_writing_to(temporary, through, options, name))
         with writing(name):
             video = _add_track(output, container, track, template, source)
             copies = {} if source is None else source.add_to(output, container)
             if source is not None:
-                source.describe(output, track.timeline)
+                source.describe(output, container, track.timeline)
             output.start_encoding()
         packets = islice(_track_packets(track, video, container), limit)
         others: Iterable[AnyPacket] = () if source is None else islice(source.packets(copies), limit)
@@ -76,12 +83,16 @@ def mux(
 
 
 @contextmanager
-def _writing_to(
-    path: Path, container: Container, options: dict[str, str], name: Path
-) -> Iterator[OutputContainer]:
-    """An open file that is finished at the end; after an exception it is left as it is."""
+def _writing_to(path: Path, muxer: str, options: dict[str, str], name: Path) -> Iterator[OutputContainer]:
+    """An open file that is finished at the end; after an exception it is left as it is. `muxer`: FFmpeg's
+    name, or "tee:" and that.
+    """
+    direct = muxer.removeprefix(_TEE)
     with writing(name):
-        output = open_output(f"file:{path}", container.muxer, options)
+        if direct == muxer:
+            output = open_output(f"file:{path}", muxer, options)
+        else:
+            output = open_output(_tee_url(path, direct, options), "tee", {})
     try:
         yield output
     except BaseException:
@@ -90,6 +101,39 @@ def _writing_to(
         raise
     with writing(name):
         output.close()
+
+
+def _muxer(container: Container, source: OpenSource | None) -> str:
+    """PyAV asks a muxer first whether it knows a codec, and gives it none that it doesn't; Matroska takes
+    sound of any codec that Windows has a number for, without being said to know it. FFmpeg's muxer "tee",
+    which hands on to others what it gets, isn't asked.
+    """
+    if source is None or not container.takes_any_sound:
+        return container.muxer
+    converted = source.streams.converted
+    copied = [
+        stream for stream in source.copied() if stream.type == "audio" and stream.index not in converted
+    ]
+    with open_output("file:unused", container.muxer, {}) as asked:  # no file is opened before a header is
+        known = asked.supported_codecs
+    is_known = all(
+        stream.codec_context.name in known for stream in copied if stream.codec_context is not None
+    )
+    return container.muxer if is_known else _TEE + container.muxer
+
+
+def _tee_url(path: Path, muxer: str, options: dict[str, str]) -> str:
+    """What FFmpeg's tee takes for the one file `path`; between quotes a name is as it is."""
+    said = "".join(f":{name}={value}" for name, value in options.items())
+    quoted = str(path).replace("'", r"'\''")
+    return f"[f={muxer}{said}]'file:{quoted}'"
+
+
+def _options(container: Container, track: VideoTrack, source: OpenSource | None) -> dict[str, str]:
+    """For the muxer of `container`."""
+    for_tags = {} if source is None else spelled_for_file(source.file_tags(), container)[1]
+    options = dict(container.options) | _timescale(container, track, source)
+    return options | {name: options.get(name, "") + value for name, value in for_tags.items()}
 
 
 def _timescale(container: Container, track: VideoTrack, source: OpenSource | None) -> dict[str, str]:
@@ -121,9 +165,11 @@ def _add_track(
         context.codec_tag = settings.codec.quicktime_tag
     if track.matrix is not None:
         stream.set_display_matrix(track.matrix)
+    if settings.has_alpha and settings.codec.alpha_segment_muxer is not None:
+        stream.metadata[ALPHA_MODE] = "1"
     if source is not None:
         stream.disposition = source.video.disposition
-        stream.metadata.update(source.tags(source.video, container))
+        stream.metadata.update(spelled(source.tags(source.video), container))
     return stream
 
 
@@ -134,16 +180,54 @@ def _track_packets(track: VideoTrack, stream: Any, container: Container) -> Iter
     pts = track.timeline.pts
     # One that rounds to nothing would be taken for "unknown", and shown for as long as others.
     durations = np.maximum(track.timeline.durations, ceil(container.tick / track.timeline.time_base))
-    delay = max(_reordering(path, segment, track) for path, segment in track.segments)
-    step = max(1, int(pts[1] - pts[0])) if len(pts) > 1 else 1
-    number = 0
+    reorders = not stream.codec_context.codec.intra_only
+    if track.stands_in:
+        delay, packets = (1 if reorders else 0), _stand_ins(track, swapped=reorders)
+    else:
+        delay, packets = max(_reordering(*entry, track) for entry in track.segments), _coded_packets(track)
+    step, last = _first_step(pts, delay, int(durations[-1])), len(pts) - 1
+    for number, packet in enumerate(packets):
+        shown = int(np.searchsorted(pts, packet.pts))
+        packet.dts = decoding_time(pts, number, delay, step)
+        packet.duration = int(durations[shown])
+        if number == last and container.muxer in ("mp4", "mov"):
+            # What MP4 takes for the length of the whole is the time from first to last decoding.
+            whole = int(pts[-1] + durations[-1] - pts[0])
+            packet.duration = whole - (packet.dts - decoding_time(pts, 0, delay, step))
+        packet.stream = stream
+        yield packet
+
+
+def _first_step(pts: Ticks, delay: int, duration: int) -> int:
+    """How far apart frames are decoded that show before the first: as far as the first two, but so that the
+    last is decoded before the video, whose last frame shows for `duration`, ends.
+    """
+    early = min(delay, len(pts) - 1)
+    if not early:
+        return 1
+    room = int(pts[-1]) + duration - int(pts[len(pts) - 1 - early]) - 1
+    return max(1, min(int(pts[1] - pts[0]), room // early))
+
+
+def _coded_packets(track: VideoTrack) -> Iterator[AnyPacket]:
     for path, segment in track.segments:
-        for packet in segment_packets(path, segment, track.timeline.time_base):
-            shown = int(np.searchsorted(pts, packet.pts))
-            packet.dts = decoding_time(pts, number, delay, step)
-            packet.duration = int(durations[shown])
-            packet.stream = stream
-            number += 1
+        yield from segment_packets(path, segment, track.timeline.time_base)
+
+
+def _stand_ins(track: VideoTrack, *, swapped: bool) -> Iterator[AnyPacket]:
+    """The packets of the first segment, then copies of its last one for all other frames, `swapped` in pairs
+    as frames are that refer to later ones; large ones are cut, as nothing decodes them.
+    """
+    path, segment = track.segments[0]
+    last = b""
+    for packet in segment_packets(path, segment, track.timeline.time_base):
+        last = bytes(packet)
+        yield packet
+    pts = track.timeline.pts[segment.frames :].tolist()
+    for place in range(0, len(pts), 2):
+        for time in sorted(pts[place : place + 2], reverse=swapped):
+            packet = av.Packet(last[:_LARGEST_STAND_IN])
+            packet.pts, packet.time_base = time, track.timeline.time_base
             yield packet
 
 

@@ -1,5 +1,6 @@
 """When each frame of a video shows: which source frame, at which timestamp, for how long. Integers only."""
 
+import logging
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -7,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError, UsageError
+
+log = logging.getLogger(__name__)
 
 Ticks = NDArray[np.int64]
 
@@ -17,13 +20,15 @@ _LARGEST_DENOMINATOR = 2**31 - 1
 @dataclass(frozen=True, eq=False)
 class SourceTimes:
     """Timestamps and durations, in ticks of `time_base` seconds, of the frames of a source in the order they
-    show. `nominal_rate`: the frames per second that the file gives.
+    show. `nominal_rate`: the frames per second that the file gives. `stamps`: the timestamps that decoded
+    frames have; None where they are `pts`.
     """
 
     time_base: Fraction
     pts: Ticks
     durations: Ticks
     nominal_rate: Fraction | None = None
+    stamps: Ticks | None = None
 
     @property
     def is_constant(self) -> bool:
@@ -78,19 +83,40 @@ def source_times(
     """`pts` in any order, with the packets' own `durations` (0 where unknown), as times in showing order.
 
     A frame shows until the next one starts; the last as long as its packet says, else as long as the one
-    before. Raises InputError where two frames have one timestamp.
+    before. Frames with one timestamp are spread over the time until the next. Raises InputError where that
+    is too short.
     """
-    times, own = np.array(pts, np.int64), np.array(durations, np.int64)
-    order = np.argsort(times, kind="stable")
-    times, own = times[order], own[order]
-    steps = np.diff(times)
-    if len(steps) and steps.min() <= 0:
-        number = int(np.argmin(steps > 0))
+    stamps, own = np.array(pts, np.int64), np.array(durations, np.int64)
+    order = np.argsort(stamps, kind="stable")
+    stamps, own = stamps[order], own[order]
+    steps = np.diff(stamps)
+    last = int(own[-1]) or (int(steps[-1]) if len(steps) else 0) or 1
+    if (steps > 0).all():
+        return SourceTimes(time_base, stamps, np.append(steps, last).astype(np.int64), nominal_rate)
+    times = _spread(stamps, last, time_base)
+    return SourceTimes(time_base, times, np.append(np.diff(times), last), nominal_rate, stamps)
+
+
+def _spread(stamps: Ticks, last: int, time_base: Fraction) -> Ticks:
+    """Rising times for sorted `stamps`, of which some are equal; the last ones are `last` apart."""
+    distinct, first, counts = np.unique(stamps, return_index=True, return_counts=True)
+    room = np.append(np.diff(distinct), last * counts[-1])
+    if (room < counts).any():
+        place = int(np.argmax(room < counts))
         raise InputError(
-            f"its frames {number} and {number + 1} have the same timestamp; give the rate with --fps"
+            f"{counts[place]} of its frames have the same timestamp "
+            f"({float(distinct[place] * time_base):.3f} s), too many to spread them until the next; "
+            "make a copy with new timestamps first: "
+            "ffmpeg -r RATE -i FILE -c:v ffv1 copy.mkv"
         )
-    last = int(own[-1]) or (int(steps[-1]) if len(steps) else 1)
-    return SourceTimes(time_base, times, np.append(steps, last).astype(np.int64), nominal_rate)
+    log.warning(
+        "%d frames have the timestamp of another one; they are spread over the time until the next",
+        int((counts - 1).sum()),
+    )
+    number = np.arange(len(stamps)) - np.repeat(first, counts)
+    room, counts, distinct = (np.repeat(column, counts) for column in (room, counts, distinct))
+    spread: Ticks = distinct + number * room // counts
+    return spread
 
 
 def timeline(
@@ -101,14 +127,15 @@ def timeline(
     end: Fraction | None = None,
     fps: Fraction | None = None,
 ) -> Timeline:
-    """What to show when: every source frame at its own time; from `start` to before `end`, seconds after
-    `origin` (when the file starts); with `fps`, at that constant rate instead, repeating and dropping frames.
+    """What to show when: every source frame at its own time; from `start` to before `end`, seconds after the
+    first frame; with `fps`, at that constant rate instead, repeating and dropping frames.
 
-    What is cut from a longer video starts at `origin`. Raises UsageError where nothing is left.
+    A file that starts later than 0, at `origin`, is moved to there; what is cut from a longer video begins at
+    0 too. Raises UsageError where nothing is left.
     """
-    first, stop = _kept(times, origin, start, end)
+    first, stop = _kept(times, start, end)
     base = times.time_base
-    shift = Fraction(0) if not first else origin - int(times.pts[first]) * base
+    shift = -int(times.pts[first]) * base if first else -max(origin, Fraction(0))
     ticks = round(shift / base)
     cut = Timeline(
         time_base=base,
@@ -126,10 +153,9 @@ def at_rate(count: int, fps: Fraction) -> SourceTimes:
     return SourceTimes(1 / fps, np.arange(count, dtype=np.int64), np.ones(count, np.int64), fps)
 
 
-def _kept(
-    times: SourceTimes, origin: Fraction, start: Fraction | None, end: Fraction | None
-) -> tuple[int, int]:
-    """The first frame at or after `start`, and the first at or after `end`."""
+def _kept(times: SourceTimes, start: Fraction | None, end: Fraction | None) -> tuple[int, int]:
+    """The first frame at or after `start`, and at or after `end`, in seconds after the first of all."""
+    origin = int(times.pts[0]) * times.time_base
 
     def index(seconds: Fraction) -> int:
         ticks = -((-(origin + seconds)) // times.time_base)  # rounded up

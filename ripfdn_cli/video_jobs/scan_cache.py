@@ -8,6 +8,7 @@ import numpy as np
 
 from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.video.files import Scan, scan
+from ripfdn_cli.video.packet_times import Joint
 from ripfdn_cli.video.timeline import SourceTimes
 
 _NAME = "scan.npz"
@@ -32,7 +33,10 @@ def keep_scan(path: Path, index: int, folder: Path, *, fields: bool, scanned: Sc
         pts=times.pts,
         durations=times.durations,
         sha256=np.array(scanned.sha256),
+        stamps=np.array([], np.int64) if times.stamps is None else times.stamps,
         copied_bytes=np.array(scanned.copied_bytes),
+        lost_frames=np.array(scanned.lost_frames),
+        joints=np.array([_joint_row(joint) for joint in scanned.joints], np.int64).reshape(-1, 3),
     )
     write_bytes(folder / _NAME, stream.getvalue())
 
@@ -43,10 +47,18 @@ def _kept(folder: Path, stamp: "np.typing.NDArray[np.int64]") -> Scan | None:
             if not np.array_equal(kept["stamp"], stamp):
                 return None
             base, rate = Fraction(*kept["time_base"].tolist()), Fraction(*kept["rate"].tolist())
-            times = SourceTimes(base, kept["pts"], kept["durations"], rate or None)
-            return Scan(times, str(kept["sha256"]), int(kept["copied_bytes"]))
+            stamps = kept["stamps"] if len(kept["stamps"]) else None
+            times = SourceTimes(base, kept["pts"], kept["durations"], rate or None, stamps)
+            joints = tuple(Joint(place, Fraction(*seconds)) for place, *seconds in kept["joints"].tolist())
+            return Scan(
+                times, str(kept["sha256"]), int(kept["copied_bytes"]), joints, int(kept["lost_frames"])
+            )
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None  # none, or half of one
+
+
+def _joint_row(joint: Joint) -> tuple[int, int, int]:
+    return joint.position, *joint.seconds.as_integer_ratio()
 
 
 def _stamp(path: Path, index: int, fields: bool) -> "np.typing.NDArray[np.int64]":

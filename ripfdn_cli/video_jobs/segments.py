@@ -26,7 +26,7 @@ _SHOWN_DIFFERENCES = 3
 
 
 @dataclass(frozen=True)
-class Record:
+class JournalEntry:
     """A segment that is done. `before`: checksums of the source's last frames up to its end, by number.
     `written`: bytes that it takes on the disk, wherever they are.
     """
@@ -36,20 +36,20 @@ class Record:
     written: int
 
 
-class Parts:
-    """The segments of one job in `folder`, held by this process alone. Made by `open_parts`."""
+class Segments:
+    """The segments of one job in `folder`, held by this process alone. Made by `open_segments`."""
 
-    def __init__(self, folder: Path, lines: DurableLog, records: list[Record]) -> None:
-        self.folder, self._lines, self.records = folder, lines, records
+    def __init__(self, folder: Path, lines: DurableLog, entries: list[JournalEntry]) -> None:
+        self.folder, self._lines, self.entries = folder, lines, entries
 
     def path(self, number: int) -> Path:
-        return part_path(self.folder, number)
+        return segment_path(self.folder, number)
 
-    def add(self, record: Record) -> None:
+    def add(self, entry: JournalEntry) -> None:
         """Record that the next segment's file is there. Raises OutputError."""
-        number = len(self.records)
-        self._lines.append({"number": number, **asdict(record)})
-        self.records.append(record)
+        number = len(self.entries)
+        self._lines.append({"number": number, **asdict(entry)})
+        self.entries.append(entry)
 
     def remove(self) -> None:
         """Delete the folder with all that is in it."""
@@ -58,19 +58,19 @@ class Parts:
     @property
     def written(self) -> int:
         """Bytes of all segments."""
-        return sum(record.written for record in self.records)
+        return sum(entry.written for entry in self.entries)
 
     @property
     def frames(self) -> int:
-        return sum(record.segment.frames for record in self.records)
+        return sum(entry.segment.frames for entry in self.entries)
 
 
 @contextmanager
-def open_parts(folder: Path, job: dict[str, Any], *, restart: bool) -> Iterator[Parts]:
-    """The parts in `folder`: those of an earlier run of the same `job`, or none yet.
+def open_segments(folder: Path, job: dict[str, Any], *, restart: bool) -> Iterator[Segments]:
+    """The segments in `folder`: those of an earlier run of the same `job`, or none yet.
 
     `job`: everything that shapes the segments, as JSON. Raises UsageError that says how `job` differs from
-    the one whose parts are there (unless `restart`: those are deleted), OutputError.
+    the one whose segments are there (unless `restart`: those are deleted), OutputError.
     """
     if restart:
         _delete(folder)
@@ -80,15 +80,15 @@ def open_parts(folder: Path, job: dict[str, Any], *, restart: bool) -> Iterator[
             _check_same(lines.lines[0], job, folder)
         else:
             lines.restart({"version": _VERSION, "job": job})
-        yield Parts(folder, lines, _records(folder, lines.lines[1:]))
+        yield Segments(folder, lines, _entries(folder, lines.lines[1:]))
 
 
-def parts_folder(output: Path) -> Path:
+def segments_folder(output: Path) -> Path:
     """Where the segments of `output` lie until it is whole."""
     return output.with_name(output.name + ".parts")
 
 
-def part_path(folder: Path, number: int) -> Path:
+def segment_path(folder: Path, number: int) -> Path:
     return folder / f"{number:06d}.part"
 
 
@@ -96,7 +96,7 @@ def _delete(folder: Path) -> None:
     if not folder.exists():
         return
     if not (folder / _JOURNAL).is_file():
-        raise OutputError(f"{folder} is no folder of segments; move it away")
+        raise OutputError(f"{folder} is not a folder of segments; move it away")
     try:
         shutil.rmtree(folder)
     except OSError as error:
@@ -126,23 +126,23 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _records(folder: Path, lines: list[dict[str, Any]]) -> list[Record]:
+def _entries(folder: Path, lines: list[dict[str, Any]]) -> list[JournalEntry]:
     """Segments from the first on, as long as their files are there and of the size that was recorded."""
     try:
         # One that was done again has a later line, which holds.
-        found = {line["number"]: _record(line) for line in lines}
+        found = {line["number"]: _entry(line) for line in lines}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise OutputError(f"{folder / _JOURNAL} is damaged; pass --restart to begin anew") from error
-    records: list[Record] = []
-    while (record := found.get(len(records))) is not None:
-        path = part_path(folder, len(records))
-        if not path.is_file() or path.stat().st_size != record.segment.size:
+    entries: list[JournalEntry] = []
+    while (entry := found.get(len(entries))) is not None:
+        path = segment_path(folder, len(entries))
+        if not path.is_file() or path.stat().st_size != entry.segment.size:
             log.warning("%s is missing or cut off; going on from there", path)
             break
-        records.append(record)
-    return records
+        entries.append(entry)
+    return entries
 
 
-def _record(line: dict[str, Any]) -> Record:
+def _entry(line: dict[str, Any]) -> JournalEntry:
     before = {int(frame): int(checksum) for frame, checksum in line["before"].items()}
-    return Record(Segment(**line["segment"]), before, int(line["written"]))
+    return JournalEntry(Segment(**line["segment"]), before, int(line["written"]))

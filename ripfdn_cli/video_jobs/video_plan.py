@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-
-import av
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pictures.files import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
-from ripfdn_cli.pipeline.output_size import SizeRequest, passes
-from ripfdn_cli.video.codecs import Codec, available_codecs, codec_named, pixel_format_for
-from ripfdn_cli.video.colour import RGB_MATRIX, bits_of, output_tags
+from ripfdn_cli.pipeline.output_size import passes
+from ripfdn_cli.video.codecs import (
+    Codec,
+    EncoderChoices,
+    available_codecs,
+    codec_named,
+    default_codec,
+    pixel_format_for,
+)
+from ripfdn_cli.video.colour import RGB_MATRIX, output_tags
 from ripfdn_cli.video.encoding import EncoderSettings
-from ripfdn_cli.video.formats import container_of, is_video
+from ripfdn_cli.video.formats import Container, container_of, is_video
 from ripfdn_cli.video.numbered_frames import frame_pattern, is_pattern, is_sequence
-from ripfdn_cli.video_jobs.segments import parts_folder
+from ripfdn_cli.video.pixel_formats import described
+from ripfdn_cli.video_jobs.segments import segments_folder
+from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
 from ripfdn_cli.video_jobs.video_sources import (
-    ReadingOptions,
     VideoSource,
     animation_source,
     sequence_source,
@@ -36,27 +42,7 @@ _SEGMENT_PIXELS = 12_000_000
 """Input pixels of a segment: a second of work on a GPU, half a minute or so on a processor."""
 _SHORTEST_SEGMENT, _LONGEST_SEGMENT = 24, 250
 _DEEPEST_HDR = 10
-
-
-@dataclass(frozen=True)
-class VideoSettings:
-    """What is asked for. `segment`: frames of a segment; None chooses by their size. `crf`, `preset` and
-    `pixel_format`: None for what suits codec and input.
-    """
-
-    size: SizeRequest = field(default_factory=SizeRequest)
-    reading: ReadingOptions = field(default_factory=ReadingOptions)
-    codec: str = "x264"
-    crf: int | None = None
-    preset: str | None = None
-    pixel_format: str | None = None
-    segment: int | None = None
-    restart: bool = False
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        if self.segment is not None and self.segment < 1:
-            raise UsageError(f"--segment {self.segment} is less than 1 frame")
+_DEFAULT_BACKGROUND = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -92,7 +78,9 @@ def plan_video(
     source = _source(paths, output, settings)
     size = settings.size.target(source.width, source.height, network.selection.default_scale)
     if is_video(output):
-        target: Target = _video_target(source, output, size, settings)
+        codec, container = _codec(source, output, settings.encoding), container_of(output)
+        source = _as_the_codec_takes_it(source, codec, container, settings)
+        target: Target = _video_target(source, output, size, codec, settings)
     else:
         target = _picture_target(source, output, size, settings)
     return VideoPlan(
@@ -107,7 +95,7 @@ def plan_video(
 def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> VideoSource:
     options, path = settings.reading, paths[0]
     if len(paths) == 1 and is_video(path) and not path.is_dir():
-        return video_source(path, options, parts_folder(output))
+        return video_source(path, options, segments_folder(output))
     if len(paths) > 1 or is_sequence(path):
         if is_pattern(output):  # pictures to pictures: nobody asks when they show
             options = replace(options, fps=options.fps or Fraction(1))
@@ -118,21 +106,45 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
     raise UsageError(f"{path} is no video, no animated picture and no folder of numbered frames")
 
 
-def _video_target(
-    source: VideoSource, output: Path, size: tuple[int, int], settings: VideoSettings
-) -> VideoTarget:
-    container, codec = container_of(output), codec_named(settings.codec)
-    pixel_format = pixel_format_for(
-        codec,
-        bits=source.bits,
-        chroma=source.chroma,
-        alpha=source.has_alpha,
-        asked=settings.pixel_format,
+def _codec(source: VideoSource, output: Path, encoding: EncodingOptions) -> Codec:
+    if encoding.codec is not None:
+        return codec_named(encoding.codec)
+    return default_codec(container_of(output).muxer, source.bits)
+
+
+def _as_the_codec_takes_it(
+    source: VideoSource, codec: Codec, container: Container, settings: VideoSettings
+) -> VideoSource:
+    """`source` without its transparency where a background was given, or the result can't have any."""
+    if not source.has_alpha:
+        return source
+    if settings.background is not None:
+        return source.without_alpha(settings.background)
+    asked = settings.encoding.pixel_format
+    if codec.keeps_alpha_in(container.muxer) and (asked is None or described(asked).has_alpha):
+        return source
+    log.warning(
+        "%s: %s in %s has no transparency; laid on white (--background COLOUR for another, "
+        "--codec %s to keep it)",
+        source.name,
+        codec.title if asked is None else f"{codec.title} as {asked}",
+        container.title,
+        " or ".join(other.name for other in available_codecs() if other.keeps_alpha_in(container.muxer)),
     )
-    described = av.VideoFormat(pixel_format, 8, 8)
-    _check_depth(source, codec, bits_of(described))
+    return source.without_alpha(_DEFAULT_BACKGROUND)
+
+
+def _video_target(
+    source: VideoSource, output: Path, size: tuple[int, int], codec: Codec, settings: VideoSettings
+) -> VideoTarget:
+    container, encoding = container_of(output), settings.encoding
+    pixel_format = pixel_format_for(
+        codec, bits=source.bits, chroma=source.chroma, alpha=source.has_alpha, asked=encoding.pixel_format
+    )
+    form = described(pixel_format)
+    _check_depth(source, codec, form.bits)
     _check_captions(source, codec, settings.reading)
-    tags = output_tags(source.tags, to_rgb=described.is_rgb)
+    tags = output_tags(source.tags, to_rgb=form.is_rgb)
     encoder = EncoderSettings(
         codec=codec,
         width=size[0],
@@ -143,8 +155,7 @@ def _video_target(
         tags=tags,
         hdr=source.hdr if tags.matrix != RGB_MATRIX else replace(source.hdr),
         sample_aspect_ratio=_aspect(source, size),
-        crf=settings.crf,
-        preset=settings.preset,
+        choices=_choices(encoding),
     )
     return VideoTarget(
         output,
@@ -153,8 +164,19 @@ def _video_target(
         source.timeline,
         matrix=None if source.matrix is None else _scaled_matrix(source, size),
         streams=source.streams,
+        sound=None if encoding.audio == "copy" else encoding.audio,
         leave_unsupported="unsupported" in settings.reading.drop,
         overwrite=settings.overwrite,
+    )
+
+
+def _choices(encoding: EncodingOptions) -> EncoderChoices:
+    return EncoderChoices(
+        crf=encoding.crf,
+        preset=encoding.preset,
+        tune=encoding.tune,
+        bitrate=encoding.bitrate,
+        options=encoding.encoder_options,
     )
 
 

@@ -30,8 +30,9 @@ from ripfdn_cli.video_jobs.device_colour import (
     UpscaledYuvFrame,
     device_colour,
 )
-from ripfdn_cli.video_jobs.segments import Parts, Record, open_parts, parts_folder
-from ripfdn_cli.video_jobs.video_plan import VideoPlan, VideoSettings, plan_video
+from ripfdn_cli.video_jobs.segments import JournalEntry, Segments, open_segments, segments_folder
+from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video
+from ripfdn_cli.video_jobs.video_settings import VideoSettings
 from ripfdn_cli.video_jobs.video_targets import OpenSegment, SequenceTarget
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,8 @@ VideoProgress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What there is to tell of a result. `resumed`: frames that were done already; `computed`: those that the
-    network ran on now, repeated ones once.
+    """What there is to tell of a result. `lost_frames`: about how many the input lacks. `resumed`: frames
+    that were done already; `computed`: those that the network ran on now, repeated ones once.
     """
 
     size: tuple[int, int]
@@ -60,6 +61,7 @@ class VideoFacts:
     frames: int
     resumed: int
     computed: int
+    lost_frames: int
     segments: int
     bytes_written: int
     seconds: float
@@ -107,12 +109,12 @@ def upscale_video(
     try:
         plan = plan_video(paths, output, settings, network)
         _check_outputs(plan, paths, output, settings)
-        with open_parts(
-            parts_folder(output), _job(plan, network, devices), restart=settings.restart
-        ) as parts:
-            run = _Run(plan, parts, devices, progress, device_colour_always)
+        with open_segments(
+            segments_folder(output), _job(plan, network, devices), restart=settings.restart
+        ) as segments:
+            run = _Run(plan, segments, devices, progress, device_colour_always)
             run.finish()
-        parts.remove()
+        segments.remove()
         return run.facts(time.perf_counter() - started)
     except NetworkUnavailableError as error:
         raise error.reason from error
@@ -123,7 +125,7 @@ def upscale_video(
 def _check_outputs(plan: VideoPlan, paths: Sequence[Path], output: Path, settings: VideoSettings) -> None:
     files = plan.target.outputs()
     check_collisions([(paths[0], file) for file in files], inputs=plan.source.files)
-    if isinstance(plan.target, SequenceTarget) and parts_folder(output).is_dir():
+    if isinstance(plan.target, SequenceTarget) and segments_folder(output).is_dir():
         return  # frames of the run that is resumed
     check_existing(files, overwrite=settings.overwrite)
 
@@ -146,41 +148,43 @@ def _job(plan: VideoPlan, network: NetworkSettings, devices: Devices) -> dict[st
 
 
 class _Run:
-    """The frames of `plan` that `parts` has not yet."""
+    """The frames of `plan` that `segments` has not yet."""
 
     def __init__(
         self,
         plan: VideoPlan,
-        parts: Parts,
+        segments: Segments,
         devices: Devices,
         progress: VideoProgress | None,
         device_colour_always: bool,
     ) -> None:
         self._device_colour_always = device_colour_always
         self._colour: DeviceColour | None = None
-        self._plan, self._parts, self._devices = plan, parts, devices
+        self._plan, self._segments, self._devices = plan, segments, devices
         self._progress = progress or (lambda done, total, written: None)
         self._total = len(plan.target.timeline)
-        self._disk = DiskWatch(parts.folder, self._total, plan.target.frame_bytes, plan.source.copied_bytes)
-        self._resumed, self._computed = parts.frames, 0
+        self._disk = DiskWatch(
+            segments.folder, self._total, plan.target.frame_bytes, plan.source.copied_bytes
+        )
+        self._resumed, self._computed = segments.frames, 0
         self._cancellation = Cancellation()
 
     def finish(self) -> None:
         """Compute what is missing, and make the result. Raises RipfdnError; what is done then is kept."""
-        plan, parts = self._plan, self._parts
+        plan, segments = self._plan, self._segments
         if plan.source.keep is not None:
-            plan.source.keep(parts.folder)
+            plan.source.keep(segments.folder)
         try:
-            self._disk.check_before(self._resumed, parts.written)
-            plan.target.try_out(parts.folder)
+            self._disk.check_before(self._resumed, segments.written)
+            plan.target.try_out(segments.folder)
             if self._resumed:
                 log.info("going on at frame %d of %d", self._resumed, self._total)
-            self._progress(self._resumed, self._total, parts.written)
+            self._progress(self._resumed, self._total, segments.written)
             self._compute()
         finally:
-            if not parts.records:
-                parts.remove()
-        plan.target.finish(parts)
+            if not segments.entries:
+                segments.remove()
+        plan.target.finish(segments)
 
     def facts(self, seconds: float) -> VideoFacts:
         source = self._plan.source
@@ -191,7 +195,8 @@ class _Run:
             frames=self._total,
             resumed=self._resumed,
             computed=self._computed,
-            segments=len(self._parts.records),
+            lost_frames=source.lost_frames,
+            segments=len(self._segments.entries),
             bytes_written=self._plan.target.size(),
             seconds=seconds,
         )
@@ -203,7 +208,7 @@ class _Run:
         self._colour = self._devices.run(
             lambda networks: device_colour(self._plan, networks, always=self._device_colour_always)
         )
-        writer = _SegmentedWriter(self._plan, self._parts, self._wrote_frame, self._wrote_segment)
+        writer = _SegmentedWriter(self._plan, self._segments, self._wrote_frame, self._wrote_segment)
         workers = ThreadPoolExecutor(len(self._devices), "network")
         try:
             with (
@@ -222,7 +227,7 @@ class _Run:
         """Source frames from the first that is still wanted, ready for the network."""
         source, shows = self._plan.source, self._plan.target.timeline.source
         first = int(shows[self._resumed])
-        before = self._parts.records[-1].before if self._parts.records else {}
+        before = self._segments.entries[-1].before if self._segments.entries else {}
         known = {number: checksum for number, checksum in before.items() if number < first}
         frames = source.frames if self._colour is None else self._colour.frames
         for frame in frames(first, known):
@@ -273,10 +278,10 @@ class _Run:
         return self._devices.run(upscale)
 
     def _wrote_frame(self, done: int) -> None:
-        self._progress(done, self._total, self._parts.written)
+        self._progress(done, self._total, self._segments.written)
 
     def _wrote_segment(self, done: int, largest: int) -> None:
-        self._disk.check_after_segment(done, self._parts.written, largest)
+        self._disk.check_after_segment(done, self._segments.written, largest)
 
 
 def frames_together(networks: Networks, passes: Sequence[int]) -> int:
@@ -306,13 +311,13 @@ class _SegmentedWriter:
     def __init__(
         self,
         plan: VideoPlan,
-        parts: Parts,
+        segments: Segments,
         wrote_frame: Callable[[int], None],
         wrote_segment: Callable[[int, int], None],
     ) -> None:
-        self._plan, self._parts = plan, parts
+        self._plan, self._segments = plan, segments
         self._wrote_frame, self._wrote_segment = wrote_frame, wrote_segment
-        self._next = parts.frames
+        self._next = segments.frames
         self._open: tuple[AbstractContextManager[OpenSegment], OpenSegment] | None = None
         self._seen: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._last: tuple[UpscaledFrame | UpscaledYuvFrame, Frame] | None = None
@@ -335,8 +340,8 @@ class _SegmentedWriter:
         (context, segment), self._open = self._open, None
         context.__exit__(None, None, None)
         assert segment.segment is not None
-        self._parts.add(Record(segment.segment, dict(self._seen), segment.written))
-        self._wrote_segment(self._next, max(record.written for record in self._parts.records))
+        self._segments.add(JournalEntry(segment.segment, dict(self._seen), segment.written))
+        self._wrote_segment(self._next, max(entry.written for entry in self._segments.entries))
 
     def abandon(self) -> None:
         """Leave nothing of a segment that is not whole."""
@@ -351,7 +356,7 @@ class _SegmentedWriter:
 
     def _segment(self) -> OpenSegment:
         if self._open is None:
-            context = self._plan.target.open_segment(self._parts.path(len(self._parts.records)))
+            context = self._plan.target.open_segment(self._segments.path(len(self._segments.entries)))
             self._open = context, context.__enter__()
         return self._open[1]
 

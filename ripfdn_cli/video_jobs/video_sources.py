@@ -1,5 +1,7 @@
 """Where the frames of a video job come from: a video file, numbered pictures, or an animated picture."""
 
+from __future__ import annotations
+
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -14,37 +16,25 @@ import numpy as np
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.files import read_picture
-from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, Frame, as_rgb, has_alpha
+from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha, without_alpha
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video.copies import SourceStreams, copied_streams
 from ripfdn_cli.video.files import VideoInfo, opened, probe
-from ripfdn_cli.video.frames import BadFrames, SourceFrame, VideoFrames
+from ripfdn_cli.video.frames import SourceFrame, VideoFrames
 from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
 from ripfdn_cli.video.numbered_frames import find_frames
+from ripfdn_cli.video.packet_times import Joint
+from ripfdn_cli.video.tags import NAMED_TAG
 from ripfdn_cli.video.timeline import SourceTimes, Timeline, at_rate, timeline
 from ripfdn_cli.video.yuv import yuv_format
 from ripfdn_cli.video_jobs.scan_cache import keep_scan, scan_once
+from ripfdn_cli.video_jobs.video_settings import ReadingOptions
 
 log = logging.getLogger(__name__)
 
 _MILLISECOND = Fraction(1, 1000)
 _UNTIMED_DURATION = 100
 """Milliseconds that browsers show a frame for whose duration is 0."""
-
-
-@dataclass(frozen=True)
-class ReadingOptions:
-    """How a source is read. `start` and `end` in seconds after it begins; `drop`: streams to leave out, by
-    index or type, or "captions", "chapters", "metadata", "unsupported".
-    """
-
-    start: Fraction | None = None
-    end: Fraction | None = None
-    fps: Fraction | None = None
-    deinterlace: bool = False
-    bad_frames: BadFrames = "error"
-    drop: tuple[str, ...] = ()
-    max_pixels: int = DEFAULT_MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,8 @@ class VideoSource:
     `samples`: uint8 or uint16. `frames(first, before)` gives them from number `first` on, as `VideoFrames`
     does. `identity` tells this input from any other, as JSON. `streams`: what else is in its file. `keep`
     keeps in a folder what took long to find out. `reading` is what else shapes the frames; `first_number`
-    that of the first frame, for names. `yuv`: where frames can be had unconverted.
+    that of the first frame, for names. `yuv`: where frames can be had unconverted. `lost_frames`: about how
+    many a damaged file has not.
     """
 
     files: tuple[Path, ...]
@@ -83,6 +74,7 @@ class VideoSource:
     has_captions: bool = False
     streams: SourceStreams | None = None
     copied_bytes: int = 0
+    lost_frames: int = 0
     first_number: int = 1
     reading: dict[str, Any] = field(default_factory=dict)
     keep: Callable[[Path], None] | None = None
@@ -92,6 +84,16 @@ class VideoSource:
     def name(self) -> str:
         """What messages call it."""
         return str(self.files[0])
+
+    def without_alpha(self, background: tuple[int, int, int]) -> VideoSource:
+        """The same frames laid on `background`, 8-bit RGB, before anything else is done to them."""
+
+        def frames(first: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+            for frame in self.frames(first, before):
+                yield replace(frame, pixels=without_alpha(frame.pixels, background))
+
+        reading = self.reading | {"background": list(background)}
+        return replace(self, has_alpha=False, frames=frames, reading=reading, yuv=None)
 
 
 def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSource:
@@ -113,6 +115,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         options.bad_frames,
         options.max_pixels,
         with_captions=not drops_captions,
+        joints=scanned.joints,
     )
     return VideoSource(
         files=(path,),
@@ -130,8 +133,9 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         aspect=info.sample_aspect_ratio,
         matrix=info.matrix,
         has_captions=info.has_captions and not drops_captions,
-        streams=_streams(path, info, times, options),
+        streams=_streams(path, info, times, scanned.joints, options),
         copied_bytes=scanned.copied_bytes,
+        lost_frames=scanned.lost_frames,
         reading={"deinterlace": options.deinterlace, "bad_frames": options.bad_frames}
         | ({"captions": "dropped"} if drops_captions else {}),
         keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
@@ -216,6 +220,8 @@ def _check_dynamic(path: Path, info: VideoInfo) -> None:
             f"{path} is Dolby Vision without a picture for other screens (profile 5 or alike), whose colours "
             "would be wrong; make it HDR10 with another program first"
         )
+    if info.hdr.mastering is not None and not info.hdr.mastering.is_complete:
+        log.warning("%s: its mastering display data is incomplete or impossible and will be lost", path)
     if dynamic:
         log.warning(
             "%s: %s can't be kept and will be lost; the picture and its static metadata are kept",
@@ -224,7 +230,9 @@ def _check_dynamic(path: Path, info: VideoInfo) -> None:
         )
 
 
-def _streams(path: Path, info: VideoInfo, times: Timeline, options: ReadingOptions) -> SourceStreams:
+def _streams(
+    path: Path, info: VideoInfo, times: Timeline, joints: tuple[Joint, ...], options: ReadingOptions
+) -> SourceStreams:
     with opened(path) as container:
         copied = copied_streams(container, info.index)
         kept = tuple(s.index for s in copied if not {str(s.index), s.type} & set(options.drop))
@@ -238,6 +246,10 @@ def _streams(path: Path, info: VideoInfo, times: Timeline, options: ReadingOptio
         shift=times.shift,
         start=None if options.start is None else start,
         end=None if options.end is None else end,
+        joints=joints,
+        dropped_tags=frozenset(
+            name.removeprefix(NAMED_TAG).lower() for name in options.drop if name.startswith(NAMED_TAG)
+        ),
     )
 
 

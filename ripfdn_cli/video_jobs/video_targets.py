@@ -19,22 +19,21 @@ from typing import Any, Protocol
 import av
 import numpy as np
 
-from ripfdn_cli.errors import InternalError, OutputError, UsageError
-from ripfdn_cli.files.atomic_file import output_error, replacing, write_bytes
+from ripfdn_cli.errors import InputError, InternalError, OutputError, UsageError
+from ripfdn_cli.files.atomic_file import output_error, publish, write_bytes
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.files import Encoding, encode
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
 from ripfdn_cli.video.check import (
-    CHAPTERS,
-    Missing,
+    Difference,
     missing_parts,
     named_streams,
     wrong_copies,
     wrong_packets,
 )
 from ripfdn_cli.video.codecs import LOSSLESS
-from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb, bits_of
-from ripfdn_cli.video.copies import SourceStreams
+from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb
+from ripfdn_cli.video.copies import SourceStreams, conversion_of
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
@@ -45,12 +44,14 @@ from ripfdn_cli.video.encoding import (
 from ripfdn_cli.video.formats import CONTAINERS, Container
 from ripfdn_cli.video.mux import VideoTrack, mux
 from ripfdn_cli.video.numbered_frames import FramePattern
+from ripfdn_cli.video.pixel_formats import described
 from ripfdn_cli.video.timeline import Timeline
-from ripfdn_cli.video_jobs.segments import Parts
+from ripfdn_cli.video_jobs.segments import Segments
 
 log = logging.getLogger(__name__)
 
-_TRIAL = "trial.part"
+_TRIAL = "trial.segment"
+_JOINED = "joined"
 _TRIAL_PACKETS = 200
 _ENCODERS_FRAMES = 60
 """What an encoder keeps to look ahead and refer to: x264 at its defaults has 40 to look ahead alone."""
@@ -105,12 +106,14 @@ class Target(Protocol):
     def open_segment(self, path: Path) -> AbstractContextManager[OpenSegment]:
         """A segment whose file is `path`."""
 
-    def finish(self, parts: Parts) -> None:
+    def finish(self, segments: Segments) -> None:
         """Make the result of all segments, check it, and give it its name. Raises OutputError."""
 
 
 class VideoTarget:
-    """A video file `output` in `container`, with `streams` of the source beside the picture."""
+    """A video file `output` in `container`, with `streams` of the source beside the picture. `sound`: the
+    codec for sound that the container doesn't hold; None for none.
+    """
 
     def __init__(
         self,
@@ -121,14 +124,15 @@ class VideoTarget:
         *,
         matrix: tuple[int, ...] | None = None,
         streams: SourceStreams | None = None,
+        sound: str | None = None,
         leave_unsupported: bool = False,
         overwrite: bool = False,
     ) -> None:
-        self.timeline = timeline
+        self.timeline, self._sound = timeline, sound
         self._output, self._container, self._settings = output, container, settings
         self._matrix, self._streams, self._overwrite = matrix, streams, overwrite
         self._leave_unsupported = leave_unsupported
-        self._accepted: frozenset[Missing] = frozenset()
+        self._accepted: frozenset[Difference] = frozenset()
         self._captions_lost = False
 
     @property
@@ -138,13 +142,14 @@ class VideoTarget:
 
     @property
     def frame_bytes(self) -> float:
-        return self._settings.width * self._settings.height * self._settings.codec.bits_per_pixel / 8
+        return self._settings.frame_bytes
 
     @property
     def held_bytes(self) -> int:
-        described = av.VideoFormat(self._settings.pixel_format, self._settings.width, self._settings.height)
-        sample = 2 if bits_of(described) > 8 else 1
-        planes = (part.width * part.height for part in described.components)
+        settings = self._settings
+        sample = 2 if described(settings.pixel_format).bits > 8 else 1
+        layout = av.VideoFormat(settings.pixel_format, settings.width, settings.height)
+        planes = (part.width * part.height for part in layout.components)
         return _ENCODERS_FRAMES * sample * sum(planes)
 
     def describe(self) -> dict[str, Any]:
@@ -157,18 +162,38 @@ class VideoTarget:
         return self._output.stat().st_size
 
     def try_out(self, folder: Path) -> None:
-        """Encode a black frame or two and put them into every container with the first packets of all that is
-        to be copied: what the muxers say is what holds.
+        """Encode a black frame or two, and make a whole result of them in place of every frame, with all the
+        streams, tags and times that it will have, by what makes and checks the result at the end: what that
+        says now is what it would say then.
         """
         try:
             segment = self._trial_segment(folder / _TRIAL)
-            problems = self._trial(folder, self._container, segment)
-            if problems and not self._leave_unsupported:
-                raise UsageError(self._advice(folder, segment, problems))
-            if problems:
-                self._leave_out(problems)
+            self._streams, problems = self._trial(folder, self._container, segment)
+            self._tell_conversions()
+            self._settle(folder, segment, problems)
+            self._settle(folder, segment, self._rehearsal(folder, segment))
         finally:
             (folder / _TRIAL).unlink(missing_ok=True)
+
+    def _settle(self, folder: Path, segment: tuple[Path, Segment], problems: Sequence[Difference]) -> None:
+        """Go on without what the container doesn't take, as far as that may be."""
+        if not problems:
+            return
+        if any(problem.essential for problem in problems) and not self._leave_unsupported:
+            raise UsageError(self._advice(folder, segment, problems))
+        self._leave_out(problems)
+
+    def _rehearsal(self, folder: Path, segment: tuple[Path, Segment]) -> list[Difference]:
+        path = folder / f"trial{self._container.suffixes[0]}"
+        track = replace(self._track([segment]), stands_in=True)
+        try:
+            return [
+                problem
+                for problem in _made_and_checked(path, self._container, track, self._streams)
+                if problem not in self._accepted
+            ]
+        finally:
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def open_segment(self, path: Path) -> Iterator[OpenSegment]:
@@ -195,25 +220,52 @@ class VideoTarget:
             self._settings.codec.title,
         )
 
-    def finish(self, parts: Parts) -> None:
-        track = self._track([(parts.path(n), record.segment) for n, record in enumerate(parts.records)])
+    def finish(self, segments: Segments) -> None:
+        track = self._track([(segments.path(n), entry.segment) for n, entry in enumerate(segments.entries)])
         for path, segment in track.segments:
             if file_sha256(path) != segment.sha256:
                 raise OutputError(
                     f"{path} was changed after it was written; delete it and run the command again"
                 )
-        with replacing(self._output, overwrite=self._overwrite) as file:
-            temporary = Path(file.name)
-            log.info("joining %d segments", len(track.segments))
-            mux(temporary, self._container, track, self._streams, name=self._output)
-            log.info("checking %s", self._output)
-            missing = set(missing_parts(temporary, self._container, track, self._streams)) - self._accepted
-            problems = [str(part) for part in missing] + wrong_packets(temporary, track, self._streams)
-            if problems:
-                raise InternalError(
-                    f"{self._output} would not hold what it should: {'; '.join(sorted(problems))}; "
-                    f"the frames are kept in {parts.folder}"
-                )
+        joined = segments.folder / f"{_JOINED}{self._container.suffixes[0]}"
+        log.info("joining %d segments", len(track.segments))
+        try:
+            mux(joined, self._container, track, self._streams, name=self._output)
+        except InternalError as error:
+            self._keep_pictures(joined, track, segments.folder, error)
+        log.info("checking %s", self._output)
+        found = self._checked(joined, track)
+        if others := [problem for problem in found if not problem.essential]:
+            log.warning("%s has not: %s", self._output, _listed(others))
+        if wrong := [problem for problem in found if problem.essential]:
+            kept = unchecked_name(self._output)
+            publish(joined, kept, overwrite=True)
+            raise InternalError(
+                f"{self._output} is not as it should be: {_listed(wrong)}; the finished file is {kept}: play "
+                f"it, and if it is good, give it its name and delete {segments.folder}"
+            )
+        publish(joined, self._output, overwrite=self._overwrite)
+
+    def _checked(self, joined: Path, track: VideoTrack) -> list[Difference]:
+        try:
+            found = [
+                *missing_parts(joined, self._container, track, self._streams),
+                *wrong_packets(joined, track, self._streams),
+            ]
+        except InputError as error:
+            found = [Difference(str(error))]
+        return [problem for problem in found if problem not in self._accepted]
+
+    def _keep_pictures(self, joined: Path, track: VideoTrack, folder: Path, error: InternalError) -> None:
+        """Nothing that was computed may be lost because of a stream that was only to be copied."""
+        if self._streams is None:
+            raise error
+        kept = unchecked_name(self._output)
+        mux(joined, self._container, track, None, name=kept)
+        publish(joined, kept, overwrite=True)
+        raise InternalError(
+            f"{error}; the picture alone, with every frame, is {kept}, and its segments are in {folder}"
+        ) from error
 
     def _track(self, segments: Sequence[tuple[Path, Segment]]) -> VideoTrack:
         return VideoTrack(self._settings, self.timeline, segments, self._matrix)
@@ -226,55 +278,85 @@ class VideoTarget:
         assert opened_segment.segment is not None
         return path, opened_segment.segment
 
-    def _trial(self, folder: Path, container: Container, segment: tuple[Path, Segment]) -> list[Missing]:
-        """What `container` doesn't take of all that belongs into it: the picture, each stream, the rest."""
+    def _trial(
+        self, folder: Path, container: Container, segment: tuple[Path, Segment]
+    ) -> tuple[SourceStreams | None, list[Difference]]:
+        """The streams as `container` takes them, some converted; and what it doesn't take of all that belongs
+        into it: the picture, each stream, the rest.
+        """
         track, streams = self._track([segment]), self._streams
         path = folder / f"trial{container.suffixes[0]}"
         without = (
-            None if streams is None else replace(streams, copied=(), with_chapters=False, with_metadata=False)
+            None
+            if streams is None
+            else replace(streams, copied=(), converted={}, with_chapters=False, with_metadata=False)
         )
         if not _takes(path, container, track, without):
-            return [Missing(f"{self._settings.codec.title} pictures")]
+            return streams, [Difference(f"{self._settings.codec.title} pictures")]
         if streams is None:
-            return _missing(path, container, track, None)
-        refused = [
-            index
-            for index in streams.copied
-            if not _takes(path, container, track, replace(without or streams, copied=(index,)))
-        ]
+            return None, _missing(path, container, track, None)
+        refused, converted = [], {}
+        for index in streams.copied:
+            alone = replace(without or streams, copied=(index,))
+            if _takes(path, container, track, alone):
+                continue
+            codec = conversion_of(streams, index, container, self._sound)
+            if codec and _takes(path, container, track, replace(alone, converted={index: codec})):
+                converted[index] = codec
+            else:
+                refused.append(index)
+        streams = replace(streams, converted=converted)
         able = replace(streams, copied=tuple(index for index in streams.copied if index not in refused))
-        return named_streams(streams.path, refused) + _missing(path, container, track, able)
+        return streams, named_streams(streams.path, refused) + _missing(path, container, track, able)
 
-    def _leave_out(self, problems: Sequence[Missing]) -> None:
+    def _tell_conversions(self) -> None:
+        if self._streams is None or not self._streams.converted:
+            return
+        converted = self._streams.converted
+        for stream in named_streams(self._streams.path, converted):
+            log.info(
+                "%s becomes %s: %s can't hold it as it is",
+                stream,
+                converted[stream.stream or 0],
+                self._container.title,
+            )
+
+    def _leave_out(self, problems: Sequence[Difference]) -> None:
         """Go on without what the container doesn't take, and say so."""
-        assert self._streams is not None
         refused = {problem.stream for problem in problems}
-        self._streams = replace(
-            self._streams,
-            copied=tuple(index for index in self._streams.copied if index not in refused),
-            with_chapters=self._streams.with_chapters and Missing(CHAPTERS) not in problems,
-        )
-        self._accepted = frozenset(problems)
+        if self._streams is not None:
+            copied = tuple(index for index in self._streams.copied if index not in refused)
+            self._streams = replace(self._streams, copied=copied)
+        self._accepted |= frozenset(problems)
         log.warning("%s can't hold and will not have: %s", self._container.title, _listed(problems))
 
-    def _advice(self, folder: Path, segment: tuple[Path, Segment], problems: Sequence[Missing]) -> str:
+    def _advice(self, folder: Path, segment: tuple[Path, Segment], problems: Sequence[Difference]) -> str:
         able = [
             container.suffixes[0]
             for container in CONTAINERS
-            if container is not self._container and not self._trial(folder, container, segment)
+            if container is not self._container
+            and not any(problem.essential for problem in self._trial(folder, container, segment)[1])
         ]
         elsewhere = f"write it as {' or '.join(able)}, which can" if able else "no container here can"
         return (
             f"{self._container.title} can't hold {_listed(problems)}; {elsewhere}, "
-            "or leave out what it can't hold with --drop unsupported"
+            f"{self._advice_for_sound(problems)}or leave out what it can't hold with --drop unsupported"
         )
+
+    def _advice_for_sound(self, problems: Sequence[Difference]) -> str:
+        if self._streams is None or self._sound is not None:
+            return ""
+        refused = [problem.stream for problem in problems if problem.stream is not None]
+        sound = self._container.sound
+        helps = any(conversion_of(self._streams, i, self._container, sound) == sound for i in refused)
+        return f"encode the sound anew with --audio {sound}, " if helps else ""
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:
     """Whether `container` accepts all this, and gives its streams back as they were."""
     try:
         mux(path, container, track, streams, name=path, limit=_TRIAL_PACKETS)
-        if any(part.stream is not None for part in missing_parts(path, container, track, streams)):
+        if any(found.stream is not None for found in missing_parts(path, container, track, streams)):
             return False
         return streams is None or not wrong_copies(path, streams, _TRIAL_PACKETS)
     except InternalError:
@@ -283,9 +365,25 @@ def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceS
         path.unlink(missing_ok=True)
 
 
+def _made_and_checked(
+    path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None
+) -> list[Difference]:
+    """What is wrong with the whole result that these make."""
+    try:
+        mux(path, container, track, streams, name=path)
+        return [*missing_parts(path, container, track, streams), *wrong_packets(path, track, streams)]
+    except (InternalError, InputError) as error:
+        return [Difference(f"all of it together ({error})")]
+
+
+def unchecked_name(output: Path) -> Path:
+    """What a finished file is called that may differ from what it should be."""
+    return output.with_name(f"{output.stem}.unchecked{output.suffix}")
+
+
 def _missing(
     path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None
-) -> list[Missing]:
+) -> list[Difference]:
     try:
         mux(path, container, track, streams, name=path, limit=_TRIAL_PACKETS)
         return missing_parts(path, container, track, streams)
@@ -293,7 +391,7 @@ def _missing(
         path.unlink(missing_ok=True)
 
 
-def _listed(problems: Sequence[Missing]) -> str:
+def _listed(problems: Sequence[Difference]) -> str:
     return ", ".join(map(str, problems))
 
 
@@ -347,9 +445,9 @@ class SequenceTarget:
         segment = Segment(len(files), 0, len(content), hashlib.sha256(content).hexdigest())
         opened_segment.close(segment, sum(size for _, size in files))
 
-    def finish(self, parts: Parts) -> None:
-        for number in range(len(parts.records)):
-            for name, size in json.loads(parts.path(number).read_bytes()):
+    def finish(self, segments: Segments) -> None:
+        for number in range(len(segments.entries)):
+            for name, size in json.loads(segments.path(number).read_bytes()):
                 file = self._pattern.folder / name
                 if not file.is_file() or file.stat().st_size != size:
                     raise OutputError(
@@ -414,9 +512,9 @@ class AnimationTarget:
             yield opened_segment
         opened_segment.close(written.segment)
 
-    def finish(self, parts: Parts) -> None:
+    def finish(self, segments: Segments) -> None:
         frames = tuple(
-            frame for number in range(len(parts.records)) for frame in _decoded(parts.path(number))
+            frame for number in range(len(segments.entries)) for frame in _decoded(segments.path(number))
         )
         if len(frames) != len(self.timeline):
             raise InternalError(f"{len(frames)} frames instead of {len(self.timeline)}")

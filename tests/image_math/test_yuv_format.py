@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.video.colour import ColourTags, bits_of
+from ripfdn_cli.video.colour import ColourTags
+from ripfdn_cli.video.pixel_formats import bits_of
 from ripfdn_cli.video.yuv import ToSamples, frame_of, yuv_format
 
 TAGS = ColourTags(1, 1, 1, full_range=True)

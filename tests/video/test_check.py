@@ -13,7 +13,7 @@ import pytest
 from support.video_clips import Clip, make_clip, picture
 
 from ripfdn_cli.video.check import missing_parts, wrong_packets
-from ripfdn_cli.video.codecs import codec_named
+from ripfdn_cli.video.codecs import EncoderChoices, codec_named
 from ripfdn_cli.video.colour import ColourTags
 from ripfdn_cli.video.copies import SourceStreams, copied_streams
 from ripfdn_cli.video.encoding import EncoderSettings, segment_writer
@@ -28,7 +28,9 @@ MKV = container_of(Path("a.mkv"))
 def encoder_for(line: Timeline, size: tuple[int, int]) -> EncoderSettings:
     tags = ColourTags(1, 1, 1)
     codec = codec_named("x264")
-    return EncoderSettings(codec, *size, "yuv420p", line.time_base, line.rate, tags, preset="ultrafast")
+    return EncoderSettings(
+        codec, *size, "yuv420p", line.time_base, line.rate, tags, choices=EncoderChoices(preset="ultrafast")
+    )
 
 
 class Joined:
@@ -54,7 +56,7 @@ class Joined:
             line.time_base,
             line.rate,
             ColourTags(1, 1, 1),
-            preset="ultrafast",
+            choices=EncoderChoices(preset="ultrafast"),
         )
         segments = []
         for start in (0, 4):
@@ -73,7 +75,7 @@ class Joined:
     def problems(self, path: Path | None = None) -> str:
         path = path or self.path
         missing = missing_parts(path, MKV, self.track, self.streams)
-        return "; ".join([*map(str, missing), *wrong_packets(path, self.track, self.streams)])
+        return "; ".join(map(str, [*missing, *wrong_packets(path, self.track, self.streams)]))
 
 
 @pytest.fixture
@@ -126,10 +128,10 @@ def test_a_lost_frame_is_found(joined: Joined) -> None:
 def test_a_moved_frame_is_found(joined: Joined) -> None:
     def move(packet: Any, index: int) -> Any:
         if index == 0 and packet.pts > 280:
-            packet.pts, packet.dts = packet.pts + 1, packet.dts + 1
+            packet.pts, packet.dts = packet.pts + 2, packet.dts + 2
         return packet
 
-    assert "the picture: packet 7 at 0.293000 s instead of 0.292000 s" in joined.problems(remux(joined, move))
+    assert "the picture: packet 7 at 0.294000 s instead of 0.292000 s" in joined.problems(remux(joined, move))
 
 
 def test_a_longer_last_frame_is_found(joined: Joined) -> None:

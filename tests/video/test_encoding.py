@@ -10,7 +10,7 @@ from support.video_clips import picture
 from support.video_facts import decoded
 
 from ripfdn_cli.errors import OutputError, UnavailableError, UsageError
-from ripfdn_cli.video.codecs import available_codecs, codec_named, pixel_format_for
+from ripfdn_cli.video.codecs import EncoderChoices, available_codecs, codec_named, pixel_format_for
 from ripfdn_cli.video.colour import ColourTags
 from ripfdn_cli.video.encoding import EncoderSettings, Segment, segment_packets, segment_writer
 from ripfdn_cli.video.hdr import HdrMetadata, MasteringDisplay, hdr_metadata_of
@@ -32,7 +32,7 @@ def settings(
         time_base=base,
         rate=Fraction(24),
         tags=BT709,
-        preset=FAST.get(codec),
+        choices=EncoderChoices(preset=FAST.get(codec)),
     )
 
 
@@ -128,13 +128,13 @@ def test_4k_has_the_level_that_allows_it(tmp_path: Path) -> None:
 def test_settings_that_a_codec_does_not_have() -> None:
     hdr = HdrMetadata(light_level=(1000, 400))
     with pytest.raises(UsageError, match=r"--crf 99: x264 takes 0 \(best\) to 51"):
-        codec_named("x264").encoder_options(99, None, HdrMetadata())
+        codec_named("x264").encoder_options(EncoderChoices(crf=99), HdrMetadata())
     with pytest.raises(UsageError, match="--preset warp: x265 has ultrafast"):
-        codec_named("x265").encoder_options(None, "warp", HdrMetadata())
-    with pytest.raises(UsageError, match="--crf says nothing to FFV1"):
-        codec_named("ffv1").encoder_options(5, None, HdrMetadata())
+        codec_named("x265").encoder_options(EncoderChoices(preset="warp"), HdrMetadata())
+    with pytest.raises(UsageError, match="--crf does not apply to FFV1"):
+        codec_named("ffv1").encoder_options(EncoderChoices(crf=5), HdrMetadata())
     with pytest.raises(UsageError, match="FFV1 can't keep here; use --codec x265"):
-        codec_named("ffv1").encoder_options(None, None, hdr)
+        codec_named("ffv1").encoder_options(EncoderChoices(), hdr)
     with pytest.raises(UsageError, match="--codec divx is not known; there are x264"):
         codec_named("divx")
 
@@ -174,9 +174,12 @@ def test_the_pixel_format_follows_the_source(
 
 
 def test_depth_and_transparency_are_not_lost_in_silence() -> None:
-    with pytest.raises(UsageError, match=r"VP9 has no more than 8 bits .* --pix-fmt yuv420p to lose them"):
+    with pytest.raises(
+        UsageError,
+        match=r"VP9 has no more than 8 bits here .* --codec x264 or .* --pix-fmt yuv420p to lose them",
+    ):
         pixel_format_for(codec_named("vp9"), bits=10, chroma=(4, 4), alpha=False, asked=None)
-    with pytest.raises(UsageError, match="transparency, which x264 can't hold"):
+    with pytest.raises(UsageError, match="x264 can't hold transparency"):
         pixel_format_for(codec_named("x264"), bits=8, chroma=(8, 8), alpha=True, asked=None)
     assert pixel_format_for(codec_named("ffv1"), bits=8, chroma=(8, 8), alpha=True, asked=None) == "yuva444p"
     with pytest.raises(UsageError, match="--pix-fmt rgb24: x264 has yuv420p"):
@@ -213,7 +216,7 @@ def test_mastering_data_is_in_the_pictures(codec: str, tmp_path: Path) -> None:
         rate=Fraction(24),
         tags=ColourTags(9, 9, 16),
         hdr=HdrMetadata(DISPLAY, (1000, 400)),
-        preset=FAST[codec],
+        choices=EncoderChoices(preset=FAST[codec]),
     )
     write(tmp_path / "a.part", [0, 1, 2], encoder)
     found = hdr_metadata_of(decoded(tmp_path / "a.part"))

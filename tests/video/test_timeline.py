@@ -28,9 +28,16 @@ def test_a_frame_shows_until_the_next_and_the_last_as_its_packet_says() -> None:
     assert times(0, 10, 50).durations.tolist() == [10, 40, 40]
 
 
-def test_two_frames_at_one_time_are_an_error() -> None:
-    with pytest.raises(InputError, match="frames 1 and 2 have the same timestamp"):
-        times(0, 40, 40, 80)
+def test_frames_at_one_time_are_spread_until_the_next() -> None:
+    found = times(0, 40, 40, 80, 90, 90, 90, durations=[40] * 7)
+    assert found.pts.tolist() == [0, 40, 60, 80, 90, 130, 170]
+    assert found.stamps is not None
+    assert found.stamps.tolist() == [0, 40, 40, 80, 90, 90, 90]
+
+
+def test_more_frames_at_one_time_than_there_are_ticks_is_an_error_that_helps() -> None:
+    with pytest.raises(InputError, match=r"3 of its frames have the same timestamp .* ffmpeg -r RATE"):
+        times(0, 40, 40, 40, 42)
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=50, unique=True))
@@ -41,13 +48,20 @@ def test_without_wishes_every_frame_keeps_its_time(pts: list[int]) -> None:
     assert line.shift == 0
 
 
-def test_what_is_cut_starts_where_the_file_started() -> None:
+def test_what_is_cut_starts_at_zero_and_is_counted_from_the_first_frame() -> None:
     source = times(*range(500, 1500, 40))
-    line = timeline(source, origin=Fraction(1, 2), start=Fraction(1, 5), end=Fraction(2, 5))
+    line = timeline(source, origin=Fraction(1, 4), start=Fraction(1, 5), end=Fraction(2, 5))
     # 0.2 s after 0.5 s is 700 ms; up to 900 ms, which is not taken.
     assert (line.pts - line.shift / TICK).tolist() == [700, 740, 780, 820, 860]
-    assert line.pts[0] == 500
+    assert line.pts[0] == 0
     assert line.source_span == (Fraction(7, 10), Fraction(9, 10))
+
+
+def test_a_file_that_starts_late_is_moved_to_zero_with_what_lies_between_its_streams() -> None:
+    source = times(*range(500, 1500, 40))
+    line = timeline(source, origin=Fraction(9, 20))
+    assert (line.pts[0], line.pts[1], line.shift) == (50, 90, Fraction(-9, 20))
+    assert timeline(source, origin=Fraction(-1, 50)).shift == 0
 
 
 def test_an_end_alone_moves_nothing() -> None:

@@ -22,9 +22,8 @@ from ripfdn_cli.errors import BrokenResultError, NonFiniteResultError, OutOfMemo
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import SizeRequest
 from ripfdn_cli.upscaler import Upscaler
-from ripfdn_cli.video_jobs.video_plan import VideoSettings
 from ripfdn_cli.video_jobs.video_run import VideoFacts, upscale_video
-from ripfdn_cli.video_jobs.video_sources import ReadingOptions
+from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
 
 Upscale = Callable[..., VideoFacts]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -57,7 +56,12 @@ def upscale(request: pytest.FixtureRequest, bilinear_weights: Path) -> Upscale:
     ) -> VideoFacts:
         settings = {"codec": "ffv1", "segment": 3} | settings
         how = {name: settings.pop(name) for name in ("tile", "ensemble") if name in settings}
-        asked = VideoSettings(**settings)
+        encoding = {
+            name: settings.pop(name)
+            for name in list(settings)
+            if name in EncodingOptions.__dataclass_fields__
+        }
+        asked = VideoSettings(encoding=EncodingOptions(**encoding), **settings)
         return upscale_video(
             [path],
             output,
@@ -257,7 +261,7 @@ def test_nothing_is_converted_in_torch_on_a_processor_unless_a_test_says_so(
 ) -> None:
     network = NetworkSettings(weights=str(bilinear_weights), engine="torch", devices=("cpu",), threads=1)
     with caplog.at_level(logging.DEBUG):
-        upscale_video([clip], tmp_path / "out.mkv", VideoSettings(codec="ffv1"), network)
+        upscale_video([clip], tmp_path / "out.mkv", VideoSettings(encoding=EncodingOptions("ffv1")), network)
     assert not converted
     assert "colours are converted" not in caplog.text
 

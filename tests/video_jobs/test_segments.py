@@ -7,103 +7,103 @@ import pytest
 
 from ripfdn_cli.errors import OutputError, UsageError
 from ripfdn_cli.video.encoding import Segment
-from ripfdn_cli.video_jobs.segments import Parts, Record, open_parts
+from ripfdn_cli.video_jobs.segments import JournalEntry, Segments, open_segments
 
 pytestmark = pytest.mark.any_precision
 
 JOB = {"input": "abc", "encoder": {"codec": "x264", "crf": 18}}
 
 
-def add(parts: Parts, size: int = 10) -> None:
-    path = parts.path(len(parts.records))
+def add(segments: Segments, size: int = 10) -> None:
+    path = segments.path(len(segments.entries))
     path.write_bytes(bytes(size))
-    parts.add(Record(Segment(24, 7, size, "00"), {22: 5, 23: 6}, size))
+    segments.add(JournalEntry(Segment(24, 7, size, "00"), {22: 5, 23: 6}, size))
 
 
 def test_segments_are_found_again(tmp_path: Path) -> None:
-    folder = tmp_path / "clip.mkv.parts"
-    with open_parts(folder, JOB, restart=False) as parts:
-        add(parts)
-        add(parts, 20)
-    with open_parts(folder, JOB, restart=False) as parts:
-        assert [record.segment.size for record in parts.records] == [10, 20]
-        assert parts.records[0].before == {22: 5, 23: 6}
-        assert (parts.frames, parts.written) == (48, 30)
-    parts.remove()
+    folder = tmp_path / "clip.mkv.segments"
+    with open_segments(folder, JOB, restart=False) as segments:
+        add(segments)
+        add(segments, 20)
+    with open_segments(folder, JOB, restart=False) as segments:
+        assert [record.segment.size for record in segments.entries] == [10, 20]
+        assert segments.entries[0].before == {22: 5, 23: 6}
+        assert (segments.frames, segments.written) == (48, 30)
+    segments.remove()
     assert not folder.exists()
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_a_line_that_was_cut_off_counts_for_nothing(cut: int, tmp_path: Path) -> None:
-    with open_parts(tmp_path, JOB, restart=False) as parts:
-        add(parts)
-        add(parts)
+    with open_segments(tmp_path, JOB, restart=False) as segments:
+        add(segments)
+        add(segments)
     journal = tmp_path / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-cut])
-    with open_parts(tmp_path, JOB, restart=False) as parts:
-        assert len(parts.records) == 1
-        add(parts, 33)
-    with open_parts(tmp_path, JOB, restart=False) as parts:
-        assert [record.segment.size for record in parts.records] == [10, 33]
+    with open_segments(tmp_path, JOB, restart=False) as segments:
+        assert len(segments.entries) == 1
+        add(segments, 33)
+    with open_segments(tmp_path, JOB, restart=False) as segments:
+        assert [record.segment.size for record in segments.entries] == [10, 33]
 
 
 @pytest.mark.parametrize("harm", ["missing", "short"])
 def test_a_segment_that_is_not_whole_is_made_again(harm: str, tmp_path: Path) -> None:
-    with open_parts(tmp_path, JOB, restart=False) as parts:
+    with open_segments(tmp_path, JOB, restart=False) as segments:
         for _ in range(3):
-            add(parts)
-        path = parts.path(1)
+            add(segments)
+        path = segments.path(1)
     path.unlink() if harm == "missing" else path.write_bytes(b"12345")
-    with open_parts(tmp_path, JOB, restart=False) as parts:
-        assert len(parts.records) == 1
-        add(parts, 40)
-        add(parts, 50)
-    with open_parts(tmp_path, JOB, restart=False) as parts:
-        assert [record.segment.size for record in parts.records] == [10, 40, 50]
+    with open_segments(tmp_path, JOB, restart=False) as segments:
+        assert len(segments.entries) == 1
+        add(segments, 40)
+        add(segments, 50)
+    with open_segments(tmp_path, JOB, restart=False) as segments:
+        assert [record.segment.size for record in segments.entries] == [10, 40, 50]
 
 
 def test_another_job_is_noticed_and_named(tmp_path: Path) -> None:
-    with open_parts(tmp_path, JOB, restart=False) as parts:
-        add(parts)
+    with open_segments(tmp_path, JOB, restart=False) as segments:
+        add(segments)
     other = {"input": "abc", "encoder": {"codec": "x264", "crf": 20}}
     with (
         pytest.raises(UsageError, match=r"encoder\.crf was 18, is 20.*--restart"),
-        open_parts(tmp_path, other, restart=False),
+        open_segments(tmp_path, other, restart=False),
     ):
         pass
-    with open_parts(tmp_path, other, restart=True) as parts:
-        assert parts.records == []
+    with open_segments(tmp_path, other, restart=True) as segments:
+        assert segments.entries == []
 
 
 def test_a_job_that_has_done_nothing_yet_makes_room(tmp_path: Path) -> None:
-    with open_parts(tmp_path, JOB, restart=False):
+    with open_segments(tmp_path, JOB, restart=False):
         pass
-    with open_parts(tmp_path, {"input": "other"}, restart=False) as parts:
-        add(parts)
-    with open_parts(tmp_path, {"input": "other"}, restart=False) as parts:
-        assert len(parts.records) == 1
+    with open_segments(tmp_path, {"input": "other"}, restart=False) as segments:
+        add(segments)
+    with open_segments(tmp_path, {"input": "other"}, restart=False) as segments:
+        assert len(segments.entries) == 1
 
 
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     with (
-        open_parts(tmp_path, JOB, restart=False),
+        open_segments(tmp_path, JOB, restart=False),
         pytest.raises(UsageError, match="another run"),
-        open_parts(tmp_path, JOB, restart=False),
+        open_segments(tmp_path, JOB, restart=False),
     ):
         pass
 
 
 def test_a_damaged_journal_is_said(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_text(json.dumps({"version": 1, "job": JOB}) + '\n{"number": 0}\n')
-    with pytest.raises(OutputError, match="damaged"), open_parts(tmp_path, JOB, restart=False):
+    with pytest.raises(OutputError, match="damaged"), open_segments(tmp_path, JOB, restart=False):
         pass
 
 
 def test_a_folder_of_something_else_is_not_deleted(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
     with (
-        pytest.raises(OutputError, match="no folder of segments"),
-        open_parts(tmp_path, JOB, restart=True),
+        pytest.raises(OutputError, match="not a folder of segments"),
+        open_segments(tmp_path, JOB, restart=True),
     ):
         pass
     assert (tmp_path / "holiday.jpg").exists()

@@ -9,8 +9,8 @@ from support.video_clips import Clip, make_clip
 
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.video_jobs.video_estimate import VideoEstimator, frames_held
-from ripfdn_cli.video_jobs.video_plan import VideoSettings, plan_video
-from ripfdn_cli.video_jobs.video_sources import ReadingOptions
+from ripfdn_cli.video_jobs.video_plan import plan_video
+from ripfdn_cli.video_jobs.video_settings import ReadingOptions, VideoSettings
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ from support.video_facts import decoded, picture_times, planes, streams_of, tags
 from ripfdn_cli.errors import BrokenResultError, InputError, OutputError, UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import SizeRequest
-from ripfdn_cli.video_jobs.segments import parts_folder
-from ripfdn_cli.video_jobs.video_plan import VideoSettings, plan_video
+from ripfdn_cli.video_jobs.segments import segments_folder
+from ripfdn_cli.video_jobs.video_plan import plan_video
 from ripfdn_cli.video_jobs.video_run import VideoFacts, upscale_video
-from ripfdn_cli.video_jobs.video_sources import ReadingOptions
+from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
 
 pytestmark = pytest.mark.any_precision
 
@@ -50,8 +50,15 @@ def upscale(network: NetworkSettings) -> Upscale:
         }
         if settings.get("codec", "x264") in ("x264", "x265"):
             settings.setdefault("preset", "ultrafast")
+        encoding = {
+            name: settings.pop(name)
+            for name in list(settings)
+            if name in EncodingOptions.__dataclass_fields__
+        }
         settings.setdefault("segment", 5)
-        asked = VideoSettings(reading=ReadingOptions(**reading), **settings)
+        asked = VideoSettings(
+            reading=ReadingOptions(**reading), encoding=EncodingOptions(**encoding), **settings
+        )
         return upscale_video([path], output, asked, network, progress=progress)
 
     return run
@@ -211,7 +218,7 @@ def test_what_a_container_can_not_hold_is_named_before_the_work(tmp_path: Path, 
         upscale(source, tmp_path / "out.mp4")
     for part in ("stream 2 (subtitle", "font.ttf", "write it as .mkv", "--drop unsupported"):
         assert part in str(caught.value)
-    assert not parts_folder(tmp_path / "out.mp4").exists()
+    assert not segments_folder(tmp_path / "out.mp4").exists()
     assert not (tmp_path / "out.mp4").exists()
 
 
@@ -360,7 +367,7 @@ def test_captions_that_a_codec_can_not_hold_stop_the_work_before_it(
     output = output.with_suffix(".mov" if codec == "prores" else ".mkv")
     with pytest.raises(UsageError, match=r"closed captions .*\(x264, x265.*\), or .*--drop captions"):
         upscale(source, output, codec=codec)
-    assert not parts_folder(output).exists()
+    assert not segments_folder(output).exists()
     upscale(source, output, codec=codec, drop=("captions",))
     assert "captions" not in caplog.text
     upscale(source, output, codec=codec, drop=("unsupported",), overwrite=True)
@@ -424,7 +431,7 @@ def test_a_frame_that_can_not_be_decoded_stops_the_work_or_is_repeated(
             target.mux(new)
     with pytest.raises(InputError, match=r"frame from frame 7 at 0\.292 s"):
         upscale(source, tmp_path / "out.mkv")
-    assert parts_folder(tmp_path / "out.mkv").is_dir()  # five frames are done
+    assert segments_folder(tmp_path / "out.mkv").is_dir()  # five frames are done
     facts = upscale(source, tmp_path / "other.mkv", bad_frames="repeat")
     assert (facts.frames, facts.computed) == (12, 11)
     assert picture_times(tmp_path / "other.mkv") == picture_times(clip)
@@ -487,7 +494,7 @@ def test_a_full_disk_at_the_end_keeps_the_work(tmp_path: Path, upscale: Upscale)
     source, output = make_clip(tmp_path / "in.mkv", Clip(frames=12)), tmp_path / "out.mkv"
     with pytest.raises(Killed):
         upscale(source, output, progress=stop_after(11))
-    sizes = [path.stat().st_size for path in parts_folder(output).glob("*.part")]
+    sizes = [path.stat().st_size for path in segments_folder(output).glob("*.part")]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (max(sizes) + 100, hard))
     try:
@@ -505,7 +512,7 @@ def test_a_segment_that_was_changed_is_noticed(tmp_path: Path, upscale: Upscale)
     source, output = make_clip(tmp_path / "in.mkv", Clip(frames=12)), tmp_path / "out.mkv"
     with pytest.raises(Killed):
         upscale(source, output, progress=stop_after(11))
-    part = next(parts_folder(output).glob("*.part"))
+    part = next(segments_folder(output).glob("*.part"))
     data = bytearray(part.read_bytes())
     data[-50] ^= 1
     part.write_bytes(data)
@@ -624,7 +631,7 @@ def kill_when(process: "subprocess.Popen[bytes]", enough: Callable[[], bool]) ->
 
 
 def segments_done(output: Path) -> int:
-    journal = parts_folder(output) / "journal.jsonl"
+    journal = segments_folder(output) / "journal.jsonl"
     return max(0, journal.read_bytes().count(b"\n") - 1) if journal.exists() else 0
 
 
@@ -686,7 +693,7 @@ def test_fifty_kills_at_random_times(
         if output.exists():
             assert_same_video(output, tmp_path / "whole.mp4")
             output.unlink()
-            shutil.rmtree(parts_folder(output), ignore_errors=True)
+            shutil.rmtree(segments_folder(output), ignore_errors=True)
             finished += 1
         else:
             assert segments_done(output) >= before
@@ -741,7 +748,7 @@ def assert_survives(name: str, count: int, seed: int, tmp_path: Path, upscale: U
             assert len(decoded(output)) == facts.frames
             output.unlink()
             results["done"] += 1
-        shutil.rmtree(parts_folder(output), ignore_errors=True)
+        shutil.rmtree(segments_folder(output), ignore_errors=True)
     assert min(results.values()) > 0 or count < 20
 
 
@@ -761,6 +768,8 @@ def test_the_journal_is_lines_of_json(tmp_path: Path, upscale: Upscale) -> None:
     source, output = make_clip(tmp_path / "in.mkv", Clip(frames=12)), tmp_path / "out.mkv"
     with pytest.raises(Killed):
         upscale(source, output, progress=stop_after(11))
-    lines = [json.loads(line) for line in (parts_folder(output) / "journal.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (segments_folder(output) / "journal.jsonl").read_text().splitlines()
+    ]
     assert lines[0]["job"]["segment"] == 5
     assert [line["segment"]["frames"] for line in lines[1:]] == [5, 5]

@@ -1,0 +1,186 @@
+"""Videos of one command: found in folders too, named, resumed, made one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from ripfdn_cli.errors import DiskFullError, InputError, RipfdnError, UsageError
+from ripfdn_cli.files.storage import stamp_of
+from ripfdn_cli.pipeline.collisions import check_collisions, check_existing
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.pipeline.find_inputs import Source
+from ripfdn_cli.pipeline.journal import Journal, open_journal, read_journal
+from ripfdn_cli.pipeline.output_names import OutputNames, ResultSize, output_names
+from ripfdn_cli.video.files import probe
+from ripfdn_cli.video.formats import is_video, written_suffix
+from ripfdn_cli.video.numbered_frames import is_pattern
+from ripfdn_cli.video_jobs.video_request import VideoRequest
+from ripfdn_cli.video_jobs.video_run import VideoFacts, VideoProgress, upscale_video
+from ripfdn_cli.video_jobs.video_settings import VideoSettings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class VideoTask:
+    """One result: `output` (a video, an animated picture, or a pattern for frames) of `inputs`: a video, or
+    what numbered frames are found by.
+    """
+
+    inputs: tuple[Path, ...]
+    output: Path
+
+
+@dataclass(frozen=True)
+class VideoOutcome:
+    """What became of a task: `facts` of a result, an `error`, or neither where it was done already."""
+
+    task: VideoTask
+    facts: VideoFacts | None = None
+    error: RipfdnError | None = None
+
+
+@dataclass(frozen=True)
+class VideoBatch:
+    """What a request comes to. `folder` is where its journal lies; a single video has one only where it is to
+    be skipped if it is done. `failed`: inputs that can't be named, as their size can't be read.
+    """
+
+    request: VideoRequest
+    settings: VideoSettings
+    network: NetworkSettings
+    folder: Path
+    tasks: tuple[VideoTask, ...]
+    failed: tuple[VideoOutcome, ...]
+    is_single: bool
+
+    def __len__(self) -> int:
+        return len(self.tasks) + len(self.failed)
+
+    def run(
+        self, progress: Callable[[VideoTask], AbstractContextManager[VideoProgress]]
+    ) -> Generator[VideoOutcome]:
+        """What became of each task. `progress`: shows that of one.
+
+        Raises OutputError before the first where outputs are there and may not be replaced, DiskFullError.
+        """
+        journaled = not self.is_single or self.request.skip_existing
+        with open_journal(self.folder, self.request.journal) if journaled else nullcontext() as journal:
+            done, to_do = self._divided(journal)
+            yield from self.failed
+            yield from map(VideoOutcome, done)
+            if journal is not None and to_do:
+                journal.start()
+            complete = not self.failed
+            for task in to_do:
+                outcome = self._attempt(task, journal, progress)
+                complete = complete and outcome.error is None
+                yield outcome
+            if journal is not None and complete:
+                journal.finish()
+
+    def look(self) -> tuple[list[VideoTask], list[VideoTask]]:
+        """Tasks that are done, and those that `run` would do. Raises OutputError as it would."""
+        return self._divided(read_journal(self.folder, self.request.journal))
+
+    def _attempt(
+        self,
+        task: VideoTask,
+        journal: Journal | None,
+        progress: Callable[[VideoTask], AbstractContextManager[VideoProgress]],
+    ) -> VideoOutcome:
+        read = stamp_of(task.inputs[0])
+        try:
+            with progress(task) as show:
+                facts = upscale_video(task.inputs, task.output, self.settings, self.network, progress=show)
+        except DiskFullError:
+            raise
+        except RipfdnError as error:
+            return VideoOutcome(task, error=error)
+        written = stamp_of(task.output)
+        if journal is not None and read is not None and written is not None:
+            journal.add(task.inputs[0], read, task.output, written, self._digest())
+        return VideoOutcome(task, facts)
+
+    def _divided(self, journal: Journal | None) -> tuple[list[VideoTask], list[VideoTask]]:
+        """Done and to do. Raises OutputError for outputs that may not be replaced."""
+        once_more = self.request.overwrite and not self.request.skip_existing
+        done: list[VideoTask] = []
+        to_do = list(self.tasks)
+        if journal is not None and not (journal.finished and once_more):
+            digest, to_do = self._digest(), []
+            for task in self.tasks:
+                known = journal.is_done(task.inputs[0], task.output, digest)
+                (done if known else to_do).append(task)
+        files = (task.output for task in to_do if not is_pattern(task.output))
+        check_existing(files, overwrite=self.request.overwrite)
+        return done, to_do
+
+    def _digest(self) -> str:
+        """Tells results of these settings from those of others."""
+        shaping = asdict(replace(self.settings, segment=None, restart=False, overwrite=False))
+        network = self.network
+        how = (network.engine, network.precision, network.tile, network.halo, network.ensemble)
+        text = json.dumps([shaping, how, network.selection.sha256()], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan_videos(
+    request: VideoRequest, sources: Sequence[Source], settings: VideoSettings, network: NetworkSettings
+) -> VideoBatch:
+    """Name the results of `sources`; nothing is written. Raises UsageError where names collide."""
+    if request.is_one_result:
+        return _one_result(request, settings, network)
+    names = output_names(request.output, request.inputs, None)
+    tasks, failed = [], []
+    for source in sources if request.shard is None else filter(request.shard.has, sources):
+        try:
+            tasks.append(VideoTask((source.path,), _output(source, names, settings, network)))
+        except InputError as error:
+            failed.append(VideoOutcome(VideoTask((source.path,), Path(request.output)), error=error))
+    check_collisions(
+        [(task.inputs[0], task.output) for task in tasks], inputs=[source.path for source in sources]
+    )
+    single = request.shard is None and len(request.inputs) == 1 and not request.inputs[0].is_dir()
+    return VideoBatch(request, settings, network, names.folder, tuple(tasks), tuple(failed), single)
+
+
+def _one_result(request: VideoRequest, settings: VideoSettings, network: NetworkSettings) -> VideoBatch:
+    """Pictures together are the frames of one video; of videos there can be one."""
+    videos = [path for path in request.inputs if is_video(path) and not path.is_dir()]
+    if videos and len(request.inputs) > 1:
+        raise UsageError(
+            f"{request.output} is one result, and there are several videos; name a folder with -o, "
+            "or a template such as 'out/{stem}.mkv'"
+        )
+    if request.shard is not None:
+        raise UsageError(f"--shard shares several inputs, and {request.output} is one result; leave it out")
+    output = Path(request.output)
+    task = VideoTask(request.inputs, output)
+    return VideoBatch(request, settings, network, output.parent, (task,), (), is_single=True)
+
+
+def _output(source: Source, names: OutputNames, settings: VideoSettings, network: NetworkSettings) -> Path:
+    """Where the result of `source` goes: into a container like its own where that is written."""
+    suffix = written_suffix(source.below)
+    if suffix != source.below.suffix.lower():
+        log.debug("%s: its container is not written; made %s", source.path, suffix)
+    size = _result_size(source, settings, network) if names.needs_size else None
+    renamed = replace(source, below=source.below.with_suffix(suffix))
+    output = names.of(renamed, size, format_name=suffix.removeprefix("."))
+    if not is_video(output) and not is_pattern(output) and not output.suffix:
+        raise UsageError(f"-o {output}: no suffix names its container; add one such as .mkv, or {{ext}}")
+    return output
+
+
+def _result_size(source: Source, settings: VideoSettings, network: NetworkSettings) -> ResultSize:
+    info = probe(source.path, max_pixels=settings.reading.max_pixels)
+    width, height = settings.size.target(info.width, info.height, network.selection.default_scale)
+    return ResultSize(Fraction(width, info.width), width, height)

@@ -1,0 +1,54 @@
+"""Which videos a command is about, found out without FFmpeg: most commands are about pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ripfdn_cli.pipeline.find_inputs import Source, find_inputs
+from ripfdn_cli.pipeline.output_names import output_names
+from ripfdn_cli.pipeline.shards import Shard
+from ripfdn_cli.video.formats import INPUT_SUFFIXES, is_video
+from ripfdn_cli.video.numbered_frames import is_pattern
+
+_JOURNAL_PART = "videos"
+
+
+@dataclass(frozen=True)
+class VideoRequest:
+    """Inputs and output as the user names them, and what may happen to files that are there. `shard`: only
+    this share of the inputs.
+    """
+
+    inputs: tuple[Path, ...]
+    output: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    overwrite: bool = False
+    skip_existing: bool = False
+    shard: Shard | None = None
+
+    @property
+    def is_one_result(self) -> bool:
+        """The output is the name of one video, or a pattern for frames: all inputs are for it."""
+        path = Path(self.output)
+        return "{" not in self.output and not path.is_dir() and (is_video(path) or is_pattern(path))
+
+    @property
+    def journal(self) -> str:
+        """Which of the folder's journals a run of this request writes."""
+        return _JOURNAL_PART if self.shard is None else f"{_JOURNAL_PART}-{self.shard.journal}"
+
+
+def find_videos(request: VideoRequest) -> list[Source]:
+    """The videos among the inputs, and in folders among them at any depth."""
+    folders = any(path.is_dir() for path in request.inputs)
+    results = output_names(request.output, request.inputs, None).folder if folders else None
+    found = find_inputs(
+        request.inputs,
+        include=request.include,
+        exclude=request.exclude,
+        leave_out=results,
+        suffixes=INPUT_SUFFIXES,
+    )
+    return [source for source in found.sources if is_video(source.path) and not source.path.is_dir()]
