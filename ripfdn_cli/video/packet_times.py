@@ -1,5 +1,5 @@
-"""Timestamps of packets as they were meant: in streams that were joined byte by byte, the clock starts anew in
-the middle of a file.
+"""Timestamps of packets as they were meant: in streams that were joined byte by byte, the clock starts anew
+in the middle of a file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction
 
 _LARGEST_STEP_BACK = Fraction(1, 10)
 _LARGEST_STEP_AHEAD = Fraction(10)
-"""Seconds between packets of one stream; more is a new clock, by FFmpeg's own limits for transport streams."""
+"""Seconds between packets of a stream; more is a new clock, by FFmpeg's own limits for transport streams."""
 _NEAR = 1 << 24
 """Bytes within which all streams change to the new clock."""
 
@@ -87,8 +87,8 @@ class ClockWatch:
         return position
 
     def joints(self, stream: int) -> tuple[Joint, ...]:
-        """Where the clock of `stream`, the picture's, starts anew, and what makes one clock of all: what comes
-        after a joint begins when everything before it has ended.
+        """Where the clock of `stream`, the picture's, starts anew, and what makes one clock of all: what
+        comes after a joint begins when everything before it has ended.
         """
         if stream not in self._rows:
             return ()
