@@ -70,7 +70,7 @@ class Droppable(click.ParamType[str]):
         if not text.isdecimal() and not named and text not in (*_DROPPABLE, *_STREAM_TYPES.values()):
             known = ", ".join(_DROPPABLE)
             self.fail(
-                f"{value!r} is not the number of a stream, {NAMED_TAG}NAME or one of {known}", param, ctx
+                f"{value!r} is not the number of a stream or one of {known}, or {NAMED_TAG}NAME", param, ctx
             )
         return _STREAM_TYPES.get(text, text)
 

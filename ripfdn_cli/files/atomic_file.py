@@ -66,9 +66,9 @@ def replacing(
 
 
 def publish(whole: Path, path: Path, *, overwrite: bool = True) -> None:
-    """Give the finished file `whole`, in the same file system, its name `path` in one step, once synced.
+    """Give the finished file `whole`, on the same file system, its name `path` in one step, synced.
 
-    Raises OutputError, with `overwrite=False` for a `path` that is there too; `whole` stays then.
+    Raises OutputError, with `overwrite=False` for a `path` that exists too; then `whole` stays.
     """
     try:
         with whole.open("rb+") as stream:

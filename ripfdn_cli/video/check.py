@@ -24,6 +24,7 @@ from ripfdn_cli.video.copies import (
 from ripfdn_cli.video.files import decode_packets, is_cover, opened
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.hdr import hdr_metadata_of
+from ripfdn_cli.video.matroska_headers import Descriptions, read_descriptions
 from ripfdn_cli.video.mux import VideoTrack
 from ripfdn_cli.video.pixel_formats import shows_the_same
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, side_data_of
@@ -39,6 +40,9 @@ _ESSENTIAL = ("video", "audio", "subtitle")
 _ROTATIONS_PRECISION = 1 << 9
 """Of the numbers of a display matrix, which are in 1/65536: Matroska has angles instead."""
 _SHOWN_TAGS = 6
+_NAMELESS = ("", "und")
+_PLAIN_LANGUAGE = 3
+"""Letters of a language code alone; more say a country or script, which ISO 639-2 has none of."""
 _ADTS_SYNC = 0xFFF
 _ADTS_HEADER = (9, 7)  # with and without a checksum
 _REWRAPPED = ("h264", "hevc", "vvc")
@@ -81,7 +85,7 @@ def missing_parts(
         problems = list(_track_problems(output, track))
         if streams is not None:
             with open_source(streams) as source:
-                problems += _stream_problems(output, source, container, track, _undescribed(path, output))
+                problems += _stream_problems(path, output, source, container, track)
     return problems
 
 
@@ -164,9 +168,9 @@ def _hdr_numbers(metadata: Any) -> Iterator[Fraction]:
 
 
 def _stream_problems(
-    output: InputContainer, source: OpenSource, container: Container, track: VideoTrack, bare: set[int]
+    path: Path, output: InputContainer, source: OpenSource, container: Container, track: VideoTrack
 ) -> Iterator[Difference]:
-    """`bare`: indices of streams in `output` without a description of what they hold."""
+    bare = _undescribed(path, output)
     lost = lost_tags(source.file_tags(), output.metadata, container)
     video = output.streams.video[0]
     lost += _lost_stream_tags("the picture's ", source, source.video, video, container)
@@ -177,8 +181,26 @@ def _stream_problems(
             yield _of_stream(old, describe_stream(old))
         elif not is_cover(old):
             lost += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
+    lost += _lost_descriptions(path, source, container, track)
     if lost:
         yield Difference(f"the tags {_listed(lost)}" if len(lost) > 1 else f"the tag {lost[0]}", None, False)
+
+
+def _lost_descriptions(
+    path: Path, source: OpenSource, container: Container, track: VideoTrack
+) -> Iterator[str]:
+    """Languages and titles of Matroska that only its own headers have."""
+    said = read_descriptions(path) if container.described_by_matroska else Descriptions()
+    languages = set(said.languages.values())
+    for index, (plain, bcp47) in source.languages().items():
+        if bcp47 not in languages and len(bcp47) > _PLAIN_LANGUAGE:
+            yield f"stream {index}'s language {bcp47} (it has {plain})"
+    wanted = [titles for chapter in source.chapters(track.timeline) if (titles := source.titles(chapter))]
+    have = set(said.titles.values())
+    if any(titles not in have and len(titles) > 1 for titles in wanted):
+        yield "the chapters' titles in other languages"
+    elif any(titles not in have for titles in wanted):
+        yield "the chapters' languages"
 
 
 def _lost_stream_tags(prefix: str, source: OpenSource, old: Any, new: Any, container: Container) -> list[str]:
@@ -222,8 +244,11 @@ def is_essential(stream: Any) -> bool:
 def describe_stream(stream: Any) -> str:
     """A stream as users find it in other programs."""
     kind = "cover picture" if is_cover(stream) else stream.type
-    name = stream.metadata.get("filename") or stream.metadata.get("language")
-    return f"stream {stream.index} ({kind}, {_codec(stream)}{f', {name}' if name else ''})"
+    metadata, codec = stream.metadata, _codec(stream)
+    name = metadata.get("filename") or metadata.get("language") or ""
+    if codec == "unknown":
+        name = metadata.get("handler_name") or name
+    return f"stream {stream.index} ({', '.join([kind, codec, *([name] if name not in _NAMELESS else [])])})"
 
 
 def named_streams(path: Path, indices: Iterable[int]) -> list[Difference]:

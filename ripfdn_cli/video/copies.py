@@ -13,6 +13,13 @@ from av.stream import Discard
 from ripfdn_cli.video.conversion import add_encoder, converted_time_base, converter, is_text
 from ripfdn_cli.video.files import is_cover, opened
 from ripfdn_cli.video.formats import Container
+from ripfdn_cli.video.matroska_headers import (
+    ChapterTitle,
+    Descriptions,
+    read_descriptions,
+    room_for_language,
+    room_for_titles,
+)
 from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
 from ripfdn_cli.video.tags import carried, spelled, spelled_for_file
@@ -58,6 +65,8 @@ class OpenSource:
 
     def __init__(self, container: InputContainer, streams: SourceStreams) -> None:
         self.container, self.streams = container, streams
+        is_matroska = "matroska" in container.format.name
+        self.descriptions = read_descriptions(streams.path) if is_matroska else Descriptions()
 
     @property
     def video(self) -> Any:
@@ -85,7 +94,32 @@ class OpenSource:
         """Give `output` the file's own tags, and its chapters."""
         output.metadata.update(spelled_for_file(self.file_tags(), container)[0])
         chapters: Any = list(self.chapters(timeline))
+        for chapter in chapters:
+            if titles := self.titles(chapter):  # of which FFmpeg gives the last
+                room = room_for_titles(titles) if container.described_by_matroska else titles[0].text
+                chapter["metadata"] = {"title": room}
         output.set_chapters(chapters)
+
+    def titles(self, chapter: Any) -> tuple[ChapterTitle, ...]:
+        """All titles of `chapter` with their languages; none where FFmpeg tells all there is."""
+        titles = self.descriptions.titles.get(chapter["id"], ())
+        return titles if len(titles) > 1 or any(title.is_in_a_language for title in titles) else ()
+
+    def all_titles(self, timeline: Timeline) -> list[tuple[ChapterTitle, ...]]:
+        """Of the chapters that are kept, in turn."""
+        return [self.titles(chapter) for chapter in self.chapters(timeline)]
+
+    def languages(self) -> dict[int, tuple[str, str]]:
+        """ISO 639-2 and BCP 47 languages of the streams that have both, by index, the picture's too."""
+        if not self.streams.with_metadata or "language" in self.streams.dropped_tags:
+            return {}
+        kept = {self.streams.video, *self.streams.copied}
+        streams = [stream for stream in self.container.streams if stream.index in kept]
+        return {
+            stream.index: (stream.metadata.get("language") or "und", bcp47)
+            for stream in streams
+            if (bcp47 := self.descriptions.languages.get(stream.index))
+        }
 
     def chapters(self, timeline: Timeline) -> Iterator[dict[str, Any]]:
         """The chapters that are kept, moved and cut like the picture, which shows as `timeline` says."""
@@ -114,6 +148,7 @@ class OpenSource:
         Raises ValueError where the container doesn't take one of them.
         """
         copies: dict[int, Any] = {}
+        languages = self.languages() if container.described_by_matroska else {}
         for old in self.copied():
             if is_cover(old) and container.covers_as_attachments:
                 self._attach_cover(output, old)
@@ -125,6 +160,8 @@ class OpenSource:
                 new = add_encoder(output, old, codec)
             new.disposition = old.disposition
             new.metadata.update(spelled(self.tags(old), container))
+            if old.index in languages:
+                new.metadata["language"] = room_for_language(*languages[old.index])
             if old.type != "attachment":
                 new.time_base = old.time_base if codec is None else new.time_base
                 copies[old.index] = new
@@ -183,10 +220,14 @@ class OpenSource:
         """Matroska has cover pictures as attachments with these names (its "cover art guidelines")."""
         codec = cover.codec_context.name
         name, kind = _COVER_NAMES.get(codec, (f"cover.{codec}", f"image/{codec}"))
+        tags = self.tags(cover)
         with opened(self.streams.path) as again:  # so that this one stays at its beginning
             for packet in again.demux(again.streams[cover.index]):
                 if packet.size:
-                    output.add_attachment(name, kind, bytes(packet))
+                    name = cover.metadata.get("filename", name)
+                    attached: Any = output.add_attachment(name, kind, bytes(packet))
+                    if "title" in tags:
+                        attached.metadata["title"] = tags["title"]
                     return
 
 

@@ -21,7 +21,8 @@ class Container:
     `text_subtitles` and `sound`: codecs that subtitles and sound become which it doesn't hold.
     `takes_any_sound`: FFmpeg writes sound of codecs that it doesn't list, too, as Windows describes them.
     `tick`: seconds between timestamps it can hold; 0 where every stream has its own time base.
-    `own_tags`: metadata it writes or replaces itself.
+    `own_tags`: metadata it writes or replaces itself. `described_by_matroska`: it takes what
+    `matroska_headers` adds.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Container:
     text_subtitles: str = "mov_text"
     sound: str = "aac"
     takes_any_sound: bool = False
+    described_by_matroska: bool = False
 
 
 _MP4_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "handler_name"})
@@ -51,6 +53,7 @@ CONTAINERS = (
         covers_as_attachments=True,
         text_subtitles="subrip",
         takes_any_sound=True,
+        described_by_matroska=True,
     ),
     Container(
         "WebM",

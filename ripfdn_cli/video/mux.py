@@ -25,7 +25,9 @@ from ripfdn_cli.video.encoding import (
     segment_packets,
     writing,
 )
+from ripfdn_cli.video.files import is_cover
 from ripfdn_cli.video.formats import Container
+from ripfdn_cli.video.matroska_headers import describe, room_for_language
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output
 from ripfdn_cli.video.tags import spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Ticks, Timeline
@@ -80,6 +82,17 @@ def mux(
         for packet in heapq.merge(packets, others, key=_time):
             with writing(name):  # what reading raises is not about this file
                 output.mux(packet)
+        said = None if source is None else (_languages(source), source.all_titles(track.timeline))
+    if said is not None and container.described_by_matroska:
+        describe(temporary, *said)
+
+
+def _languages(source: OpenSource) -> dict[int, tuple[str, str]]:
+    """Languages by the place of their track in a Matroska file, of which the picture's is the first."""
+    copied = [s.index for s in source.copied() if s.type != "attachment" and not is_cover(s)]
+    languages = source.languages()
+    tracks = enumerate([source.streams.video, *copied])
+    return {place: languages[index] for place, index in tracks if index in languages}
 
 
 @contextmanager
@@ -170,6 +183,8 @@ def _add_track(
     if source is not None:
         stream.disposition = source.video.disposition
         stream.metadata.update(spelled(source.tags(source.video), container))
+        if container.described_by_matroska and source.video.index in (languages := source.languages()):
+            stream.metadata["language"] = room_for_language(*languages[source.video.index])
     return stream
 
 

@@ -17,7 +17,7 @@ from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction
 
 _LARGEST_STEP_BACK = Fraction(1, 10)
 _LARGEST_STEP_AHEAD = Fraction(10)
-"""Seconds between packets of one stream; more is a new clock, as FFmpeg has it for transport streams."""
+"""Seconds between packets of a stream; more is a new clock, by FFmpeg's own limits for transport streams."""
 _NEAR = 1 << 24
 """Bytes within which all streams change to the new clock."""
 

@@ -106,8 +106,7 @@ def _spread(stamps: Ticks, last: int, time_base: Fraction) -> Ticks:
         raise InputError(
             f"{counts[place]} of its frames have the same timestamp "
             f"({float(distinct[place] * time_base):.3f} s), too many to spread them until the next; "
-            "make a copy with new timestamps first: "
-            "ffmpeg -r RATE -i FILE -c:v ffv1 copy.mkv"
+            "make a copy with new timestamps first: ffmpeg -r RATE -i FILE -c:v ffv1 copy.mkv"
         )
     log.warning(
         "%d frames have the timestamp of another one; they are spread over the time until the next",
@@ -154,7 +153,7 @@ def at_rate(count: int, fps: Fraction) -> SourceTimes:
 
 
 def _kept(times: SourceTimes, start: Fraction | None, end: Fraction | None) -> tuple[int, int]:
-    """The first frame at or after `start`, and at or after `end`, in seconds after the first of all."""
+    """The first frame at or after `start`, and the first at or after `end`, seconds after the first."""
     origin = int(times.pts[0]) * times.time_base
 
     def index(seconds: Fraction) -> int:

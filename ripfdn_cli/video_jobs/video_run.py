@@ -51,8 +51,8 @@ VideoProgress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What there is to tell of a result. `lost_frames`: about how many the input lacks. `resumed`: frames
-    that were done already; `computed`: those that the network ran on now, repeated ones once.
+    """What there is to tell of a result. `resumed`: frames that were done already; `computed`: those that the
+    network ran on now, repeated ones once; `lost_frames`: about how many the input lacks.
     """
 
     size: tuple[int, int]

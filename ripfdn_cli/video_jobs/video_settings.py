@@ -19,8 +19,8 @@ AudioChoice = Literal["copy", "aac", "opus", "flac"]
 @dataclass(frozen=True)
 class ReadingOptions:
     """How a source is read. `start` and `end` in seconds after its first frame; `drop`: streams to leave out,
-    by index or type, or "captions", "chapters", "metadata", "unsupported", "tag:NAME". `bad_frames`: one
-    that can't be decoded is an error, or shows the one before again.
+    by index or type, or "captions", "chapters", "metadata", "unsupported", "tag:NAME". `bad_frames`: one that
+    can't be decoded is an error, or shows the one before again.
     """
 
     start: Fraction | None = None
