@@ -202,9 +202,9 @@ def encode(picture: Picture, encoding: Encoding, name: str) -> bytes:
     picture = _without_png_colour(picture, entry, name)
     picture = replace(picture, frames=_fitted(picture, encoding, name))
     picture = _in_srgb(picture, entry, name)
-    picture = replace(picture, metadata=_kept_metadata(picture, entry, name))
+    picture = picture.with_page_metadata(_kept_metadata(picture, entry, name))
     if entry.name == "tiff":
-        from ripfdn_cli.pictures.tiff_files import encode_tiff
+        from ripfdn_cli.pictures.tiff_writing import encode_tiff
 
         return encode_tiff(picture)
     if picture.animation is not None and entry.name != "png":
@@ -429,7 +429,8 @@ def _turned(picture: Picture, turns: Sequence[int]) -> Picture:
     if set(turns) == {1}:
         return picture
     frames = tuple(upright(frame, turn) for frame, turn in zip(picture.frames, turns, strict=True))
-    return replace(picture, frames=frames, metadata=picture.metadata.turned(turns[0]))
+    metadata = [page.turned(turn) for page, turn in zip(picture.page_metadata, turns, strict=True)]
+    return replace(picture, frames=frames).with_page_metadata(metadata)
 
 
 def check_frames(picture: Picture, entry: Format, name: str) -> None:
@@ -496,9 +497,16 @@ def _in_srgb(picture: Picture, entry: Format, name: str) -> Picture:
     return replace(picture, frames=frames, metadata=replace(picture.metadata, icc_profile=None))
 
 
-def _kept_metadata(picture: Picture, entry: Format, name: str) -> Metadata:
-    """What the file will say beside its pixels: corrected for the new size, and what its format can hold."""
-    metadata, size = picture.metadata, (picture.width, picture.height)
+def _kept_metadata(picture: Picture, entry: Format, name: str) -> list[Metadata]:
+    """What the file will say beside each of its frames."""
+    return [
+        _kept_of_frame(metadata, (frame.shape[1], frame.shape[0]), entry, name)
+        for frame, metadata in zip(picture.frames, picture.page_metadata, strict=True)
+    ]
+
+
+def _kept_of_frame(metadata: Metadata, size: tuple[int, int], entry: Format, name: str) -> Metadata:
+    """`metadata` corrected for the new size, and what its format can hold of it."""
     metadata = replace(
         metadata,
         exif=metadata.exif and _writable_exif(metadata.exif, *size, name),
