@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.image_math.dihedral import inverse, transformed
+from ripfdn_cli.image_math.dihedral import transformed
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata
 
@@ -119,7 +119,8 @@ def as_samples(frame: Frame, dtype: DTypeLike) -> Frame:
     if frame.dtype == target:
         return frame
     if target.kind == "f":
-        return (frame / _divisor(frame.dtype)).astype(target)
+        unit: Frame = (frame / _divisor(frame.dtype)).astype(target)
+        return unit
     if frame.dtype.kind == "f" and target.name in ("uint8", "uint16"):
         levels: Frame = (np.clip(frame, 0, 1) * highest(target) + 0.5).astype(target)
         return levels
@@ -129,6 +130,14 @@ def as_samples(frame: Frame, dtype: DTypeLike) -> Frame:
         return frame.astype(np.uint16) * np.uint16(257)
     # 65535 = 255 · 257, and adding the half before dividing rounds.
     return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def share_outside(frame: Frame) -> float:
+    """The part of samples that unsigned integers can't hold, by more than half a level of 8 bits: 0 to 1."""
+    if frame.dtype.kind == "u":
+        return 0.0
+    top = highest(frame.dtype)
+    return float(((frame < -top / 510) | (frame > top + top / 510)).mean())
 
 
 def _through_floats(frame: Frame, target: np.dtype[Any]) -> Frame:
@@ -181,8 +190,3 @@ def upright(frame: Frame, orientation: int) -> Frame:
     274).
     """
     return np.ascontiguousarray(transformed(frame, _EXIF_TRANSFORMS[orientation]))
-
-
-def as_stored(frame: Frame, orientation: int) -> Frame:
-    """The frame of which `upright` with this `orientation` makes `frame`."""
-    return np.ascontiguousarray(transformed(frame, inverse(_EXIF_TRANSFORMS[orientation])))
