@@ -14,11 +14,13 @@ from ripfdn_cli.pictures.files import Encoding, check_frames, decode, encode, re
 from ripfdn_cli.pictures.formats import Format, check_fits
 from ripfdn_cli.pictures.picture import (
     DEFAULT_MAX_PIXELS,
+    MEASURED_SAMPLES,
     Frame,
     Header,
     Picture,
     as_samples,
     share_outside,
+    whole_numbers,
 )
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, Networks
 from ripfdn_cli.pipeline.output_size import SizeRequest, passes
@@ -159,16 +161,13 @@ class PictureJob:
         for target, _ in aims:
             check_fits(entry, *target)
         samples = [self._samples(frame, entry, name) for frame in picture.frames]
-        prepared = [
-            prepare(frame, _deeper(frame.dtype.name, result))
-            for frame, result in zip(picture.frames, samples, strict=True)
-        ]
+        prepared = [_prepared(frame, result) for frame, result in zip(picture.frames, samples, strict=True)]
         choices = self._choices(picture, aims[0][1], name)
         upscaled, run = self._devices.run(
             lambda networks: self._upscale_frames(networks.among(choices), prepared, aims)
         )
         frames = tuple(
-            as_samples(finish(part, target, wrap=self.settings.wrap > 0), result)
+            _as_result(finish(part, target, wrap=self.settings.wrap > 0), result)
             for part, (target, _), result in zip(upscaled, aims, samples, strict=True)
         )
         if self.settings.strip_metadata:
@@ -240,11 +239,19 @@ def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:
     )
 
 
+def _prepared(frame: Frame, result: str) -> PreparedFrame:
+    """`frame` for a result with samples of the type `result`. Measurements keep their unit."""
+    if result in MEASURED_SAMPLES:
+        return prepare(frame.astype(np.float32), "float32")
+    return prepare(frame, _deeper(frame.dtype.name, result))
+
+
+def _as_result(frame: Frame, samples: str) -> Frame:
+    return (whole_numbers if samples in MEASURED_SAMPLES else as_samples)(frame, samples)
+
+
 def _deeper(first: str, second: str) -> str:
-    """The type to compute in between these two: rounding to 8 bits comes last, and never to a float first.
-    Signed and 32-bit integers are computed as floats.
-    """
-    known = ("uint8", "uint16")
-    if first in known and second in known:
+    """The type to compute in between these two: rounding to 8 bits comes last, and never to a float first."""
+    if {first, second} <= {"uint8", "uint16"}:
         return max(first, second, key=lambda name: np.dtype(name).itemsize)
-    return "uint16" if second in known else "float32"
+    return "float32" if second == "float32" else "uint16"

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+_DIM = 1 / 8
 _SAMPLES = 2**20
 """So many values, spread over the picture, give its median and spread."""
 _SPREAD_OF_OUTLIERS = 2**-10
@@ -28,9 +29,11 @@ class ValueRange:
 
     @classmethod
     def beyond_unit(cls, values: NDArray[Any]) -> Self | None:
-        """The range of `values`, finite floats; None where they lie in 0..1 as they are."""
+        """The range of `values`, finite floats; None where they lie in 0..1 as they are, and not all in its
+        lowest part, where the network's errors would be large beside them.
+        """
         low, high = float(values.min()), float(values.max())
-        if low >= 0 and high <= 1:
+        if low >= 0 and _DIM < high <= 1:
             return None
         # A step that shares no factor with the channels or, as a rule, with the width.
         step = 6 * (values.size // (6 * _SAMPLES)) + 1

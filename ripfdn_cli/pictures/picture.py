@@ -104,6 +104,10 @@ def too_many_pixels(says: str, max_pixels: int) -> InputError:
     return InputError(f"{says}, over the limit of {max_pixels} pixels; raise --max-pixels if that is meant")
 
 
+MEASURED_SAMPLES = ("int8", "int16", "uint32", "int32")
+"""Types that hold measurements rather than pictures: what they can hold says nothing of what they do."""
+
+
 def highest(dtype: np.dtype[Any]) -> int:
     """The sample that means full: 255, 65535, or 1 for floats. Of signed integers, too, it is what unsigned
     ones of their size can have, as libtiff and libvips take them.
@@ -138,6 +142,13 @@ def share_outside(frame: Frame) -> float:
         return 0.0
     top = highest(frame.dtype)
     return float(((frame < -top / 510) | (frame > top + top / 510)).mean())
+
+
+def whole_numbers(values: Frame, dtype: DTypeLike) -> Frame:
+    """Floats, in the unit of integers of `dtype`, as those."""
+    limits = np.iinfo(dtype)
+    rounded: Frame = np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max).astype(dtype)
+    return rounded
 
 
 def _through_floats(frame: Frame, target: np.dtype[Any]) -> Frame:

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 """EXIF's further directories, and tifffile's names of the tags that point to them."""
+_DESCRIPTION, _IMAGEJ_TAGS, _DNG_TAGS = 270, (50838, 50839), range(50706, 50742)
+_MARKS_OF_STRUCTURE = ("ImageJ=", '{"shape"', "shape=(", "<OME ")
 _UNDEFINED = 4
 """The sample format of data that may be anything; libtiff takes it for unsigned."""
 _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
@@ -116,7 +118,7 @@ def _decode_page(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, Metadata]
 def _page_metadata(data: bytes, page: tifffile.TiffPage) -> Metadata:
     """What the directory of `page` says beside its pixels; one that can't be read is said and left."""
     try:
-        return metadata_of_tiff_tags(_tags(data, page))
+        return metadata_of_tiff_tags(_without_structure(_tags(data, page)))
     except Exception as error:  # noqa: BLE001 - Pillow raises nearly anything for damaged tags
         log.warning("tags of page %s can't be read (%s) and are left out", page.index, error)
         return NO_METADATA
@@ -133,6 +135,19 @@ def _tags(data: bytes, page: tifffile.TiffPage) -> Image.Exif:
     if POINTERS.keys() & set(directory):
         log.warning("EXIF's further directories in a BigTIFF can't be read and are left out")
     tags.update({tag: value for tag, value in directory.items() if tag not in POINTERS})
+    return tags
+
+
+def _without_structure(tags: Image.Exif) -> Image.Exif:
+    """`tags` without what some programs (tifffile, ImageJ, OME's) note of the sizes of all pages: readers
+    believe it, and the sizes change.
+    """
+    description = tags.get(_DESCRIPTION)
+    if isinstance(description, str) and any(mark in description for mark in _MARKS_OF_STRUCTURE):
+        del tags[_DESCRIPTION]
+        log.info("the description of the file's structure is left out: it is of the old size")
+    for tag in (*_IMAGEJ_TAGS, *_DNG_TAGS):
+        tags.pop(tag, None)
     return tags
 
 
