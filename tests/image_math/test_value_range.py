@@ -21,6 +21,7 @@ def range_of(values: NDArray[np.float32]) -> ValueRange:
 def test_values_in_range_are_left_alone() -> None:
     assert ValueRange.beyond_unit(RAMP) is None
     assert ValueRange.beyond_unit(RAMP[:20]) is None
+    assert ValueRange.beyond_unit(RAMP / 20) is not None
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(7.84, 0), (5100, 100), (2, -1), (1, 1e4), (1e30, 0)])
@@ -67,7 +68,7 @@ def upscaler() -> Upscaler:
     return Upscaler("x4", engine="torch", device="cpu", precision="fp32", threads=1)
 
 
-@pytest.mark.parametrize(("factor", "offset"), [(7.84, 0), (5100, 100), (4000, -1000)])
+@pytest.mark.parametrize(("factor", "offset"), [(7.84, 0), (5100, 100), (4000, -1000), (0.01, 0)])
 def test_a_picture_comes_out_alike_whatever_its_unit(
     upscaler: Upscaler, factor: float, offset: float
 ) -> None:
