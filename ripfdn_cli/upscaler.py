@@ -13,6 +13,7 @@ from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, TileOfFrame, YuvE
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed
+from ripfdn_cli.image_math.value_range import ValueRange
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -137,19 +138,22 @@ class Upscaler:
     def upscale(self, pixels: NDArray[Any], *, progress: Progress | None = None) -> NDArray[Any]:
         """`pixels` (H, W, 3) RGB uint8, uint16 or floating → (scale·H, scale·W, 3) of the same dtype.
 
-        Floats have 0..1 as their nominal range and are not clamped; integers are rounded. Where the memory
-        does not suffice, the tile halves until it does, with a warning; a result that is not finite is
-        computed again in fp32. Raises InputError for other arrays, OutOfMemoryError, NonFiniteResultError.
+        Integers are rounded. Floats within 0..1 are taken as they are and not clamped; others are laid into
+        0..1 by `ValueRange` and taken back, within the range that they had. Where the memory does not
+        suffice, the tile halves until it does, with a warning; a result that is not finite is computed again
+        in fp32. Raises InputError for other arrays, OutOfMemoryError, NonFiniteResultError.
         """
         height, width = check_pixels(pixels)
         dtype = pixels.dtype
         working = pixels if dtype.kind == "u" else pixels.astype(np.float32)
-        padded = _pad_to_smallest(working)
+        values = None if dtype.kind == "u" else ValueRange.beyond_unit(working)
+        padded = _pad_to_smallest(working if values is None else values.to_unit(working))
         if self._ensemble:
             result = self._averaged(padded, progress)
         else:
             result = self._computed(padded[None], progress)[0]
-        return result[: self.scale * height, : self.scale * width].astype(dtype, copy=False)
+        result = result[: self.scale * height, : self.scale * width]
+        return (result if values is None else values.from_unit(result)).astype(dtype, copy=False)
 
     def upscale_batch(
         self, pictures: Sequence[NDArray[Any]], *, progress: Progress | None = None

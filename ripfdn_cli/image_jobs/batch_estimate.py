@@ -84,7 +84,8 @@ class Estimator:
             read_file(task.source.path, max_pixels=limit), str(task.source.path), max_pixels=limit
         )
         target, scales = aim(self._batch.picture, header.width, header.height, self._devices)
-        rounds = header.frames * (2 if header.channels in (2, 4) else 1)
+        frames = header.all_pixels / (header.width * header.height)
+        rounds = frames * (2 if header.channels in (2, 4) else 1)
         cost = self._trials.cost(networks, header.width, header.height, scales)
         return Estimate(
             task,
@@ -92,5 +93,5 @@ class Estimator:
             target,
             rounds * cost.seconds / len(self._devices),
             bytes_held(header, scales) + cost.memory,
-            int(prod(target) * header.frames * _BYTES_PER_PIXEL[task.file_format.name] * header.sample_bytes),
+            int(prod(target) * frames * _BYTES_PER_PIXEL[task.file_format.name] * header.sample_bytes),
         )

@@ -12,7 +12,16 @@ import numpy as np
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pictures.files import Encoding, check_frames, decode, encode, read_header
 from ripfdn_cli.pictures.formats import Format, check_fits
-from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, Frame, Header, Picture, as_samples
+from ripfdn_cli.pictures.picture import (
+    DEFAULT_MAX_PIXELS,
+    MEASURED_SAMPLES,
+    Frame,
+    Header,
+    Picture,
+    as_samples,
+    share_outside,
+    whole_numbers,
+)
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, Networks
 from ripfdn_cli.pipeline.output_size import SizeRequest, passes
 from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
@@ -120,7 +129,7 @@ def aim(settings: PictureSettings, width: int, height: int, devices: Devices) ->
 
 def bytes_held(header: Header, scales: Sequence[int]) -> int:
     """About how much memory a picture takes from its decoding to its file, the network's own aside."""
-    area = header.width * header.height * header.frames * header.sample_bytes
+    area = header.all_pixels * header.sample_bytes
     return area * header.channels + _COPIES * area * prod(scales) ** 2 * max(header.channels, 3)
 
 
@@ -151,19 +160,19 @@ class PictureJob:
         aims = [self._aim(frame.shape[1], frame.shape[0]) for frame in picture.frames]
         for target, _ in aims:
             check_fits(entry, *target)
-        samples = self._samples(picture.frames[0], entry)
-        working = _deeper(picture.frames[0].dtype.name, samples)
-        prepared = [prepare(frame, working) for frame in picture.frames]
+        samples = [self._samples(frame, entry, name) for frame in picture.frames]
+        prepared = [_prepared(frame, result) for frame, result in zip(picture.frames, samples, strict=True)]
         choices = self._choices(picture, aims[0][1], name)
         upscaled, run = self._devices.run(
             lambda networks: self._upscale_frames(networks.among(choices), prepared, aims)
         )
         frames = tuple(
-            as_samples(finish(part, target, wrap=self.settings.wrap > 0), samples)
-            for part, (target, _) in zip(upscaled, aims, strict=True)
+            _as_result(finish(part, target, wrap=self.settings.wrap > 0), result)
+            for part, (target, _), result in zip(upscaled, aims, samples, strict=True)
         )
-        metadata = picture.metadata.colour_only() if self.settings.strip_metadata else picture.metadata
-        content = encode(replace(picture, frames=frames, metadata=metadata), encoding, name)
+        if self.settings.strip_metadata:
+            picture = picture.with_page_metadata(page.colour_only() for page in picture.page_metadata)
+        content = encode(replace(picture, frames=frames), encoding, name)
         facts = Facts(
             file_format=entry,
             size=(picture.width, picture.height),
@@ -177,11 +186,20 @@ class PictureJob:
     def _aim(self, width: int, height: int) -> Aim:
         return aim(self.settings, width, height, self._devices)
 
-    def _samples(self, frame: Frame, entry: Format) -> str:
+    def _samples(self, frame: Frame, entry: Format, name: str) -> str:
         """The type of the result's samples: as asked for, else the input's, else the format's deepest."""
-        if (asked := self.settings.samples(entry)) is not None:
-            return asked
-        return frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
+        samples = self.settings.samples(entry)
+        if samples is None:
+            samples = frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
+        if samples.startswith("uint") and (outside := share_outside(frame)):
+            log.warning(
+                "%s: %.3g %% of its samples lie outside of the range that %s has for them and are clipped; "
+                "choose tiff without --depth to keep them",
+                name,
+                100 * outside,
+                entry.title,
+            )
+        return samples
 
     def _choices(self, picture: Picture, scales: tuple[int, ...], name: str) -> Mapping[int, str]:
         """Scale → weights for `picture`. A second network sees the result of the first, which is clean."""
@@ -205,7 +223,7 @@ class PictureJob:
                 upscaled.append(upscaled[-1])
             else:
                 upscaled.append(stage.upscale_frame(frame, scales))
-        return upscaled, _describe(networks, aims[0][1])
+        return upscaled, _describe(networks, max((scales for _, scales in aims), key=prod))
 
 
 def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:
@@ -221,8 +239,19 @@ def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:
     )
 
 
+def _prepared(frame: Frame, result: str) -> PreparedFrame:
+    """`frame` for a result with samples of the type `result`. Measurements keep their unit."""
+    if result in MEASURED_SAMPLES:
+        return prepare(frame.astype(np.float32), "float32")
+    return prepare(frame, _deeper(frame.dtype.name, result))
+
+
+def _as_result(frame: Frame, samples: str) -> Frame:
+    return (whole_numbers if samples in MEASURED_SAMPLES else as_samples)(frame, samples)
+
+
 def _deeper(first: str, second: str) -> str:
     """The type to compute in between these two: rounding to 8 bits comes last, and never to a float first."""
-    if "uint" in first and "uint" in second:
+    if {first, second} <= {"uint8", "uint16"}:
         return max(first, second, key=lambda name: np.dtype(name).itemsize)
-    return second if first == "float32" and second != "uint8" else "uint16" if second == "uint8" else second
+    return "float32" if second == "float32" else "uint16"

@@ -37,18 +37,19 @@ def to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image,
 
 def rgb_to_srgb(image: Image.Image, icc_profile: bytes) -> Image.Image:
     """`image` (L, LA, RGB or RGBA), whose numbers mean what `icc_profile` says, in sRGB: for files that can't
-    hold a profile. A damaged profile leaves the numbers as they are, with a warning.
+    hold a profile. Grey may have a profile for RGB. A damaged profile leaves the numbers as they are, with a
+    warning.
     """
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-        if profile.profile.xcolor_space.strip() != ("GRAY" if image.mode.startswith("L") else "RGB"):
+        mode = image.mode.removesuffix("A")
+        space = {"RGB": "RGB", "GRAY": "L"}.get(profile.profile.xcolor_space.strip())
+        if space is None or (space == "L" and mode == "RGB"):
             return image
-        if image.mode in ("LA", "RGBA"):
-            alpha = image.getchannel("A")
-            converted = _through(image.convert(image.mode[:-1]), profile, image.mode[:-1])
-            converted.putalpha(alpha)
-            return converted
-        return _through(image, profile, image.mode)
+        converted = _through(image.convert(space), profile, mode)
+        if image.mode != mode:
+            converted.putalpha(image.getchannel("A"))
+        return converted
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         log.warning("the profile can't be used (%s); colours are left as they are", error)
         return image

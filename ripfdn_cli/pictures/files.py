@@ -54,6 +54,7 @@ from ripfdn_cli.pictures.picture import (
 )
 from ripfdn_cli.pictures.pillow_pixels import image_of, pixels_of
 from ripfdn_cli.pictures.png_colour import colour_space_of, profile_of, to_srgb
+from ripfdn_cli.pictures.profile_kind import fitted_to_profile
 from ripfdn_cli.pictures.xmp import corrected_xmp, current_xmp, merged, split, with_extension
 
 log = logging.getLogger(__name__)
@@ -157,6 +158,7 @@ def check_regular(path: Path, status: os.stat_result) -> None:
 def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Header:
     """What the file content `data` says of its picture, without decoding it. Raises InputError."""
     with _decoding(name):
+        _check_not_empty(data)
         if data.startswith(_TIFF_SIGNATURES):
             from ripfdn_cli.pictures.tiff_files import read_tiff_header
 
@@ -181,6 +183,7 @@ def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, turn
     they are stored, whatever orientation the file gives.
     """
     with _decoding(name):
+        _check_not_empty(data)
         if data.startswith(_TIFF_SIGNATURES):
             from ripfdn_cli.pictures.tiff_files import decode_tiff
 
@@ -201,10 +204,11 @@ def encode(picture: Picture, encoding: Encoding, name: str) -> bytes:
     check_frames(picture, entry, name)
     picture = _without_png_colour(picture, entry, name)
     picture = replace(picture, frames=_fitted(picture, encoding, name))
+    picture = _with_fitting_profiles(picture, entry, name)
     picture = _in_srgb(picture, entry, name)
-    picture = replace(picture, metadata=_kept_metadata(picture, entry, name))
+    picture = picture.with_page_metadata(_kept_metadata(picture, entry, name))
     if entry.name == "tiff":
-        from ripfdn_cli.pictures.tiff_files import encode_tiff
+        from ripfdn_cli.pictures.tiff_writing import encode_tiff
 
         return encode_tiff(picture)
     if picture.animation is not None and entry.name != "png":
@@ -280,13 +284,18 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         raise too_many_pixels("it says it has more", max_pixels) from error
     except UnidentifiedImageError as error:
         known = ", ".join(entry.title for entry in FORMATS)
-        raise InputError(f"it is no picture, or damaged, or in another format than {known}") from error
+        raise InputError(f"it is not a picture, or damaged, or in another format than {known}") from error
     with image:
         check_size(image.width, image.height, _frame_count(image), max_pixels)
         most = format_decoded_by(str(image.format)).pixels_per_byte
         if most is not None and image.width * image.height > most * len(data):
             raise InputError(f"it says it is {image.width}×{image.height} px, in {len(data)} bytes")
         yield image
+
+
+def _check_not_empty(data: bytes) -> None:
+    if not data:
+        raise InputError("it is empty (0 bytes); look for a whole copy")
 
 
 def _check_jxl(data: bytes, max_pixels: int) -> None:
@@ -300,8 +309,10 @@ def _check_jxl(data: bytes, max_pixels: int) -> None:
 
 
 def _frame_count(image: Image.Image) -> int:
-    """Frames of an animation; the previews of an MPO (a photograph by a phone) are none."""
-    return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+    """Frames of an animation: neither the previews of an MPO (a photograph by a phone) nor the pictures of a
+    HEIC, which have no time.
+    """
+    return 1 if image.format in ("MPO", "HEIF") else int(getattr(image, "n_frames", 1))
 
 
 def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int]]:
@@ -359,7 +370,10 @@ def _completed(metadata: Metadata, image: Image.Image, data: bytes) -> Metadata:
         return metadata.with_extras_of(data, image.width, image.height)
     if entry.name == "png":
         metadata = replace(metadata, png_colour=png_colour_chunks(data))
-    return replace(metadata, lost=parts_left_behind(data, entry.name, image.info))
+    lost = parts_left_behind(data, entry.name, image.info)
+    if entry.name == "heic" and (stills := int(getattr(image, "n_frames", 1))) > 1:
+        lost += (f"{stills - 1} of its {stills} pictures, all but the main one",)
+    return replace(metadata, lost=lost)
 
 
 def _pixels_beyond_pillow(image: ImageFile.ImageFile, data: bytes) -> Frame | None:
@@ -429,7 +443,8 @@ def _turned(picture: Picture, turns: Sequence[int]) -> Picture:
     if set(turns) == {1}:
         return picture
     frames = tuple(upright(frame, turn) for frame, turn in zip(picture.frames, turns, strict=True))
-    return replace(picture, frames=frames, metadata=picture.metadata.turned(turns[0]))
+    metadata = [page.turned(turn) for page, turn in zip(picture.page_metadata, turns, strict=True)]
+    return replace(picture, frames=frames).with_page_metadata(metadata)
 
 
 def check_frames(picture: Picture, entry: Format, name: str) -> None:
@@ -483,6 +498,22 @@ def _without_png_colour(picture: Picture, entry: Format, name: str) -> Picture:
     return replace(picture, frames=frames, metadata=replace(metadata, icc_profile=None))
 
 
+def _with_fitting_profiles(picture: Picture, entry: Format, name: str) -> Picture:
+    """`picture` with profiles of the kind of its pixels, for which readers ask."""
+    if picture.animation is not None:
+        frames, icc_profile = fitted_to_profile(picture.frames, picture.metadata.icc_profile, entry, name)
+        return replace(picture, frames=frames, metadata=replace(picture.metadata, icc_profile=icc_profile))
+    pages = [
+        fitted_to_profile((frame,), metadata.icc_profile, entry, name)
+        for frame, metadata in zip(picture.frames, picture.page_metadata, strict=True)
+    ]
+    metadata = [
+        replace(page, icc_profile=icc_profile)
+        for page, (_, icc_profile) in zip(picture.page_metadata, pages, strict=True)
+    ]
+    return replace(picture, frames=tuple(page for (page,), _ in pages)).with_page_metadata(metadata)
+
+
 def _in_srgb(picture: Picture, entry: Format, name: str) -> Picture:
     """`picture` for a format that can't say which colour space its numbers are in."""
     icc_profile = picture.metadata.icc_profile
@@ -496,9 +527,16 @@ def _in_srgb(picture: Picture, entry: Format, name: str) -> Picture:
     return replace(picture, frames=frames, metadata=replace(picture.metadata, icc_profile=None))
 
 
-def _kept_metadata(picture: Picture, entry: Format, name: str) -> Metadata:
-    """What the file will say beside its pixels: corrected for the new size, and what its format can hold."""
-    metadata, size = picture.metadata, (picture.width, picture.height)
+def _kept_metadata(picture: Picture, entry: Format, name: str) -> list[Metadata]:
+    """What the file will say beside each of its frames."""
+    return [
+        _kept_of_frame(metadata, (frame.shape[1], frame.shape[0]), entry, name)
+        for frame, metadata in zip(picture.frames, picture.page_metadata, strict=True)
+    ]
+
+
+def _kept_of_frame(metadata: Metadata, size: tuple[int, int], entry: Format, name: str) -> Metadata:
+    """`metadata` corrected for the new size, and what its format can hold of it."""
     metadata = replace(
         metadata,
         exif=metadata.exif and _writable_exif(metadata.exif, *size, name),

@@ -91,7 +91,7 @@ FORMATS = (
         (".tif", ".tiff"),
         ("TIFF",),
         "PIL.TiffImagePlugin",
-        samples=("uint8", "uint16", "float32"),
+        samples=("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32"),
         metadata=_PHOTO | {"dpi"},
     ),
     Format(

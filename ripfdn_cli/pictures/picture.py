@@ -1,13 +1,14 @@
 """What a picture is once it is read: frames of samples, what its file said beside them, and its limits."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.image_math.dihedral import inverse, transformed
+from ripfdn_cli.image_math.dihedral import transformed
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata
 
@@ -19,7 +20,7 @@ _EXIF_TRANSFORMS = (0, 0, 2, 3, 1, 4, 5, 7, 6)
 
 Frame = NDArray[Any]
 """(H, W, C): C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; uint8, uint16, or float32 with 0..1 as its nominal
-range. Alpha is not premultiplied.
+range; from a TIFF also signed and 32-bit integers. Alpha is not premultiplied.
 """
 
 
@@ -38,8 +39,9 @@ class Animation:
 class Picture:
     """One file's content, its pixels standing upright.
 
-    One frame; or an animation's frames, all of one shape, with `animation`; or the pages of a TIFF.
-    `jpeg_quality` is about that at which libjpeg would have written a JPEG.
+    One frame; or an animation's frames, all of one shape, with `animation`; or the pages of a TIFF, of which
+    those after the first have `later_metadata`. `jpeg_quality` is about that at which libjpeg would have
+    written a JPEG.
     """
 
     frames: tuple[Frame, ...]
@@ -47,6 +49,17 @@ class Picture:
     metadata: Metadata = NO_METADATA
     animation: Animation | None = None
     jpeg_quality: int | None = None
+    later_metadata: tuple[Metadata, ...] = ()
+
+    @property
+    def page_metadata(self) -> tuple[Metadata, ...]:
+        """What the file says beside each frame."""
+        missing = len(self.frames) - 1 - len(self.later_metadata)
+        return (self.metadata, *self.later_metadata, *[NO_METADATA] * missing)
+
+    def with_page_metadata(self, pages: Iterable[Metadata]) -> Self:
+        first, *later = pages
+        return replace(self, metadata=first, later_metadata=tuple(later) if self.later_metadata else ())
 
     @property
     def width(self) -> int:
@@ -59,7 +72,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before anything is decoded; `width` and `height` of the upright picture."""
+    """What a file says of itself before anything is decoded; `width` and `height` of the upright picture: in
+    a TIFF of its first page, with the most `channels` and `sample_bytes` of any. `pixels`: of all frames
+    together where they differ in size.
+    """
 
     width: int
     height: int
@@ -67,6 +83,12 @@ class Header:
     sample_bytes: int
     frames: int
     file_format: Format
+    pixels: int | None = None
+
+    @property
+    def all_pixels(self) -> int:
+        """Of all frames together."""
+        return self.width * self.height * self.frames if self.pixels is None else self.pixels
 
 
 def check_size(width: int, height: int, frames: int, max_pixels: int) -> None:
@@ -82,26 +104,65 @@ def too_many_pixels(says: str, max_pixels: int) -> InputError:
     return InputError(f"{says}, over the limit of {max_pixels} pixels; raise --max-pixels if that is meant")
 
 
+MEASURED_SAMPLES = ("int8", "int16", "uint32", "int32")
+"""Types that hold measurements rather than pictures: what they can hold says nothing of what they do."""
+
+
 def highest(dtype: np.dtype[Any]) -> int:
-    """The sample that means full: 255, 65535, or 1 for floats."""
-    return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
+    """The sample that means full: 255, 65535, or 1 for floats. Of signed integers, too, it is what unsigned
+    ones of their size can have, as libtiff and libvips take them.
+    """
+    return 1 if dtype.kind == "f" else int(2 ** (8 * dtype.itemsize)) - 1
 
 
 def as_samples(frame: Frame, dtype: DTypeLike) -> Frame:
-    """`frame` with its range mapped to that of `dtype`, rounded half up; floats are clamped to 0..1 for
-    integers.
+    """`frame` with its range mapped to that of `dtype`, rounded half up; what lies outside of the range of
+    integers (0..1 in floats, for unsigned ones) is clamped to it.
     """
     target = np.dtype(dtype)
     if frame.dtype == target:
         return frame
     if target.kind == "f":
-        return (frame / np.float32(highest(frame.dtype))).astype(target)
-    if frame.dtype.kind == "f":
-        return (np.clip(frame, 0, 1) * highest(target) + 0.5).astype(target)
+        unit: Frame = (frame / _divisor(frame.dtype)).astype(target)
+        return unit
+    if frame.dtype.kind == "f" and target.name in ("uint8", "uint16"):
+        levels: Frame = (np.clip(frame, 0, 1) * highest(target) + 0.5).astype(target)
+        return levels
+    if target.name not in ("uint8", "uint16") or frame.dtype.name not in ("uint8", "uint16"):
+        return _through_floats(frame, target)
     if target == np.uint16:
         return frame.astype(np.uint16) * np.uint16(257)
     # 65535 = 255 · 257, and adding the half before dividing rounds.
     return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def share_outside(frame: Frame) -> float:
+    """The part of samples that unsigned integers can't hold, by more than half a level of 8 bits: 0 to 1."""
+    if frame.dtype.kind == "u":
+        return 0.0
+    top = highest(frame.dtype)
+    return float(((frame < -top / 510) | (frame > top + top / 510)).mean())
+
+
+def whole_numbers(values: Frame, dtype: DTypeLike) -> Frame:
+    """Floats, in the unit of integers of `dtype`, as those."""
+    limits = np.iinfo(dtype)
+    rounded: Frame = np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max).astype(dtype)
+    return rounded
+
+
+def _through_floats(frame: Frame, target: np.dtype[Any]) -> Frame:
+    limits, top = np.iinfo(target), highest(target)
+    wide = np.float64 if target.itemsize == 4 else np.float32  # 32 bits and a half don't fit in float32
+    unit = as_samples(frame, wide)
+    rounded: Frame = np.floor(np.clip(unit, limits.min / top, limits.max / top) * wide(top) + wide(0.5))
+    limited: Frame = np.clip(rounded, limits.min, limits.max).astype(target)
+    return limited
+
+
+def _divisor(dtype: np.dtype[Any]) -> np.floating[Any]:
+    """In as many bits as keep 32-bit samples."""
+    return (np.float64 if dtype.itemsize == 4 and dtype.kind != "f" else np.float32)(highest(dtype))
 
 
 def has_alpha(frame: Frame) -> bool:
@@ -140,8 +201,3 @@ def upright(frame: Frame, orientation: int) -> Frame:
     274).
     """
     return np.ascontiguousarray(transformed(frame, _EXIF_TRANSFORMS[orientation]))
-
-
-def as_stored(frame: Frame, orientation: int) -> Frame:
-    """The frame of which `upright` with this `orientation` makes `frame`."""
-    return np.ascontiguousarray(transformed(frame, inverse(_EXIF_TRANSFORMS[orientation])))

@@ -18,15 +18,19 @@ _STRIP_SAMPLES = 2**24
 def resize(frame: Frame, width: int, height: int, *, wrap: bool = False) -> Frame:
     """`frame` (H, W, C) at `width` × `height` px, same sample type, by Lanczos with three lobes.
 
-    Integers are taken for sRGB-encoded and filtered in linear light, floats for linear already. Colours are
-    weighted by alpha. With `wrap` the picture continues at its opposite edge, for textures that tile.
+    Integers are taken for sRGB-encoded and filtered in linear light, floats for linear already; those stay
+    within 0..1, or the wider range that they had. Colours are weighted by alpha. With `wrap` the picture
+    continues at its opposite edge, for textures that tile.
     """
     if (frame.shape[1], frame.shape[0]) == (width, height):
         return frame
     strips = [
         _resize_strip(frame, width, height, start, stop, wrap) for start, stop in _strips(frame, height)
     ]
-    return np.concatenate(strips)
+    result = np.concatenate(strips)
+    if result.dtype.kind == "f":
+        np.clip(result, min(0, frame.min()), max(1, frame.max()), out=result)
+    return result
 
 
 def _strips(frame: Frame, height: int) -> Iterator[tuple[int, int]]:

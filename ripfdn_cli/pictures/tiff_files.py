@@ -1,172 +1,219 @@
-"""TIFF: any depth, floats, several pages, read and written by tifffile; Pillow reads the rarest colours."""
+"""TIFF read: any depth, floats, several pages. libtiff decodes; `tiff_layout` says what its samples mean."""
 
 import io
 import logging
-import struct
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
+from tifffile import PHOTOMETRIC
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.formats import format_named
-from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata, metadata_of_tiff_tags, orientation
-from ripfdn_cli.pictures.picture import (
-    Frame,
-    Header,
-    Picture,
-    as_samples,
-    as_stored,
-    check_size,
-    highest,
-    too_many_pixels,
-)
+from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata, metadata_of_tiff_tags
+from ripfdn_cli.pictures.picture import Frame, Header, Picture, as_samples, highest
 from ripfdn_cli.pictures.pillow_pixels import pixels_of
+from ripfdn_cli.pictures.tiff_layout import (
+    JPEG_COMPRESSIONS,
+    ORIENTATION_TAG,
+    PHOTOMETRIC_TAG,
+    SAMPLE_FORMAT_TAG,
+    YCBCR_SUBSAMPLING_TAG,
+    Layout,
+    layout_of,
+    orientation_of,
+    photometric_of,
+    picture_pages,
+    with_counts_within,
+    with_tag,
+)
 
 log = logging.getLogger(__name__)
 
-_MOST_PAGES = 10_000
-_CLASSIC_LIMIT = 2**32 - 2**25
-"""Bytes past which a TIFF needs 64-bit offsets."""
-_CHANNELS = {0: 1, 1: 1, 2: 3, 6: 3}
-"""Photometric interpretation (white or black is zero, RGB, YCbCr that JPEG has decoded) → channels."""
-_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34925, 50000)
-"""None, CCITT, LZW, JPEG, deflate, PackBits, LZMA, Zstandard: what the page's header bounds."""
-_PILLOWS_COLOURS = (6, 8)
-"""YCbCr and CIELAB: converted by Pillow, at 8 bits."""
-_POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
+POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 """EXIF's further directories, and tifffile's names of the tags that point to them."""
-_XMP, _ORIENTATION = 700, 274
-_BYTE, _ASCII, _LONG, _RATIONAL, _SIGNED_RATIONAL = 1, 2, 4, 5, 10  # types of tags
-_Tag = tuple[int | str, int, int, Any, bool]
-"""Code or name, type, count, value, first page only: as tifffile takes further tags."""
+_DESCRIPTION, _IMAGEJ_TAGS, _DNG_TAGS = 270, (50838, 50839), range(50706, 50742)
+_MARKS_OF_STRUCTURE = ("ImageJ=", '{"shape"', "shape=(", "<OME ")
+_UNDEFINED = 4
+"""The sample format of data that may be anything; libtiff takes it for unsigned."""
+_INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
+_XYZ_TO_SRGB = np.array(
+    [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]], np.float32
+)
+"""Linear light (IEC 61966-2-1, annex F)."""
 
 
 def read_tiff_header(data: bytes, max_pixels: int) -> Header:
-    """What the TIFF `data` says of its first page. Raises InputError, and what tifffile raises for damage."""
+    """What the TIFF `data` says of its pages; the size is that of the first. Raises InputError, and what
+    tifffile raises for damage.
+    """
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        pages = _pages(file, max_pixels)
-        height, width = pages[0].imagelength, pages[0].imagewidth
-        channels, depth, count = pages[0].samplesperpixel, pages[0].bitspersample, len(pages)
-    if orientation(_tags(data)) >= 5:
-        width, height = height, width
-    return Header(width, height, channels, -(-depth // 8), count, format_named("tiff"))
+        pages = picture_pages(file, max_pixels)
+        width, height = pages[0].imagewidth, pages[0].imagelength
+        if orientation_of(pages[0]) >= 5:
+            width, height = height, width
+        return Header(
+            width,
+            height,
+            max(page.samplesperpixel for page in pages),
+            max(_sample_bytes(page) for page in pages),
+            len(pages),
+            format_named("tiff"),
+            sum(page.imagewidth * page.imagelength for page in pages),
+        )
 
 
 def decode_tiff(data: bytes, max_pixels: int) -> tuple[Picture, list[int]]:
     """All full-size pages of the TIFF `data` as they are stored, and the orientation of each.
 
-    Raises InputError, and whatever Pillow and tifffile raise for damage.
+    Raises InputError, and whatever libtiff, Pillow and tifffile raise for damage.
     """
-    tags = _tags(data)
-    metadata = metadata_of_tiff_tags(tags)
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        pages = _pages(file, max_pixels)
-        decoded = [_decode_page(data, page, metadata) for page in pages]
-        turns = [_orientation(page) for page in pages]
+        pages = picture_pages(file, max_pixels)
+        decoded = [_decode_page(data, page) for page in pages]
+        turns = [orientation_of(page) for page in pages]
     frames = tuple(frame for frame, _ in decoded)
-    metadata = replace(metadata, icc_profile=decoded[0][1])
-    return Picture(frames, format_named("tiff"), metadata), turns
+    first, *others = (metadata for _, metadata in decoded)
+    return Picture(frames, format_named("tiff"), first, later_metadata=tuple(others)), turns
 
 
-def encode_tiff(picture: Picture) -> bytes:
-    """`picture` as a TIFF, deflated, one page for each frame, the metadata in the first."""
-    stream = io.BytesIO()
-    size = sum(frame.nbytes for frame in picture.frames)
-    with tifffile.TiffWriter(stream, bigtiff=size > _CLASSIC_LIMIT) as writer:
-        for number, frame in enumerate(picture.frames):
-            _write_page(writer, frame, picture.metadata if number == 0 else NO_METADATA)
-    data = stream.getvalue()
-    return (
-        data
-        if picture.metadata.exif is None or size > _CLASSIC_LIMIT
-        else _with_exif(data, picture.metadata.exif)
-    )
-
-
-def _pages(file: tifffile.TiffFile, max_pixels: int) -> list[tifffile.TiffPage]:
-    """The pages that are pictures of their own, previews left out; their sizes within bounds."""
-    pages, pixels = [], 0
-    for page in file.pages:
-        if not isinstance(page, tifffile.TiffPage) or page.is_reduced or page.is_mask:
-            continue
-        check_size(page.imagewidth, page.imagelength, 1, max_pixels)
-        pages.append(page)
-        pixels += page.imagewidth * page.imagelength
-        if pixels > max_pixels or len(pages) > _MOST_PAGES:
-            raise too_many_pixels("its pages together have more", max_pixels)
-    if not pages:
-        raise InputError("it has no page with a picture")
-    return pages
-
-
-def _tags(data: bytes) -> Image.Exif:
-    """The first directory of the TIFF `data`, as EXIF names its tags."""
-    tags = Image.Exif()
-    if 42 in data[2:4]:  # 43 in a BigTIFF
-        tags.load_from_fp(io.BytesIO(data))
-        return tags
-    directory = _first_directory(data, 16)
-    if _POINTERS.keys() & set(directory):
-        log.warning("EXIF's further directories in a BigTIFF can't be read and are left out")
-    tags.update({tag: value for tag, value in directory.items() if tag not in _POINTERS})
-    return tags
-
-
-def _first_directory(data: bytes, head: int) -> TiffImagePlugin.ImageFileDirectory_v2:
+def directory_at(data: bytes, head: int, offset: int | None = None) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """The directory at `offset` (None: the first) of the TIFF `data`, whose head is so many bytes long."""
     directory = TiffImagePlugin.ImageFileDirectory_v2(data[:head])
     stream = io.BytesIO(data)
-    stream.seek(directory.next)
+    stream.seek(directory.next if offset is None else offset)
     directory.load(stream)
     return directory
 
 
-def _decode_page(data: bytes, page: tifffile.TiffPage, metadata: Metadata) -> tuple[Frame, bytes | None]:
-    """One page's samples, and the profile that they are in."""
-    if (
-        page.photometric in _PILLOWS_COLOURS
-        and page.bitspersample <= 8
-        and page.compression != tifffile.COMPRESSION.JPEG
-    ):
-        return _decode_page_with_pillow(data, page)
-    _check_whole(data, page)
-    samples = _samples_last(page)
-    if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-        return _cmyk_to_srgb(samples, metadata.icc_profile)
-    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
-        return pixels_of(_palette_image(page, samples))[0], metadata.icc_profile
-    return _channels(page, _standard_range(page, samples)), metadata.icc_profile
+def _sample_bytes(page: tifffile.TiffPage) -> int:
+    bits = page.bitspersample if isinstance(page.bitspersample, int) else 8
+    return 4 if bits > 32 else -(-bits // 8)
 
 
-def _decode_page_with_pillow(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, bytes | None]:
-    with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
-        image.seek(page.index)
-        image.load()  # which turns TIFFs, and only them, upright
-        frame, icc_profile = pixels_of(image)
-    frame = as_stored(frame, _orientation(page))
-    if frame.shape[:2] != (page.imagelength, page.imagewidth):
-        raise InputError("its header contradicts its content")
-    return frame, icc_profile
+def _decode_page(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, Metadata]:
+    """One page's samples, and what it says beside them."""
+    metadata = _page_metadata(data, page)
+    samples = _samples(data, page)
+    layout = layout_of(page, samples.shape[2], samples.dtype)
+    kind = layout.photometric
+    if kind == PHOTOMETRIC.SEPARATED:
+        colours, icc_profile = _cmyk_to_srgb(samples[..., :4], metadata.icc_profile)
+        metadata = replace(metadata, icc_profile=icc_profile)
+    elif kind in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB):
+        colours, icc_profile = _lab_to_srgb(samples[..., :3], offset=kind == PHOTOMETRIC.ICCLAB)
+        metadata = replace(metadata, icc_profile=icc_profile)
+    elif kind == PHOTOMETRIC.PALETTE:
+        colours = _through_palette(page, samples[..., 0])
+    else:
+        colours = _standard_range(samples[..., : layout.colours], layout.bits)
+        colours = _in_known_space(colours, kind)
+    return _checked(_with_alpha(colours, samples, layout)), metadata
 
 
-def _orientation(page: tifffile.TiffPage) -> int:
-    tag = page.tags.get(_ORIENTATION)
-    return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
+def _page_metadata(data: bytes, page: tifffile.TiffPage) -> Metadata:
+    """What the directory of `page` says beside its pixels; one that can't be read is said and left."""
+    try:
+        return metadata_of_tiff_tags(_without_structure(_tags(data, page)))
+    except Exception as error:  # noqa: BLE001 - Pillow raises nearly anything for damaged tags
+        log.warning("tags of page %s can't be read (%s) and are left out", page.index, error)
+        return NO_METADATA
 
 
-def _check_whole(data: bytes, page: tifffile.TiffPage) -> None:
-    """Raises InputError where strips are missing or end past the file; tifffile would give zeros for them."""
-    ends = (offset + size for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True))
-    if 0 in page.databytecounts or max(ends, default=0) > len(data):
-        raise InputError("a part of its pixels is missing; the file is cut off or damaged")
-    if page.compression not in _COMPRESSIONS:
-        name = getattr(page.compression, "name", page.compression)
-        raise InputError(f"its compression ({name}) is not supported; save it with LZW or deflate")
-    if page.compression == tifffile.COMPRESSION.JPEG:
+def _tags(data: bytes, page: tifffile.TiffPage) -> Image.Exif:
+    """The directory of `page`, as EXIF names its tags."""
+    tags = Image.Exif()
+    if not page.parent.is_bigtiff:
+        tags.endian = page.parent.byteorder
+        tags.load_from_fp(io.BytesIO(data), page.offset)
+        return tags
+    directory = directory_at(data, 16, page.offset)
+    if POINTERS.keys() & set(directory):
+        log.warning("EXIF's further directories in a BigTIFF can't be read and are left out")
+    tags.update({tag: value for tag, value in directory.items() if tag not in POINTERS})
+    return tags
+
+
+def _without_structure(tags: Image.Exif) -> Image.Exif:
+    """`tags` without what some programs (tifffile, ImageJ, OME's) note of the sizes of all pages: readers
+    believe it, and the sizes change.
+    """
+    description = tags.get(_DESCRIPTION)
+    if isinstance(description, str) and any(mark in description for mark in _MARKS_OF_STRUCTURE):
+        del tags[_DESCRIPTION]
+        log.info("the description of the file's structure is left out: it is of the old size")
+    for tag in (*_IMAGEJ_TAGS, *_DNG_TAGS):
+        tags.pop(tag, None)
+    return tags
+
+
+def _samples(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
+    """(H, W, samples) of a page, however they are stored. Raises InputError where any are missing."""
+    if page.imagedepth != 1:
+        raise InputError("it is a volume, not a picture")
+    data = with_counts_within(data, page)
+    if page.compression in JPEG_COMPRESSIONS:
+        if 0 in page.databytecounts:
+            raise InputError("a part of its pixels is missing; the file is cut off or damaged")
         _check_jpeg_segments(data, page)
+        page.photometric = PHOTOMETRIC(photometric_of(page, page.samplesperpixel))
+        # Decoded strictly: libtiff gives what there is of a JPEG that is cut off.
+        samples: NDArray[Any] = page.asarray(maxworkers=1)
+    else:
+        samples = _decode_with_libtiff(data, page)
+    height, width = page.imagelength, page.imagewidth
+    if samples.size % (height * width):
+        raise InputError("its header contradicts its content")
+    if samples.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+        samples = np.moveaxis(samples, 0, -1)
+    shaped: NDArray[Any] = samples.reshape(height, width, -1)
+    return shaped
+
+
+def _decode_with_libtiff(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
+    kind = photometric_of(page, page.samplesperpixel)
+    if kind == PHOTOMETRIC.YCBCR:
+        return _decode_ycbcr(data, page)
+    if page.sampleformat == _UNDEFINED:
+        data = with_tag(data, page, SAMPLE_FORMAT_TAG, tifffile.SAMPLEFORMAT.UINT)
+    if kind == PHOTOMETRIC.SEPARATED:  # as what it is, imagecodecs makes RGB of it
+        data = with_tag(data, page, PHOTOMETRIC_TAG, PHOTOMETRIC.RGB)
+    return _libtiff(data, page)
+
+
+def _decode_ycbcr(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
+    """RGB, at 8 bits. Without a tag, colour is stored for 2×2 pixels together, says the standard; Pillow and
+    others mean for each, which needs twice as much data.
+    """
+    as_planes = YCBCR_SUBSAMPLING_TAG not in page.tags and page.bitspersample == 8
+    if as_planes and page.compression != tifffile.COMPRESSION.OJPEG:
+        with suppress(InputError):
+            planes = _libtiff(with_tag(data, page, PHOTOMETRIC_TAG, PHOTOMETRIC.RGB), page)
+            return np.asarray(Image.fromarray(planes, "YCbCr").convert("RGB"))
+    return _libtiff(with_tag(data, page, ORIENTATION_TAG, 1), page, as_rgb=True)[..., :3]
+
+
+def _libtiff(data: bytes, page: tifffile.TiffPage, *, as_rgb: bool = False) -> NDArray[Any]:
+    """The samples of `page`; RGBA of 8 bits with `as_rgb`. Raises InputError."""
+    import imagecodecs
+
+    try:
+        samples: NDArray[Any] = imagecodecs.tiff_decode(data, page.index, asrgb=as_rgb)
+    except imagecodecs.TiffError as error:
+        if "not implemented" in str(error) or "not configured" in str(error):
+            name = getattr(page.compression, "name", page.compression)
+            raise InputError(
+                f"its compression ({name}) is not supported; save it with LZW or deflate"
+            ) from error
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"a part of its pixels is missing or damaged ({reason}); find a whole copy"
+        ) from error
+    return samples
 
 
 def _check_jpeg_segments(data: bytes, page: tifffile.TiffPage) -> None:
@@ -186,57 +233,40 @@ def _check_jpeg_segments(data: bytes, page: tifffile.TiffPage) -> None:
             raise InputError("its header contradicts its content")
 
 
-def _samples_last(page: tifffile.TiffPage) -> NDArray[Any]:
-    """(H, W, samples) of a page, however they are stored."""
-    if page.imagedepth != 1:
-        raise InputError("it is a volume, not a picture")
-    samples: NDArray[Any] = page.asarray(maxworkers=1)
-    if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
-        samples = np.moveaxis(samples, 0, -1)
-    shaped: NDArray[Any] = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
-    return shaped
-
-
-def _standard_range(page: tifffile.TiffPage, samples: NDArray[Any]) -> NDArray[Any]:
-    """uint8 or uint16 over their whole range, or float32."""
+def _standard_range(samples: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Integers over the whole range of their type, or float32."""
     if samples.dtype.kind == "f":
         return samples.astype(np.float32)
-    if samples.dtype not in (np.bool_, np.uint8, np.uint16):
+    if samples.dtype == np.bool_:
+        samples = samples.astype(np.uint8)
+    if samples.dtype.name not in _INTEGERS:
         raise InputError(
             f"its samples are of a type that is not supported ({samples.dtype}); "
-            "convert them to unsigned 16 bit or float"
+            "convert them to 8, 16 or 32 bit or float"
         )
-    dtype = np.uint16 if page.bitspersample > 8 else np.uint8
-    full, top = int(np.iinfo(dtype).max), 2**page.bitspersample - 1
-    if full == top:
+    full, top = int(np.iinfo(samples.dtype).max), 2**bits - 1
+    if samples.dtype.kind == "i" or full == top:
         return samples
-    stretched: NDArray[Any] = ((samples.astype(np.uint32) * full + top // 2) // top).astype(dtype)
-    return stretched
+    stretched: NDArray[Any] = (samples.astype(np.uint64) * full + top // 2) // top
+    return stretched.astype(samples.dtype)
 
 
-def _palette_image(page: tifffile.TiffPage, samples: NDArray[Any]) -> Image.Image:
-    if samples.dtype not in (np.bool_, np.uint8) or page.colormap is None:
-        raise InputError("its palette is missing, or of more than 256 colours")
-    image = Image.fromarray(samples[..., 0].astype(np.uint8)).convert("P")
-    image.putpalette((page.colormap >> 8).T.astype(np.uint8).tobytes())
-    return image
+def _in_known_space(colours: NDArray[Any], photometric: int) -> NDArray[Any]:
+    """Grey whose 0 is black, or RGB."""
+    if photometric == PHOTOMETRIC.MINISWHITE:
+        inverted: NDArray[Any] = highest(colours.dtype) - colours
+        return inverted
+    if photometric == PHOTOMETRIC.LOGLUV:  # which libtiff gives as CIE XYZ
+        return np.asarray(colours @ _XYZ_TO_SRGB.T, np.float32)
+    return colours
 
 
-def _channels(page: tifffile.TiffPage, samples: NDArray[Any]) -> Frame:
-    """Grey or RGB with alpha where the page has it; other extra samples are left out."""
-    kind = page.photometric
-    if kind not in _CHANNELS:
-        raise InputError(f"its colours are of a kind that is not supported ({getattr(kind, 'name', kind)})")
-    colours = _CHANNELS[kind]
-    if samples.shape[2] < colours:
-        raise InputError("its header contradicts its content")
-    if kind == tifffile.PHOTOMETRIC.MINISWHITE:
-        samples[..., 0] = highest(samples.dtype) - samples[..., 0]
-    extra = page.extrasamples[0] if page.extrasamples else 0
-    if not extra or samples.shape[2] == colours:
-        return np.ascontiguousarray(samples[..., :colours])
-    frame = np.ascontiguousarray(samples[..., : colours + 1])
-    return _straight_alpha(frame) if extra == tifffile.EXTRASAMPLE.ASSOCALPHA else frame
+def _with_alpha(colours: NDArray[Any], samples: NDArray[Any], layout: Layout) -> Frame:
+    if layout.alpha is None:
+        return np.ascontiguousarray(colours)
+    alpha = _standard_range(samples[..., layout.alpha : layout.alpha + 1], layout.bits)
+    frame = np.concatenate([colours, as_samples(alpha, colours.dtype)], axis=2)
+    return _straight_alpha(frame) if layout.premultiplied else frame
 
 
 def _straight_alpha(frame: Frame) -> Frame:
@@ -249,85 +279,52 @@ def _straight_alpha(frame: Frame) -> Frame:
     return np.concatenate([colours.astype(frame.dtype), frame[..., -1:]], axis=2)
 
 
+def _checked(frame: Frame) -> Frame:
+    """`frame`, all of whose samples are numbers. Raises InputError that counts the others."""
+    if frame.dtype.kind == "f" and not (finite := np.isfinite(frame)).all():
+        count = int((~finite).any(axis=2).sum())
+        raise InputError(
+            f"{count} of {finite.shape[0] * finite.shape[1]} pixels are NaN or infinite; give them values "
+            "first, for example with gdal_fillnodata.py, or numpy.nan_to_num in Python"
+        )
+    return frame
+
+
+def _through_palette(page: tifffile.TiffPage, indices: NDArray[Any]) -> Frame:
+    """Grey or RGB, at 16 bits where the palette has colours that 8 can't give."""
+    table: NDArray[np.uint16] = np.asarray(page.colormap, np.uint16).reshape(3, -1).T
+    if indices.dtype.kind not in "ub" or int(indices.max()) >= len(table):
+        raise InputError("its palette has fewer colours than its pixels ask for")
+    if table.max() < 256:  # written as 8 bits; libtiff takes it so, too
+        table = table.astype(np.uint8)
+    elif not (table % 257).any() or not (table % 256).any():
+        table = (table >> 8).astype(np.uint8)
+    if (table == table[:, :1]).all():
+        table = table[:, :1]
+    return table[indices.astype(np.intp)]
+
+
 def _cmyk_to_srgb(samples: NDArray[Any], icc_profile: bytes | None) -> tuple[Frame, bytes | None]:
     """Profiles are applied at 8 bits, which is what LittleCMS takes through Pillow."""
-    if samples.dtype not in (np.uint8, np.uint16) or samples.shape[2] < 4:
-        raise InputError("its header contradicts its content")
-    eight = as_samples(np.ascontiguousarray(samples[..., :4]), np.uint8)
+    if samples.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"CMYK of the type {samples.dtype} is not supported; convert it to 8 bit")
+    eight = as_samples(np.ascontiguousarray(samples), np.uint8)
     image = Image.frombytes("CMYK", (eight.shape[1], eight.shape[0]), eight.tobytes())
     if icc_profile:
         image.info["icc_profile"] = icc_profile
     return pixels_of(image)
 
 
-def _write_page(writer: tifffile.TiffWriter, frame: Frame, metadata: Metadata) -> None:
-    channels = frame.shape[2]
-    writer.write(
-        frame[..., 0] if channels == 1 else frame,
-        photometric="rgb" if channels >= 3 else "minisblack",
-        planarconfig="contig" if channels > 1 else None,
-        extrasamples=["unassalpha"] if channels in (2, 4) else None,
-        compression="zlib",
-        predictor=True,
-        rowsperstrip=max(1, 2**18 // frame[0].nbytes),
-        resolution=metadata.dpi,
-        resolutionunit="INCH" if metadata.dpi else None,
-        iccprofile=metadata.icc_profile,
-        software=False,
-        metadata=None,
-        extratags=_extra_tags(metadata),
-    )
-
-
-def _extra_tags(metadata: Metadata) -> list[_Tag]:
-    """Tags of EXIF's first directory, XMP, and places for the offsets of EXIF's other directories."""
-    tags: list[_Tag] = []
-    if metadata.xmp:
-        tags.append((_XMP, _BYTE, len(metadata.xmp), metadata.xmp, True))
-    if metadata.exif is None:
-        return tags
-    directory = _first_directory(metadata.exif[6:], 8)
-    for tag, value in directory.items():
-        if tag in _POINTERS:
-            tags.append((_POINTERS[tag], _LONG, 1, 0, True))
-        else:
-            tags.append(_extra_tag(tag, directory.tagtype[tag], value))
-    return tags
-
-
-def _extra_tag(tag: int, kind: int, value: Any) -> _Tag:
-    if kind == _ASCII:
-        return tag, kind, 0, value.encode("utf-8", "replace") + b"\0", True
-    if isinstance(value, bytes):
-        return tag, kind, len(value), value, True
-    values = value if isinstance(value, tuple) else (value,)
-    if kind in (_RATIONAL, _SIGNED_RATIONAL):
-        flat = [part for ratio in values for part in (ratio.numerator, ratio.denominator)]
-        return tag, kind, len(values), flat, True
-    return tag, kind, len(values), values, True
-
-
-def _with_exif(data: bytes, exif: bytes) -> bytes:
-    """The TIFF `data` with EXIF's further directories appended, and its tags pointing to them."""
-    parsed = Image.Exif()
-    parsed.load(exif)
-    for tag in _POINTERS:
-        if tag not in parsed:
-            continue
-        data += b"\0" * (len(data) % 2)
-        empty = _pointer(tag, 0)
-        data = data.replace(empty, _pointer(tag, len(data)), 1) + _directory(parsed, tag, len(data))
-    return data
-
-
-def _pointer(tag: int, offset: int) -> bytes:
-    """An entry of a little-endian TIFF directory: one LONG."""
-    return struct.pack("<HHII", tag, _LONG, 1, offset)
-
-
-def _directory(exif: Image.Exif, tag: int, offset: int) -> bytes:
-    """EXIF's directory behind `tag`, to lie at `offset` of a little-endian TIFF."""
-    directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\x08\0\0\0", group=tag)
-    for name, value in exif.get_ifd(tag).items():
-        directory[name] = exif.get_ifd(name) if name == ExifTags.IFD.Interop else value
-    return directory.tobytes(offset)
+def _lab_to_srgb(samples: NDArray[Any], *, offset: bool) -> tuple[Frame, bytes | None]:
+    """At 8 bits, as CMYK. With `offset` a* and b* are unsigned, 128 (32768) their zero (TIFF's ICCLAB)."""
+    if samples.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"LAB of the type {samples.dtype} is not supported; convert it to 8 bit")
+    lightness = as_samples(np.ascontiguousarray(samples[..., :1]), np.uint8)
+    opponents = samples[..., 1:]
+    if samples.dtype == np.uint16:  # a* and b* have 8 bits before their point
+        centred = opponents.astype(np.int32) - 32768 if offset else opponents.view(np.int16).astype(np.int32)
+        opponents = np.clip((centred + 128) >> 8, -128, 127).astype(np.int8).view(np.uint8)
+    elif offset:
+        opponents = opponents ^ 128
+    eight = np.concatenate([lightness, opponents], axis=2)
+    return pixels_of(Image.frombytes("LAB", (eight.shape[1], eight.shape[0]), eight.tobytes()))

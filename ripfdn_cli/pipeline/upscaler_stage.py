@@ -29,6 +29,8 @@ class PreparedFrame:
 
     def equals(self, other: Self) -> bool:
         """Whether both would give the same result (the frames of an animation often do)."""
+        if (self.grey, self.colours.dtype) != (other.grey, other.colours.dtype):
+            return False
         if self.alpha is None or other.alpha is None:
             return self.alpha is other.alpha and np.array_equal(self.colours, other.colours)
         return np.array_equal(self.alpha, other.alpha) and np.array_equal(self.colours, other.colours)

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from support.sample_pictures import exif_block, png_of, profile, saved, smooth, swapped_profile, xmp_packet
+from support.sample_pictures import (
+    exif_block,
+    grey_profile,
+    png_of,
+    profile,
+    saved,
+    smooth,
+    swapped_profile,
+    xmp_packet,
+)
 
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.pictures.files import (
@@ -55,7 +64,8 @@ def test_round_trip_of_every_kind_of_pixel(entry: Format, kind: str, samples: st
     pixels = smooth(30, 40, KINDS[kind], samples)
     if KINDS[kind] in (2, 4) and held_channels(entry, KINDS[kind]) in (1, 3):
         pixels[..., -1] = 65535 if samples == "uint16" else 255 if samples == "uint8" else 1
-    metadata = Metadata(icc_profile=profile(), exif=exif_block())
+    grey = held_channels(entry, KINDS[kind]) < 3 and "icc_profile" in entry.metadata
+    metadata = Metadata(icc_profile=grey_profile(2.2) if grey else profile(), exif=exif_block())
     content = encode(Picture((pixels,), entry, metadata), Encoding(entry), "a")
     back = decode(content, "a")
 
@@ -308,7 +318,7 @@ def test_all_frames_count_towards_the_limit() -> None:
         decode(content, "a", max_pixels=9_999)
 
 
-@pytest.mark.parametrize("samples", [np.uint32, np.int16, np.complex64])
+@pytest.mark.parametrize("samples", [np.uint64, np.int64, np.complex64])
 def test_sample_types_that_no_result_could_have_are_refused(samples: type) -> None:
     stream = io.BytesIO()
     tifffile.imwrite(stream, np.zeros((4, 4), samples))
@@ -390,3 +400,27 @@ def test_frames_and_pages_only_where_the_format_has_them() -> None:
     with pytest.raises(UsageError, match=r"a would have 2 pages, PNG holds one; use tiff"):
         check_frames(Picture(two, format_named("tiff")), format_named("png"), "a")
     check_frames(Picture(two, format_named("tiff")), format_named("tiff"), "a")
+
+
+@pytest.mark.parametrize("primary", [0, 1])
+def test_a_heic_of_several_stills_is_the_main_one_of_them(
+    primary: int,
+) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    red, blue = Image.new("RGB", (64, 48), (255, 0, 0)), Image.new("RGB", (80, 64), (0, 0, 255))
+    stills = pillow_heif.from_pillow(red)
+    stills.add_from_pillow(blue)
+    stream = io.BytesIO()
+    stills.save(stream, primary_index=primary)
+    header, picture = read_header(stream.getvalue(), "a"), decode(stream.getvalue(), "a")
+    assert picture.animation is None
+    (frame,) = picture.frames
+    assert (header.width, header.height, header.frames) == (frame.shape[1], frame.shape[0], 1)
+    np.testing.assert_allclose(frame[9, 9].astype(int), (255, 0, 0) if primary == 0 else (0, 0, 255), atol=3)
+    assert picture.metadata.lost == ("1 of its 2 pictures, all but the main one",)
+
+
+@pytest.mark.parametrize("read", [read_header, decode])
+def test_a_file_of_no_bytes_is_called_empty(read: Any) -> None:
+    with pytest.raises(InputError, match=r"^can't read a: it is empty \(0 bytes\); look for a whole copy$"):
+        read(b"", "a")

@@ -7,10 +7,8 @@ from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.picture import (
     as_rgb,
     as_samples,
-    as_stored,
     check_size,
     is_opaque,
-    upright,
     without_alpha,
 )
 
@@ -49,12 +47,6 @@ def test_sixteen_bits_and_back_is_the_same(value: int) -> None:
     start = column([value], "uint8")
     assert as_samples(as_samples(start, "uint16"), "uint8")[0, 0, 0] == value
     assert as_samples(as_samples(start, "float32"), "uint8")[0, 0, 0] == value
-
-
-@pytest.mark.parametrize("turn", range(1, 9))
-def test_turning_back_undoes_turning(turn: int) -> None:
-    frame = np.arange(24).reshape(2, 4, 3)
-    np.testing.assert_array_equal(as_stored(upright(frame, turn), turn), frame)
 
 
 def test_a_half_transparent_pixel_is_half_background() -> None:

@@ -79,10 +79,12 @@ def test_premultiplied_alpha_is_divided_out(samples: str) -> None:
     assert not frame[1:].any()
 
 
-def test_extra_samples_that_are_no_alpha_are_left_out() -> None:
-    pixels = smooth(8, 8, 4, "uint16")
-    content = tiff(pixels, photometric="rgb", extrasamples=["unspecified"])
-    np.testing.assert_array_equal(decode(content, "a").frames[0], pixels[..., :3])
+def test_extra_samples_that_are_not_alpha_are_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    pixels = smooth(8, 8, 4, "uint16")[..., [0, 1, 2, 3, 0]]
+    content = tiff(pixels, photometric="rgb", planarconfig="contig", extrasamples=["unspecified"] * 2)
+    with caplog.at_level("INFO"):
+        np.testing.assert_array_equal(decode(content, "a").frames[0], pixels[..., :3])
+    assert "2 further channels a pixel" in caplog.text
 
 
 def test_twelve_bits_have_their_full_range() -> None:
@@ -175,8 +177,10 @@ def test_a_missing_strip_is_an_error() -> None:
 
 
 def test_kinds_of_colour_that_are_not_known_are_refused() -> None:
-    content = tiff(smooth(8, 8, 3, "uint16"), photometric="cielab")
-    with pytest.raises(InputError, match=r"not supported \(CIELAB\)"):
+    content = tiff(smooth(8, 8, 1, "uint16")[..., 0], photometric="cfa")
+    with pytest.raises(
+        InputError, match=r"not supported \(CFA\); it is a camera's raw file: develop it first"
+    ):
         decode(content, "a")
 
 
@@ -200,7 +204,8 @@ def test_colours_that_only_pillow_knows() -> None:
     image = Image.fromarray(smooth(30, 40)).convert("YCbCr")
     content = saved(image, "TIFF", exif=exif_block(6))
     frame = decode(content, "a").frames[0]
-    np.testing.assert_array_equal(frame, np.rot90(np.asarray(image.convert("RGB")), -1))
+    expected = np.rot90(np.asarray(image.convert("RGB")), -1)
+    np.testing.assert_allclose(frame.astype(int), expected, atol=1)  # which each library rounds in its way
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
@@ -239,6 +244,6 @@ def test_a_jpeg_strip_larger_than_its_page_is_refused_before_it_is_decoded() -> 
 
 def test_compressions_that_carry_a_size_of_their_own_are_refused() -> None:
     stream = io.BytesIO()
-    tifffile.imwrite(stream, smooth(12, 16), compression="webp", photometric="rgb")
-    with pytest.raises(InputError, match="WEBP"):
+    tifffile.imwrite(stream, smooth(12, 16), compression="jpeg2000", photometric="rgb")
+    with pytest.raises(InputError, match="JPEG2000"):
         decode(stream.getvalue(), "a", max_pixels=1000)

@@ -78,15 +78,28 @@ def cmyk_profile() -> bytes:
     description = b"desc" + struct.pack(">4xI", 5) + b"test\0" + bytes(78)
     white = b"XYZ " + struct.pack(">4x3i", 63190, 65536, 54061)
     tags = {b"desc": description, b"cprt": b"text" + bytes(4) + b"none\0", b"wtpt": white, b"A2B0": table}
+    return _profile(b"prtr", b"CMYK", b"Lab ", tags)
+
+
+def _profile(device: bytes, space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
     index, body, offset = b"", b"", 128 + 4 + 12 * len(tags)
     for name, content in tags.items():
         content += bytes(-len(content) % 4)
         index += name + struct.pack(">2I", offset + len(body), len(content))
         body += content
-    head = struct.pack(">I4sI4s4s4s", offset + len(body), b"none", 0x02400000, b"prtr", b"CMYK", b"Lab ")
+    head = struct.pack(">I4sI4s4s4s", offset + len(body), b"none", 0x02400000, device, space, connection)
     head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28)
     head += struct.pack(">3i", 63190, 65536, 54061)
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + index + body
+
+
+def grey_profile(gamma: float = 1.0) -> bytes:
+    """A profile for grey (ICC.1:2001-04): light is the number to the power of `gamma`."""
+    white = struct.pack(">4s4x3i", b"XYZ ", 63190, 65536, 54061)
+    curve = struct.pack(">4s4xIH2x", b"curv", 1, round(256 * gamma))
+    description = b"desc" + struct.pack(">4xI", 5) + b"grey\0" + bytes(78)
+    tags = {b"desc": description, b"cprt": b"text" + bytes(4) + b"none\0", b"wtpt": white, b"kTRC": curve}
+    return _profile(b"mntr", b"GRAY", b"XYZ ", tags)
 
 
 def png_of(width: int, height: int) -> bytes:

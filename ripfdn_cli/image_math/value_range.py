@@ -1,0 +1,72 @@
+"""Values of any range laid into the network's 0..1, and back: high dynamic range, heights, counts."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DIM = 1 / 8
+_SAMPLES = 2**20
+"""So many values, spread over the picture, give its median and spread."""
+_SPREAD_OF_OUTLIERS = 2**-10
+"""Of the whole range, where nearly all values are the same and their own spread is nothing."""
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """Lays x from `low`..`high` into 0..1 by asinh((x - `centre`) / `spread`).
+
+    That is nearly linear where values are spread evenly over their range (heights), and logarithmic for the
+    few that are far from most (the sun and lamps): an error of the network is one of the values around it,
+    not of the brightest. It commutes with any change of unit: a·x + b is laid where x is, for a > 0.
+    """
+
+    low: float
+    high: float
+    centre: float
+    spread: float
+
+    @classmethod
+    def beyond_unit(cls, values: NDArray[Any]) -> Self | None:
+        """The range of `values`, finite floats; None where they lie in 0..1 as they are, and not all in its
+        lowest part, where the network's errors would be large beside them.
+        """
+        low, high = float(values.min()), float(values.max())
+        if low >= 0 and _DIM < high <= 1:
+            return None
+        # A step that shares no factor with the channels or, as a rule, with the width.
+        step = 6 * (values.size // (6 * _SAMPLES)) + 1
+        least, centre, most = np.percentile(values.reshape(-1)[::step].astype(np.float64), (5, 50, 95))
+        spread = float(most - least) or (high - low) * _SPREAD_OF_OUTLIERS
+        return cls(low, high, float(np.float32(centre)), spread)
+
+    def to_unit(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Values of any shape, `low`..`high`, in 0..1."""
+        if self.high == self.low:
+            return np.zeros(values.shape, np.float32)
+        bottom, top = self._ends()
+        laid = values.astype(np.float32)
+        laid -= np.float32(self.centre)
+        laid /= np.float32(self.spread)
+        np.arcsinh(laid, out=laid)
+        laid -= bottom
+        laid /= top - bottom
+        return laid
+
+    def from_unit(self, unit: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What `to_unit` takes to `unit`. Nothing lies beyond 0..1: values end where they ended before."""
+        if self.high == self.low:
+            return np.full(unit.shape, self.low, np.float32)
+        bottom, top = self._ends()
+        values = np.clip(unit, 0, 1)
+        values *= top - bottom
+        values += bottom
+        np.sinh(values, out=values)
+        values *= np.float32(self.spread)
+        values += np.float32(self.centre)
+        return np.clip(values, self.low, self.high, out=values)
+
+    def _ends(self) -> tuple[np.float32, np.float32]:
+        bottom, top = np.arcsinh((np.array([self.low, self.high]) - self.centre) / self.spread)
+        return np.float32(bottom), np.float32(top)

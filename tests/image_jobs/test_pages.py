@@ -1,0 +1,191 @@
+"""TIFFs of several pages: what each says holds for itself, as tifffile and libtiff read the result."""
+
+import io
+import logging
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from support.sample_pictures import cmyk_profile, profile, smooth, swapped_profile
+from support.tiff_bytes import tiff_bytes
+
+from ripfdn_cli.errors import InputError
+from ripfdn_cli.image_jobs.image_run import ImageRun
+from ripfdn_cli.image_jobs.picture_job import PictureSettings, bytes_held
+from ripfdn_cli.pictures.files import read_header
+from ripfdn_cli.pictures.formats import format_named
+from ripfdn_cli.pipeline.devices import NetworkSettings
+
+
+@pytest.fixture
+def network() -> NetworkSettings:
+    return NetworkSettings(engine="torch", devices=("cpu",), threads=1, precision="fp32")
+
+
+def tiff(*pages: tuple[NDArray[Any], dict[str, Any]]) -> bytes:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        for pixels, options in pages:
+            writer.write(pixels, metadata=None, software=False, **options)
+    return stream.getvalue()
+
+
+def upscaled(data: bytes, network: NetworkSettings, file_format: str | None = None, **settings: Any) -> bytes:
+    entry = None if file_format is None else format_named(file_format)
+    return ImageRun(PictureSettings(**settings), network).run_bytes(data, "a.tif", entry)[0]
+
+
+def results(data: bytes) -> list[tifffile.TiffPage]:
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        return [page for page in file.pages if isinstance(page, tifffile.TiffPage)]
+
+
+PAGES: tuple[tuple[NDArray[Any], dict[str, Any]], ...] = (
+    (
+        smooth(16, 20),
+        {"photometric": "rgb", "iccprofile": profile(), "resolution": (300, 300), "resolutionunit": 2},
+    ),
+    (
+        smooth(16, 20, 1, "uint16")[..., 0],
+        {"resolution": (150, 75), "resolutionunit": 2, "description": "second"},
+    ),
+    (smooth(24, 12, 3, "float32"), {"photometric": "rgb", "iccprofile": swapped_profile()}),
+    (255 - smooth(16, 20, 4), {"photometric": "separated"}),
+    (255 - smooth(16, 20, 4), {"photometric": "separated", "iccprofile": cmyk_profile()}),
+    (smooth(16, 20, 4, "uint16"), {"photometric": "rgb", "extrasamples": ["unassalpha"]}),
+    (smooth(16, 20, 1)[..., 0], {"photometric": "miniswhite", "extratags": [(274, 3, 1, 6, True)]}),
+)
+
+
+def test_depth_profile_and_resolution_are_those_of_each_page(network: NetworkSettings) -> None:
+    content = upscaled(tiff(*PAGES), network)
+    pages = results(content)
+    assert [page.dtype for page in pages] == [
+        "uint8",
+        "uint16",
+        "float32",
+        "uint8",
+        "uint8",
+        "uint16",
+        "uint8",
+    ]
+    assert [page.samplesperpixel for page in pages] == [3, 1, 3, 3, 3, 4, 1]
+    assert [(page.imagewidth, page.imagelength) for page in pages] == [
+        (80, 64), (80, 64), (48, 96), (80, 64), (80, 64), (80, 64), (64, 80)
+    ]  # fmt: skip
+    assert [page.iccprofile for page in pages[:4]] == [profile(), None, swapped_profile(), None]
+    assert [page.get_resolution(2) for page in pages[:2]] == [(300, 300), (150, 75)]
+    assert [page.description for page in pages[:2]] == ["", "second"]
+    for number, (pixels, _) in enumerate(PAGES[:3]):
+        shown = imagecodecs.tiff_decode(content, number)
+        small = shown.reshape(pixels.shape[0], 4, pixels.shape[1], 4, -1).mean((1, 3)).reshape(pixels.shape)
+        top = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+        assert np.abs(small - pixels.astype(float)).mean() < 0.03 * top
+
+
+def test_cmyk_without_a_profile_is_not_read_through_that_of_another_page(network: NetworkSettings) -> None:
+    """The profile makes cyan red; by the plain rule it is green and blue."""
+    cyan = np.zeros((16, 16, 4), np.uint8)
+    cyan[..., 0] = 255
+    content = upscaled(
+        tiff(
+            (cyan, {"photometric": "separated", "iccprofile": cmyk_profile()}),
+            (cyan, {"photometric": "separated"}),
+        ),
+        network,
+    )
+    first, second = (imagecodecs.tiff_decode(content, number)[32, 32] for number in (0, 1))
+    np.testing.assert_allclose(first, (255, 0, 0), atol=30)
+    np.testing.assert_allclose(second, (0, 255, 255), atol=30)
+
+
+def test_stripped_pages_keep_their_profiles_and_nothing_else(network: NetworkSettings) -> None:
+    pages = results(upscaled(tiff(*PAGES), network, strip_metadata=True))
+    assert [page.iccprofile for page in pages[:3]] == [profile(), None, swapped_profile()]
+    assert all(page.description == "" for page in pages)
+    assert all(282 not in page.tags or page.get_resolution(1) == (1, 1) for page in pages[:2])
+
+
+def test_equal_pages_of_another_kind_are_not_taken_for_each_other(network: NetworkSettings) -> None:
+    grey = np.zeros((16, 20), np.uint8)
+    content = upscaled(
+        tiff((grey, {}), (np.stack([grey] * 3, 2), {"photometric": "rgb"}), (grey.astype(np.uint16), {})),
+        network,
+    )
+    kinds = [(page.samplesperpixel, str(page.dtype)) for page in results(content)]
+    assert kinds == [(1, "uint8"), (3, "uint8"), (1, "uint16")]
+
+
+def test_the_memory_of_all_pages_is_counted() -> None:
+    data = tiff(
+        (smooth(8, 8), {"photometric": "rgb"}), (smooth(100, 100, 4, "uint16"), {"photometric": "rgb"})
+    )
+    header = read_header(data, "a")
+    assert (header.width, header.height, header.all_pixels) == (8, 8, 64 + 10_000)
+    assert bytes_held(header, (4,)) > 10_000 * 4 * 2 * 16
+
+
+def test_what_describes_the_old_size_is_left_out_and_said(
+    network: NetworkSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """tifffile takes such a description for the shape of the whole file."""
+    pixels = smooth(16, 20)
+    for options in ({}, {"imagej": True}, {"ome": True}):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, pixels, photometric="rgb", **options)
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            content = upscaled(stream.getvalue(), network)
+        assert tifffile.imread(io.BytesIO(content)).shape == (64, 80, 3)
+        (page,) = results(content)
+        assert not page.description
+        assert "the description of the file's structure" in caplog.text
+
+
+def test_values_that_are_no_numbers_are_counted_and_the_file_named(network: NetworkSettings) -> None:
+    heights = smooth(16, 20, 1, "float32")[..., 0] * 1000
+    heights[3, 4:9] = np.nan
+    heights[5, 5] = np.inf
+    with pytest.raises(
+        InputError, match=r"a\.tif: 6 of 320 pixels are NaN or infinite; give them values first"
+    ):
+        upscaled(tiff((heights, {})), network)
+
+
+@pytest.mark.parametrize("samples", ["int16", "uint32", "float32"])
+def test_heights_keep_their_unit(network: NetworkSettings, samples: str) -> None:
+    heights = (100 + 5100 * smooth(24, 32, 1, "float32")[..., 0]).astype(samples)
+    result = tifffile.imread(io.BytesIO(upscaled(tiff((heights, {})), network)))
+    assert result.dtype == samples
+    assert heights.min() <= result.min()
+    assert result.max() <= heights.max()
+    assert np.abs(result.reshape(24, 4, 32, 4).mean((1, 3)) - heights).mean() < 0.03 * 5100
+
+
+def test_what_a_format_clips_is_said(network: NetworkSettings, caplog: pytest.LogCaptureFixture) -> None:
+    bright = 2 * smooth(16, 20, 3, "float32")
+    share = 100 * float((bright > 1).mean())
+    upscaled(tiff((bright, {"photometric": "rgb"})), network, "png")
+    assert f"a.tif: {share:.3g} % of its samples lie outside of the range that PNG has" in caplog.text
+    caplog.clear()
+    upscaled(tiff((bright, {"photometric": "rgb"})), network)
+    upscaled(tiff((bright / 2, {"photometric": "rgb"})), network, "png")
+    assert not caplog.records
+
+
+def test_a_fax_keeps_its_two_resolutions(network: NetworkSettings) -> None:
+    bits = Image.fromarray(smooth(16, 20, 1)[..., 0]).convert("1")
+    stream = io.BytesIO()
+    bits.save(stream, "TIFF", compression="group4", dpi=(204, 98), save_all=True, append_images=[bits])
+    pages = results(upscaled(stream.getvalue(), network))
+    assert [page.get_resolution(2) for page in pages] == [(204, 98)] * 2
+    assert [page.samplesperpixel for page in pages] == [1, 1]
+
+
+def test_transparency_written_without_its_tag_comes_along(network: NetworkSettings) -> None:
+    (page,) = results(upscaled(tiff_bytes((smooth(16, 20, 4), {})), network))
+    assert (page.samplesperpixel, page.extrasamples) == (4, (tifffile.EXTRASAMPLE.UNASSALPHA,))
