@@ -178,7 +178,7 @@ def _without_own_results(sources: Sequence[Source], request: BatchRequest, folde
     inner = f"{full_name(folder).rstrip('/')}/"
     if not any(full_name(source.path).startswith(inner) for source in sources):
         return list(sources)
-    journal = read_journal(folder, request.part)
+    journal = read_journal(folder, request.journal)
     inputs = {full_name(source.path) for source in sources}
     folders = tuple(f"{full_name(path).rstrip('/')}/" for path in request.inputs if is_folder(path))
     kept = []

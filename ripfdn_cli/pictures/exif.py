@@ -161,6 +161,21 @@ def corrected_exif(exif: bytes, width: int, height: int) -> bytes:
     return HEAD + bytes(block.content)
 
 
+def without_orientation(exif: bytes) -> bytes:
+    """`exif` for writers that would take it apart to say the orientation in their own way; what comes after
+    the entry in its directory closes up, and nothing else moves.
+    """
+    block = TagBlock(exif[len(HEAD) :])
+    first = block.first()
+    entry = first.entries.get(_ORIENTATION)
+    if entry is None:
+        return exif
+    end = first.next_position + 4
+    block.content[entry.position : end] = block.content[entry.position + _ENTRY : end] + bytes(_ENTRY)
+    struct.pack_into(block.order + "H", block.content, first.start, block.number(first.start, _SHORT) - 1)
+    return HEAD + bytes(block.content)
+
+
 def moved_exif(exif: bytes, distance: int) -> bytes:
     """The EXIF block `exif` without its head, for a TIFF file in which it begins at the offset `distance`:
     the offsets in its directories, and in those maker notes whose offsets count from the file's start, are
