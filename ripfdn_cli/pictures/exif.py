@@ -11,7 +11,7 @@ from dataclasses import dataclass
 HEAD = b"Exif\0\0"
 """What comes before the block (a TIFF file without pixels) in JPEG."""
 
-_BYTE_ORDERS = {b"II": "<", b"MM": ">"}
+_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of a value of each type (TIFF 6.0, page 15)."""
 _SHORT, _LONG = 3, 4
@@ -62,9 +62,9 @@ class TagBlock:
 
     def __init__(self, content: bytes) -> None:
         self.content = bytearray(content)
-        order = _BYTE_ORDERS.get(content[:2])
+        order = _BYTE_ORDERS.get(content[:4])
         if order is None or len(content) < 8:
-            raise ValueError("it has no byte order")
+            raise ValueError("it is not in TIFF's structure")
         self.order = order
 
     def number(self, position: int, kind: int = _LONG) -> int:
