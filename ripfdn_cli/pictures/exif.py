@@ -11,7 +11,7 @@ from dataclasses import dataclass
 HEAD = b"Exif\0\0"
 """What comes before the block (a TIFF file without pixels) in JPEG."""
 
-_BYTE_ORDERS = {b"II": "<", b"MM": ">"}
+_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of a value of each type (TIFF 6.0, page 15)."""
 _SHORT, _LONG = 3, 4
@@ -62,9 +62,9 @@ class TagBlock:
 
     def __init__(self, content: bytes) -> None:
         self.content = bytearray(content)
-        order = _BYTE_ORDERS.get(content[:2])
+        order = _BYTE_ORDERS.get(content[:4])
         if order is None or len(content) < 8:
-            raise ValueError("it has no byte order")
+            raise ValueError("it is not in TIFF's structure")
         self.order = order
 
     def number(self, position: int, kind: int = _LONG) -> int:
@@ -158,6 +158,21 @@ def corrected_exif(exif: bytes, width: int, height: int) -> bytes:
         for tag in corrections.keys() & directory.entries.keys():
             block.set_entry(directory.entries[tag], corrections[tag])
     _remove_thumbnail(block)
+    return HEAD + bytes(block.content)
+
+
+def without_orientation(exif: bytes) -> bytes:
+    """`exif` for writers that would take it apart to say the orientation in their own way; what comes after
+    the entry in its directory closes up, and nothing else moves.
+    """
+    block = TagBlock(exif[len(HEAD) :])
+    first = block.first()
+    entry = first.entries.get(_ORIENTATION)
+    if entry is None:
+        return exif
+    end = first.next_position + 4
+    block.content[entry.position : end] = block.content[entry.position + _ENTRY : end] + bytes(_ENTRY)
+    struct.pack_into(block.order + "H", block.content, first.start, block.number(first.start, _SHORT) - 1)
     return HEAD + bytes(block.content)
 
 

@@ -23,7 +23,7 @@ from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError, UsageEr
 from ripfdn_cli.files.storage import Location, is_remote, read_object
 from ripfdn_cli.pictures.auxiliary_pictures import enlarged
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
-from ripfdn_cli.pictures.exif import corrected_exif
+from ripfdn_cli.pictures.exif import corrected_exif, without_orientation
 from ripfdn_cli.pictures.formats import FORMATS, Format, format_decoded_by, load_plugin, sniff_extra
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, with_extras, xmp_items
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
@@ -233,6 +233,8 @@ def save_options(picture: Picture, encoding: Encoding) -> dict[str, Any]:
         for name in ("icc_profile", "exif", "xmp", "dpi", "comment")
         if name in entry.metadata and (value := getattr(metadata, name)) is not None
     }
+    if entry.name == "avif" and metadata.exif is not None:
+        options["exif"] = without_orientation(metadata.exif)  # or Pillow writes it anew
     if entry.name == "png":
         options.pop("xmp", None)
         options["pnginfo"] = png_info(metadata)

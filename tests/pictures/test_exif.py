@@ -44,6 +44,22 @@ def test_nothing_moves_in_exif_so_that_maker_notes_stay_readable(name: str, make
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("name", ["avif", "heic", "jxl"])
+def test_notes_stay_readable_in_formats_whose_plugins_touch_the_orientation(
+    name: str, maker: str, order: str
+) -> None:
+    """The block is found by its maker's name, and the note where it was in it."""
+    picture = decode(with_segment(photo(), 0xE1, camera_exif(maker, order)), "a")
+    content = encode(picture, Encoding(format_named(name)), "a")
+    block = content[content.index((b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)) :]
+    assert note_strings(block, NOTE_AT, maker, order) == STRINGS
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.getexif().get(0x112, 1) == 1
+        assert image.size == (24, 32)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
 def test_sizes_that_need_four_bytes_get_them(order: str) -> None:
     parsed = Image.Exif()
     parsed.load(corrected_exif(camera_exif("Canon", order), 70_000, 80_000))
