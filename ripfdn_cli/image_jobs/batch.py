@@ -187,7 +187,7 @@ def _without_own_results(sources: Sequence[Source], request: BatchRequest, folde
         if made_from is None or not (made_from in inputs or made_from.startswith(folders)):
             kept.append(source)
     if len(kept) < len(sources):
-        log.info("%d results of earlier runs are no inputs", len(sources) - len(kept))
+        log.info("%d results of earlier runs were not taken as inputs", len(sources) - len(kept))
     return kept
 
 
