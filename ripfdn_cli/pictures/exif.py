@@ -5,13 +5,14 @@ entry may get another value, but nothing may move.
 """
 
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 HEAD = b"Exif\0\0"
 """What comes before the block (a TIFF file without pixels) in JPEG."""
 
-_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_BYTE_ORDERS: dict[bytes, Literal["<", ">"]] = {b"II*\0": "<", b"MM\0*": ">"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of a value of each type (TIFF 6.0, page 15)."""
 _SHORT, _LONG = 3, 4
@@ -48,24 +49,27 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Directory:
-    """The entries of a directory, and the `position` of the offset of the one after it."""
+    """The entries of a directory by tag, the first where there are several, `listed` are all; and the
+    position of the offset of the directory after it.
+    """
 
     entries: Mapping[int, _Entry]
+    listed: Sequence[_Entry]
     start: int
     next_position: int
 
 
 class TagBlock:
-    """The bytes of a TIFF structure, to read numbers from and to write them to. Raises ValueError where it is
-    not one.
+    """The bytes of a TIFF structure, to read numbers from, and where it is a bytearray to write them to.
+    Raises ValueError where it is not one.
     """
 
-    def __init__(self, content: bytes) -> None:
-        self.content = bytearray(content)
-        order = _BYTE_ORDERS.get(content[:4])
+    def __init__(self, content: bytes | bytearray) -> None:
+        self.content = cast("bytearray", content)  # bytes where nothing is written
+        order = _BYTE_ORDERS.get(bytes(content[:4]))
         if order is None or len(content) < 8:
             raise ValueError("it is not in TIFF's structure")
-        self.order = order
+        self.order: Literal["<", ">"] = order
 
     def number(self, position: int, kind: int = _LONG) -> int:
         code = {_SHORT: "H", _LONG: "I"}.get(kind, "I")
@@ -90,7 +94,7 @@ class TagBlock:
         struct.error.
         """
         count = self.number(start, _SHORT)
-        entries: dict[int, _Entry] = {}
+        listed: list[_Entry] = []
         for position in range(start + 2, start + 2 + count * _ENTRY, _ENTRY):
             if position + _ENTRY > len(self.content):
                 break
@@ -99,8 +103,9 @@ class TagBlock:
             if entry.is_outside:
                 entry = _Entry(tag, kind, entry.count, position, self.number(position + 8))
             if kind in _SIZES and (not limited or entry.value + entry.size <= len(self.content)):
-                entries.setdefault(tag, entry)
-        return _Directory(entries, start, start + 2 + count * _ENTRY)
+                listed.append(entry)
+        entries = {entry.tag: entry for entry in reversed(listed)}
+        return _Directory(entries, listed, start, start + 2 + count * _ENTRY)
 
     def first(self) -> _Directory:
         return self.directory(self.number(4))
@@ -148,7 +153,7 @@ def corrected_exif(exif: bytes, width: int, height: int) -> bytes:
 
     Raises ValueError or struct.error where its first directory can't be read.
     """
-    block = TagBlock(exif[len(HEAD) :])
+    block = TagBlock(bytearray(exif[len(HEAD) :]))
     corrections = {
         _ORIENTATION: 1,
         **dict.fromkeys((_WIDTH, _DETAILS_WIDTH, _RELATED_WIDTH), width),
@@ -165,7 +170,7 @@ def without_orientation(exif: bytes) -> bytes:
     """`exif` for writers that would take it apart to say the orientation in their own way; what comes after
     the entry in its directory closes up, and nothing else moves.
     """
-    block = TagBlock(exif[len(HEAD) :])
+    block = TagBlock(bytearray(exif[len(HEAD) :]))
     first = block.first()
     entry = first.entries.get(_ORIENTATION)
     if entry is None:
@@ -181,9 +186,9 @@ def moved_exif(exif: bytes, distance: int) -> bytes:
     the offsets in its directories, and in those maker notes whose offsets count from the file's start, are
     moved.
     """
-    block = TagBlock(exif[len(HEAD) :])
+    block = TagBlock(bytearray(exif[len(HEAD) :]))
     for directory in block.directories():
-        for entry in directory.entries.values():
+        for entry in directory.listed:
             if entry.tag == _MAKER_NOTE:
                 _move_maker_note(block, entry, entry.value, entry.value + distance)
             if entry.is_outside:
@@ -193,23 +198,29 @@ def moved_exif(exif: bytes, distance: int) -> bytes:
     return bytes(block.content)
 
 
-def with_maker_note_of(exif: bytes, tiff: bytes) -> bytes:
-    """`exif`, whose maker note was copied from the file `tiff`, with the note's offsets as its new place
-    needs them.
-    """
+def directory_offsets(exif: bytes) -> dict[int, int]:
+    """Where the directories that the first one points to are in the block `exif`, its head aside, by tag."""
     block = TagBlock(exif[len(HEAD) :])
-    details = block.below(block.first(), _DETAILS)
-    note = None if details is None else details.entries.get(_MAKER_NOTE)
-    if note is None or not note.is_outside:
-        return exif
-    origin = tiff.find(block.content[note.value : note.value + note.size])
-    if origin >= 0:
-        _move_maker_note(block, note, origin, note.value)
+    first = block.first()
+    found = {tag: block.below(first, tag) for tag in (_DETAILS, _PLACE)}
+    return {tag: directory.start for tag, directory in found.items() if directory is not None}
+
+
+def exif_of_tiff(tiff: bytes, start: int, tags: Container[int]) -> bytes | None:
+    """The `tags` of the directory at `start` of the file `tiff` as an EXIF block, in the same byte order and
+    with the same types; None where there are none. Raises ValueError for BigTIFF.
+    """
+    source = TagBlock(tiff)
+    directory = source.directory(start)
+    entries = [entry for entry in directory.listed if entry.tag in tags]
+    if not entries:
+        return None
+    block = TagBlock(bytearray(tiff[:4] + struct.pack(source.order + "I", 8)))
+    _copy_directory(source, directory, entries, block)
     return HEAD + bytes(block.content)
 
 
-def byte_order(exif: bytes) -> str:
-    """ "<" or ">"."""
+def byte_order(exif: bytes) -> Literal["<", ">"]:
     return TagBlock(exif[len(HEAD) :]).order
 
 
@@ -243,11 +254,33 @@ def _extents(directories: list[_Directory]) -> Iterator[tuple[int, int]]:
     yield 0, 8
     for directory in directories:
         yield directory.start, directory.next_position + 4
-        yield from (
-            (entry.value, entry.value + entry.size)
-            for entry in directory.entries.values()
-            if entry.is_outside
-        )
+        yield from ((entry.value, entry.value + entry.size) for entry in directory.listed if entry.is_outside)
+
+
+def _copy_directory(
+    source: TagBlock, directory: _Directory, entries: Sequence[_Entry], target: TagBlock
+) -> None:
+    """Append `entries` of `directory`, their values, and the directories that they point to."""
+    content = target.content
+    position = len(content)
+    content += struct.pack(source.order + "H", len(entries)) + bytes(_ENTRY * len(entries) + 4)
+    for at, entry in zip(range(position + 2, len(content), _ENTRY), entries, strict=False):
+        content[at : at + _ENTRY] = source.content[entry.position : entry.position + _ENTRY]
+        if entry.tag in (_DETAILS, _PLACE, _INTEROPERABILITY):
+            inner = source.below(directory, entry.tag)
+            content += bytes(len(content) % 2)
+            target.set_long(at + 8, len(content))
+            if inner is None:
+                content += bytes(6)
+            else:
+                _copy_directory(source, inner, inner.listed, target)
+        elif entry.is_outside:
+            content += bytes(len(content) % 2)
+            place = len(content)
+            target.set_long(at + 8, place)
+            content += source.content[entry.value : entry.value + entry.size]
+            if entry.tag == _MAKER_NOTE:
+                _move_maker_note(target, replace(entry, position=at, value=place), entry.value, place)
 
 
 def _move_maker_note(block: TagBlock, note: _Entry, origin: int, target: int) -> None:
@@ -256,26 +289,24 @@ def _move_maker_note(block: TagBlock, note: _Entry, origin: int, target: int) ->
     byte order of their own, or offsets from their own start) can be moved as they are.
     """
     for head in _MAKER_HEADS:
-        directory = _maker_directory(block, note, note.value + head, origin)
-        if directory is not None:
-            for entry in directory.entries.values():
-                if entry.size > 4:
-                    offset = block.number(entry.position + 8)
-                    block.set_long(entry.position + 8, offset + target - origin)
+        entries = _maker_entries(block, note, note.value + head, origin)
+        for entry in entries:
+            block.set_long(entry.position + 8, entry.value + target - origin)
+        if entries:
             return
 
 
-def _maker_directory(block: TagBlock, note: _Entry, start: int, origin: int) -> _Directory | None:
-    """The directory at `start`, where all of its values lie in the `note` that it is in, which was at
-    `origin`.
+def _maker_entries(block: TagBlock, note: _Entry, start: int, origin: int) -> list[_Entry]:
+    """The entries of a directory at `start` whose values lie in the `note` that it is in, which was at
+    `origin`; none unless these are most of those that lie outside of their entries.
     """
     end = note.value + note.size
     if start + 2 > end or not 0 < block.number(start, _SHORT) <= _MOST_MAKER_ENTRIES:
-        return None
+        return []
     directory = block.directory(start, limited=False)
-    outside = [entry for entry in directory.entries.values() if entry.is_outside]
+    outside = [entry for entry in directory.listed if entry.is_outside]
     inside = [
         entry for entry in outside if origin <= entry.value and entry.value + entry.size <= origin + note.size
     ]
-    complete = directory.next_position <= end and len(directory.entries) == block.number(start, _SHORT)
-    return directory if complete and outside and len(inside) == len(outside) else None
+    complete = directory.next_position <= end and len(directory.listed) == block.number(start, _SHORT)
+    return inside if complete and 2 * len(inside) > len(outside) else []

@@ -12,7 +12,7 @@ from typing import Any, Self
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo, iTXt
 
-from ripfdn_cli.pictures.exif import check_exif, with_head, with_maker_note_of
+from ripfdn_cli.pictures.exif import check_exif, exif_of_tiff, with_head
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, read_extras
 from ripfdn_cli.pictures.left_behind import CREDENTIALS
@@ -129,16 +129,18 @@ def read_metadata(image: Image.Image) -> Metadata:
     )
 
 
-def metadata_of_tiff_tags(exif: Image.Exif, tiff: bytes = b"") -> Metadata:
-    """What `exif`, a directory of the file `tiff`, says beside its pixels; it loses its structural tags."""
+def metadata_of_tiff_tags(exif: Image.Exif, tiff: bytes, offset: int) -> Metadata:
+    """What the directory at `offset` of the file `tiff` says beside its pixels; `exif` has those of its tags
+    that are not left out, and loses the structural ones.
+    """
     icc_profile, xmp = exif.get(_TIFF_ICC), exif.get(_TIFF_XMP)
     dpi = _tiff_dpi(exif)
     lost = (CREDENTIALS,) if _TIFF_CREDENTIALS in exif else ()
     for tag in (*_TIFF_STRUCTURE, *_RESOLUTION_TAGS):
         if tag in exif:
             del exif[tag]
-    block = _serialised(exif)
-    block = block and with_maker_note_of(block, tiff)
+    is_big = tiff[2:4] in (b"+\0", b"\0+")
+    block = _serialised(exif) if is_big else exif_of_tiff(tiff, offset, set(exif))
     return Metadata(_as_bytes(icc_profile), block, _as_bytes(xmp), dpi, lost=lost)
 
 

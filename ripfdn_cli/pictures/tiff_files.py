@@ -118,7 +118,7 @@ def _decode_page(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, Metadata]
 def _page_metadata(data: bytes, page: tifffile.TiffPage) -> Metadata:
     """What the directory of `page` says beside its pixels; one that can't be read is said and left."""
     try:
-        return metadata_of_tiff_tags(_without_structure(_tags(data, page)))
+        return metadata_of_tiff_tags(_without_structure(_tags(data, page)), data, page.offset)
     except Exception as error:  # noqa: BLE001 - Pillow raises nearly anything for damaged tags
         log.warning("tags of page %s can't be read (%s) and are left out", page.index, error)
         return NO_METADATA

@@ -2,17 +2,20 @@
 
 import io
 import struct
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import tifffile
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from ripfdn_cli.pictures.exif import byte_order, directory_offsets, moved_exif
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Frame, Picture
 from ripfdn_cli.pictures.tiff_files import POINTERS, directory_at
 
 _CLASSIC_LIMIT = 2**32 - 2**25
 """Bytes past which a TIFF needs 64-bit offsets."""
+_HEADS = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}
 _XMP = 700
 _BYTE, _ASCII, _LONG, _RATIONAL, _SIGNED_RATIONAL = 1, 2, 4, 5, 10  # types of tags
 _Tag = tuple[int | str, int, int, Any, bool]
@@ -23,15 +26,18 @@ def encode_tiff(picture: Picture) -> bytes:
     """`picture` as a TIFF, deflated, one page for each frame, each with its metadata."""
     stream = io.BytesIO()
     size = sum(frame.nbytes for frame in picture.frames)
-    with tifffile.TiffWriter(stream, bigtiff=size > _CLASSIC_LIMIT) as writer:
+    blocks = [metadata.exif for metadata in picture.page_metadata if metadata.exif is not None]
+    order: Literal["<", ">"] = (
+        byte_order(blocks[0]) if blocks else "<"
+    )  # which maker notes share with their file
+    with tifffile.TiffWriter(stream, bigtiff=size > _CLASSIC_LIMIT, byteorder=order) as writer:
         for frame, metadata in zip(picture.frames, picture.page_metadata, strict=True):
             _write_page(writer, frame, metadata)
     data = stream.getvalue()
     if size > _CLASSIC_LIMIT:
         return data
-    for metadata in picture.page_metadata:
-        if metadata.exif is not None:
-            data = _with_exif(data, metadata.exif)
+    for exif in blocks:
+        data = _with_exif(data, exif, order)
     return data
 
 
@@ -82,29 +88,40 @@ def _extra_tag(tag: int, kind: int, value: Any) -> _Tag:
     return tag, kind, len(values), values, True
 
 
-def _with_exif(data: bytes, exif: bytes) -> bytes:
-    """The TIFF `data` with EXIF's further directories appended, and the tags of the first page that has none
-    yet pointing to them.
+def _with_exif(data: bytes, exif: bytes, order: str) -> bytes:
+    """The TIFF `data`, in byte `order`, with EXIF's further directories appended, and the tags of the first
+    page that has none yet pointing to them.
+    """
+    data += b"\0" * (len(data) % 2)
+    offsets = directory_offsets(exif)
+    if byte_order(exif) == order:
+        places = {tag: len(data) + offset for tag, offset in offsets.items()}
+        appended = moved_exif(exif, len(data))
+    else:
+        places, appended = _rewritten(exif, offsets, len(data), order)
+    for tag, place in places.items():
+        data = data.replace(_pointer(tag, 0, order), _pointer(tag, place, order), 1)
+    return data + appended
+
+
+def _pointer(tag: int, offset: int, order: str) -> bytes:
+    """An entry of a TIFF's directory: one LONG."""
+    return struct.pack(order + "HHII", tag, _LONG, 1, offset)
+
+
+def _rewritten(exif: bytes, tags: Iterable[int], start: int, order: str) -> tuple[dict[int, int], bytes]:
+    """EXIF's directories behind `tags`, to lie from `start` on in a TIFF of the other byte `order`, and the
+    place of each: for pages whose EXIF differs in that from the first page's.
     """
     parsed = Image.Exif()
     parsed.load(exif)
-    for tag in POINTERS:
-        if tag not in parsed:
-            continue
-        data += b"\0" * (len(data) % 2)
-        empty = _pointer(tag, 0)
-        data = data.replace(empty, _pointer(tag, len(data)), 1) + _directory(parsed, tag, len(data))
-    return data
-
-
-def _pointer(tag: int, offset: int) -> bytes:
-    """An entry of a little-endian TIFF directory: one LONG."""
-    return struct.pack("<HHII", tag, _LONG, 1, offset)
-
-
-def _directory(exif: Image.Exif, tag: int, offset: int) -> bytes:
-    """EXIF's directory behind `tag`, to lie at `offset` of a little-endian TIFF."""
-    directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\x08\0\0\0", group=tag)
-    for name, value in exif.get_ifd(tag).items():
-        directory[name] = exif.get_ifd(name) if name == ExifTags.IFD.Interop else value
-    return directory.tobytes(offset)
+    places: dict[int, int] = {}
+    content = b""
+    for tag in tags:
+        directory = TiffImagePlugin.ImageFileDirectory_v2(_HEADS[order], group=tag)
+        for name, value in parsed.get_ifd(tag).items():
+            directory[name] = parsed.get_ifd(name) if name == ExifTags.IFD.Interop else value
+        content += b"\0" * (len(content) % 2)
+        places[tag] = start + len(content)
+        content += directory.tobytes(places[tag])
+    return places, content

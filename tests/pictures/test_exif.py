@@ -1,11 +1,14 @@
 import io
 import struct
+from dataclasses import replace
 
+import imagecodecs
+import numpy as np
 import pytest
 from PIL import Image
 from support.camera_files import camera_exif, note_strings, parse_jpeg, photo, with_segment
 
-from ripfdn_cli.pictures.exif import corrected_exif, moved_exif, with_maker_note_of
+from ripfdn_cli.pictures.exif import corrected_exif, moved_exif
 from ripfdn_cli.pictures.files import Encoding, decode, encode
 from ripfdn_cli.pictures.formats import format_named
 
@@ -102,17 +105,47 @@ def test_a_block_that_moves_takes_its_offsets_along(maker: str, order: str) -> N
     assert struct.unpack_from(order + "HHII", moved, details + 2)[3] == 1000 + NOTE_AT
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("maker", MAKERS)
-def test_a_note_out_of_a_tiff_file_gets_offsets_for_its_new_place(maker: str) -> None:
-    """As when another program has copied it there, and Pillow has written it elsewhere."""
-    tiff = bytes(500) + moved_exif(camera_exif(maker), 500)
-    parsed = Image.Exif()
-    parsed.load(camera_exif(maker))
-    parsed.get_ifd(0x8769)[0x927C] = tiff[500 + NOTE_AT : 500 + NOTE_AT + 200]
-    rebuilt = parsed.tobytes()
-    note = parsed.get_ifd(0x8769)[0x927C]
-    mended = with_maker_note_of(rebuilt, tiff)
-    assert note_strings(mended[6:], rebuilt.index(note) - 6, maker) == STRINGS
+def test_notes_stay_readable_through_a_tiff_and_back(maker: str, order: str) -> None:
+    """A TIFF is one block of EXIF with pixels in it: the note is elsewhere, and its offsets follow."""
+    picture = decode(with_segment(photo(), 0xE1, camera_exif(maker, order)), "a")
+    tiff = encode(picture, Encoding(format_named("tiff")), "a")
+    assert tiff[:2] == (b"II" if order == "<" else b"MM")
+    assert note_strings(tiff, place_of_note(tiff), maker, order) == STRINGS
+    np.testing.assert_array_equal(imagecodecs.tiff_decode(tiff), picture.frames[0])
+    back = encode(decode(tiff, "a"), Encoding(format_named("jpeg")), "a")
+    block = block_in(back, "jpeg")
+    assert block[:2] == tiff[:2]
+    assert note_strings(block, place_of_note(block), maker, order) == STRINGS
+
+
+def test_pages_whose_exif_has_another_byte_order_keep_it() -> None:
+    pages = [decode(with_segment(photo(), 0xE1, camera_exif("Canon", order)), "a") for order in "<>"]
+    book = replace(
+        pages[0],
+        frames=(pages[0].frames[0], pages[1].frames[0]),
+        later_metadata=(pages[1].metadata,),
+    )
+    back = decode(encode(book, Encoding(format_named("tiff")), "a"), "a")
+    for metadata in back.page_metadata:
+        parsed = Image.Exif()
+        parsed.load(metadata.exif or b"")
+        assert parsed[0x10F] == "Canon"
+        assert parsed.get_ifd(0x8769)[0xA003] == 32
+
+
+def place_of_note(block: bytes) -> int:
+    """The offset of the maker note of a TIFF structure."""
+    order = "<" if block[:2] == b"II" else ">"
+
+    def entries(at: int) -> dict[int, int]:
+        count = struct.unpack_from(order + "H", block, at)[0]
+        found = (struct.unpack_from(order + "HHII", block, at + 2 + 12 * i) for i in range(count))
+        return {tag: value for tag, _, _, value in found}
+
+    first = entries(struct.unpack_from(order + "I", block, 4)[0])
+    return entries(first[0x8769])[0x927C]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
