@@ -51,13 +51,13 @@ def plan_videos_among(
     """The videos that `inputs` name or hold, of which `request` has those that are paths; None where there
     are none, and the output isn't one either. Raises UsageError, InputError.
     """
-    from ripfdn_cli.files.storage import is_url
+    from ripfdn_cli.files.storage import is_folder, is_url
     from ripfdn_cli.pipeline.find_inputs import find_inputs
     from ripfdn_cli.video.formats import is_video
     from ripfdn_cli.video_jobs.video_request import find_videos
 
     output = request.output
-    named = [name for name in inputs if is_video(PurePath(name)) and not Path(name).is_dir()]
+    named = [name for name in inputs if is_video(PurePath(name)) and not is_folder(Path(name))]
     if named or request.is_one_result:
         _refuse_pipes_and_stores(inputs, output)
         if request.is_one_result:

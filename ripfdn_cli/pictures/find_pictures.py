@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.files.storage import Location, is_remote, walk_objects
+from ripfdn_cli.files.storage import Location, is_folder, is_remote, walk_objects
 from ripfdn_cli.pictures.formats import SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -82,4 +82,4 @@ def _enters(folder: Path, leave_out: Path | None) -> bool:
     if folder.is_symlink():
         log.info("%s is a link to a folder and is not followed; give it as an input of its own", folder)
         return False
-    return leave_out is None or not leave_out.is_dir() or not folder.samefile(leave_out)
+    return leave_out is None or not is_folder(leave_out) or not folder.samefile(leave_out)

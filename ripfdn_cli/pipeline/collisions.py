@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ripfdn_cli.errors import OutputError, UsageError
 from ripfdn_cli.files.atomic_file import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
-from ripfdn_cli.files.storage import Location, StampOf, is_remote, stamp_of
+from ripfdn_cli.files.storage import Location, StampOf, is_folder, is_remote, stamp_of
 
 Pair = tuple[Location, Location]
 """An input, and where its result goes."""
@@ -41,7 +41,7 @@ def check_collisions(
 def check_existing(outputs: Iterable[Location], *, overwrite: bool, stamp_of: StampOf = stamp_of) -> None:
     """Raises OutputError where a file is there already (unless `overwrite`), or a folder is in its place."""
     for output in outputs:
-        if not is_remote(output) and output.is_dir():
+        if not is_remote(output) and is_folder(output):
             raise OutputError(f"{output} is a folder; choose another name, or put a / after it")
         if not overwrite and (stamp_of(output) is not None if is_remote(output) else os.path.lexists(output)):
             raise OutputError(
@@ -54,7 +54,7 @@ def file_system_folds_names(folder: Location) -> bool:
     """Whether a.png and A.PNG are one file in `folder`, or in what there is above it. Tried with a file."""
     if is_remote(folder):
         return False
-    place = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    place = next(place for place in (folder, *folder.absolute().parents) if is_folder(place))
     try:
         with tempfile.NamedTemporaryFile(
             dir=place, prefix=TEMPORARY_PREFIX, suffix=TEMPORARY_SUFFIX

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ripfdn_cli.errors import DiskFullError
+from ripfdn_cli.files.storage import is_folder
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class DiskWatch:
             )
 
     def _free(self) -> int:
-        place = next(place for place in (self.folder, *self.folder.absolute().parents) if place.is_dir())
+        place = next(place for place in (self.folder, *self.folder.absolute().parents) if is_folder(place))
         return shutil.disk_usage(place).free
 
 

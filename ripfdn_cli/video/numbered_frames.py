@@ -1,5 +1,6 @@
 """Pictures that are the frames of a video: found by number, and named by number. Names only, no pixels."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.files.storage import is_folder
 from ripfdn_cli.pictures.find_pictures import find_pictures, is_hidden
 
 _PLACE = re.compile(r"%(0?)(\d*)d")
@@ -44,7 +46,11 @@ def frame_pattern(path: Path) -> FramePattern:
 
 def is_sequence(path: Path) -> bool:
     """`path` stands for several pictures: a folder, a pattern, or a glob that is no file's name."""
-    return path.is_dir() or is_pattern(path) or (bool(_WILDCARD.search(path.name)) and not path.exists())
+    return (
+        is_folder(path)
+        or is_pattern(path)
+        or (bool(_WILDCARD.search(path.name)) and not os.path.lexists(path))
+    )
 
 
 def find_frames(paths: Sequence[Path]) -> list[tuple[int, Path]]:
@@ -56,7 +62,7 @@ def find_frames(paths: Sequence[Path]) -> list[tuple[int, Path]]:
     path = paths[0]
     if len(paths) > 1 or not is_sequence(path):
         frames = _one_series(path.parent, paths)
-    elif path.is_dir():
+    elif is_folder(path):
         frames = _one_series(path, [path / below for below in find_pictures(path, deep=False)])
     elif is_pattern(path):
         frames = _of_pattern(frame_pattern(path))

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ripfdn_cli.errors import DiskFullError, InputError, RipfdnError, UsageError
-from ripfdn_cli.files.storage import stamp_of
+from ripfdn_cli.files.storage import is_folder, stamp_of
 from ripfdn_cli.pipeline.collisions import check_collisions, check_existing
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.find_inputs import Source
@@ -148,13 +148,13 @@ def plan_videos(
     check_collisions(
         [(task.inputs[0], task.output) for task in tasks], inputs=[source.path for source in sources]
     )
-    single = request.shard is None and len(request.inputs) == 1 and not request.inputs[0].is_dir()
+    single = request.shard is None and len(request.inputs) == 1 and not is_folder(request.inputs[0])
     return VideoBatch(request, settings, network, names.folder, tuple(tasks), tuple(failed), single)
 
 
 def _one_result(request: VideoRequest, settings: VideoSettings, network: NetworkSettings) -> VideoBatch:
     """Pictures together are the frames of one video; of videos there can be one."""
-    videos = [path for path in request.inputs if is_video(path) and not path.is_dir()]
+    videos = [path for path in request.inputs if is_video(path) and not is_folder(path)]
     if videos and len(request.inputs) > 1:
         raise UsageError(
             f"{request.output} is one result, and there are several videos; name a folder with -o, "

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.files.storage import is_folder
 from ripfdn_cli.pictures.files import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
@@ -94,7 +95,7 @@ def plan_video(
 
 def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> VideoSource:
     options, path = settings.reading, paths[0]
-    if len(paths) == 1 and is_video(path) and not path.is_dir():
+    if len(paths) == 1 and is_video(path) and not is_folder(path):
         return video_source(path, options, segments_folder(output))
     if len(paths) > 1 or is_sequence(path):
         if is_pattern(output):  # pictures to pictures: nobody asks when they show

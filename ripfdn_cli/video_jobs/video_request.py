@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ripfdn_cli.files.storage import is_folder
 from ripfdn_cli.pipeline.find_inputs import Source, find_inputs
 from ripfdn_cli.pipeline.output_names import output_names
 from ripfdn_cli.pipeline.shards import Shard
@@ -32,7 +33,7 @@ class VideoRequest:
     def is_one_result(self) -> bool:
         """The output is the name of one video, or a pattern for frames: all inputs are for it."""
         path = Path(self.output)
-        return "{" not in self.output and not path.is_dir() and (is_video(path) or is_pattern(path))
+        return "{" not in self.output and not is_folder(path) and (is_video(path) or is_pattern(path))
 
     @property
     def journal(self) -> str:
@@ -42,7 +43,7 @@ class VideoRequest:
 
 def find_videos(request: VideoRequest) -> list[Source]:
     """The videos among the inputs, and in folders among them at any depth."""
-    folders = any(path.is_dir() for path in request.inputs)
+    folders = any(is_folder(path) for path in request.inputs)
     results = output_names(request.output, request.inputs, None).folder if folders else None
     found = find_inputs(
         request.inputs,
@@ -51,4 +52,4 @@ def find_videos(request: VideoRequest) -> list[Source]:
         leave_out=results,
         suffixes=INPUT_SUFFIXES,
     )
-    return [source for source in found.sources if is_video(source.path) and not source.path.is_dir()]
+    return [source for source in found.sources if is_video(source.path) and not is_folder(source.path)]

@@ -5,7 +5,8 @@ from support.unprivileged import as_nobody
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.evaluation.datasets import pair_folders
-from ripfdn_cli.files.storage import Location, location
+from ripfdn_cli.files.storage import Location, is_folder, location
+from ripfdn_cli.pictures.files import read_file
 from ripfdn_cli.pictures.find_pictures import find_pictures
 from ripfdn_cli.pipeline.find_inputs import find_inputs
 from ripfdn_cli.training.pictures import find_files
@@ -79,3 +80,16 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "ring").symlink_to(tmp_path)
     assert names(tmp_path) == ["real/a.png"]
     assert find_files([str(tmp_path)]) == [tmp_path / "real" / "a.png"]
+
+
+def test_what_lies_in_a_folder_that_cannot_be_entered_is_an_input_that_fails(tmp_path: Path) -> None:
+    """Looking at it is no error yet: it is listed with its reason where it is read."""
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    (locked / "a.png").touch()
+    locked.chmod(0)
+    with as_nobody(locked):
+        assert not is_folder(locked / "a.png")
+        assert [source.path for source in find_inputs([locked / "a.png"]).sources] == [locked / "a.png"]
+        with pytest.raises(InputError, match=r"can't read .*a.png: Permission denied"):
+            read_file(locked / "a.png")
