@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import stat
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -68,6 +69,8 @@ _PNG_BIT_DEPTH = 24
 """Where a PNG's first chunk has the bit depth."""
 _AVIF_PROPERTIES = 2**16
 """Bytes at an AVIF's start among which its properties are."""
+_SHOWN_AS_SRGB = (1, 6, 13, 14, 15)
+"""Transfer functions of ITU-T H.273 that viewers of still pictures take for sRGB's."""
 _FILE_OVERHEAD = 64 * 2**20  # profiles, previews and such beside the pixels
 _JPEG_EXTRAS = ("auxiliary", "versions", "video", "extended_xmp")
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -372,6 +375,8 @@ def _completed(metadata: Metadata, image: Image.Image, data: bytes) -> Metadata:
         return metadata.with_extras_of(data, image.width, image.height)
     if entry.name == "png":
         metadata = replace(metadata, png_colour=png_colour_chunks(data))
+    elif entry.name in ("avif", "heic") and metadata.icc_profile is None:
+        metadata = replace(metadata, png_colour=_coded_colour(data))
     lost = parts_left_behind(data, entry.name, image.info)
     if entry.name == "heic" and (stills := int(getattr(image, "n_frames", 1))) > 1:
         lost += (f"{stills - 1} of its {stills} pictures, all but the main one",)
@@ -424,6 +429,22 @@ def _read_ppm(data: bytes, maximum: int) -> Frame:
     if samples.max() > maximum:
         raise InputError(f"it has samples over its maximum of {maximum}")
     return _stretched(samples, maximum, np.uint8 if maximum < 256 else np.uint16)
+
+
+def _coded_colour(data: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """The colours of an AVIF or HEIC, as a PNG says it by the same numbers, of its properties (ISO/IEC
+    14496-12, 12.1.5). Rec. 709 and numbers that say nothing are left for sRGB, which is how such files are
+    shown.
+    """
+    at = data.find(b"colrnclx", 0, _AVIF_PROPERTIES)
+    if not 0 <= at < len(data) - 14:
+        return ()
+    primaries, transfer = struct.unpack_from(">HH", data, at + 8)
+    if primaries in (0, 2) or transfer in (0, 2) or max(primaries, transfer) > 255:
+        return ()
+    if primaries == 1 and transfer in _SHOWN_AS_SRGB:
+        return ()
+    return ((b"cICP", bytes((primaries, transfer, 0, 1))),)
 
 
 def _avif_bits(data: bytes) -> int:

@@ -16,20 +16,22 @@ from ripfdn_cli.pictures.exif import check_exif, exif_of_tiff, with_head
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, read_extras
 from ripfdn_cli.pictures.left_behind import CREDENTIALS
-from ripfdn_cli.pictures.photoshop import current_resources
+from ripfdn_cli.pictures.photoshop import current_resources, resources_of_tiff
 
 log = logging.getLogger(__name__)
 
 _ORIENTATION = int(ExifTags.Base.Orientation)
 _TIFF_XMP, _TIFF_ICC, _TIFF_CREDENTIALS = 700, 34675, 0xCD41
+_TIFF_RESOURCES, _TIFF_LAYERS = 34377, 37724
 _TIFF_STRUCTURE = frozenset(
     (
         *(*range(254, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294), 297, 301),
         *(*range(317, 327), *range(330, 348), *range(512, 522), *range(529, 533), 559),
-        *(_TIFF_XMP, _TIFF_ICC, 34377, 37724, _TIFF_CREDENTIALS),
+        *(_TIFF_XMP, _TIFF_ICC, _TIFF_RESOURCES, _TIFF_LAYERS, _TIFF_CREDENTIALS),
     )
 )
 """Tags that say how a TIFF lays out its pixels (or repeat what is carried otherwise); never copied."""
+_TIFF_PARTS = {_TIFF_CREDENTIALS: CREDENTIALS, _TIFF_LAYERS: "Photoshop's layers"}
 _RESOLUTION_TAGS = (282, 283, 296)
 _PNG_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 _PNG_HEADER_END = 33
@@ -42,10 +44,10 @@ _INCHES_IN_A_CENTIMETRE = 1 / 2.54
 
 @dataclass(frozen=True)
 class Metadata:
-    """`icc_profile`, `exif` (with its "Exif\\0\\0" head), `xmp`, `iptc` (JPEG's APP13) and `comment` are the
-    file's own bytes, `dpi` is horizontal and vertical, `text` and `png_colour` are PNG's chunks.
-    `extended_xmp`, `auxiliary` pictures (HDR gain maps), their `versions` and the `video` of a motion photo
-    are described in `jpeg_extras`. `lost` names what no other file can take over.
+    """`icc_profile`, `exif` (with its "Exif\\0\\0" head), `xmp`, `iptc` (APP13 of a JPEG) and `comment` are
+    the file's own bytes, `dpi` is horizontal and vertical, `text` and `png_colour` are PNG's chunks, or what
+    others say in their place. `extended_xmp`, `auxiliary` pictures (HDR gain maps), their `versions` and the
+    `video` of a motion photo are described in `jpeg_extras`. `lost` names what no other file can take over.
     """
 
     icc_profile: bytes | None = None
@@ -135,13 +137,21 @@ def metadata_of_tiff_tags(exif: Image.Exif, tiff: bytes, offset: int) -> Metadat
     """
     icc_profile, xmp = exif.get(_TIFF_ICC), exif.get(_TIFF_XMP)
     dpi = _tiff_dpi(exif)
-    lost = (CREDENTIALS,) if _TIFF_CREDENTIALS in exif else ()
+    lost = tuple(words for tag, words in _TIFF_PARTS.items() if tag in exif)
+    resources = _as_bytes(exif.get(_TIFF_RESOURCES))
     for tag in (*_TIFF_STRUCTURE, *_RESOLUTION_TAGS):
         if tag in exif:
             del exif[tag]
     is_big = tiff[2:4] in (b"+\0", b"\0+")
     block = _serialised(exif) if is_big else exif_of_tiff(tiff, offset, set(exif))
-    return Metadata(_as_bytes(icc_profile), block, _as_bytes(xmp), dpi, lost=lost)
+    return Metadata(
+        _as_bytes(icc_profile),
+        block,
+        _as_bytes(xmp),
+        dpi,
+        iptc=resources_of_tiff(resources or b""),
+        lost=lost,
+    )
 
 
 def orientation(image_exif: Image.Exif) -> int:

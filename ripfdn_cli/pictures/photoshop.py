@@ -24,6 +24,16 @@ def current_resources(segments: Sequence[bytes]) -> tuple[bytes, ...]:
     return others + tuple(_HEAD + kept[start : start + room] for start in range(0, len(kept), room))
 
 
+def resources_of_tiff(content: bytes) -> tuple[bytes, ...]:
+    """Those of a TIFF's tag, as `current_resources` gives them."""
+    return current_resources([_HEAD + content]) if content else ()
+
+
+def resources_for_tiff(segments: Sequence[bytes]) -> bytes:
+    """Contents of APP13 `segments` as a TIFF has them in its tag."""
+    return b"".join(content[len(_HEAD) :] for content in segments if content.startswith(_HEAD))
+
+
 def _resources(content: bytes) -> Iterator[tuple[int, bytes]]:
     """The number of each resource, and all of its bytes."""
     position = 0

@@ -10,13 +10,14 @@ from PIL import ExifTags, Image, TiffImagePlugin
 
 from ripfdn_cli.pictures.exif import byte_order, directory_offsets, moved_exif
 from ripfdn_cli.pictures.metadata import Metadata
+from ripfdn_cli.pictures.photoshop import resources_for_tiff
 from ripfdn_cli.pictures.picture import Frame, Picture
 from ripfdn_cli.pictures.tiff_files import POINTERS, directory_at
 
 _CLASSIC_LIMIT = 2**32 - 2**25
 """Bytes past which a TIFF needs 64-bit offsets."""
 _HEADS = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}
-_XMP = 700
+_XMP, _RESOURCES = 700, 34377
 _BYTE, _ASCII, _LONG, _RATIONAL, _SIGNED_RATIONAL = 1, 2, 4, 5, 10  # types of tags
 _Tag = tuple[int | str, int, int, Any, bool]
 """Code or name, type, count, value, first page only: as tifffile takes further tags."""
@@ -65,6 +66,8 @@ def _extra_tags(metadata: Metadata) -> list[_Tag]:
     tags: list[_Tag] = []
     if metadata.xmp:
         tags.append((_XMP, _BYTE, len(metadata.xmp), metadata.xmp, True))
+    if resources := resources_for_tiff(metadata.iptc):
+        tags.append((_RESOURCES, _BYTE, len(resources), resources, True))
     if metadata.exif is None:
         return tags
     directory = directory_at(metadata.exif[6:], 8)

@@ -198,6 +198,28 @@ def test_photoshops_thumbnail_is_gone_and_its_captions_stay() -> None:
         assert written == [b"Photoshop 3.0\0" + caption + path]
 
 
+def test_captions_go_into_tiff_and_back_without_the_old_thumbnail() -> None:
+    caption = resource(0x0404, b"\x1c\x02\x78\0\x05hello")
+    content = with_segment(photo(), 0xED, b"Photoshop 3.0\0" + caption + resource(0x040C, b"old"))
+    tiff = enlarged(content, "tiff")
+    with Image.open(io.BytesIO(tiff)) as image:
+        assert bytes(image.getexif()[34377]) == caption
+    assert parse_jpeg(enlarged(tiff)).contents(0xED) == [b"Photoshop 3.0\0" + caption]
+
+
+def test_thumbnail_and_layers_of_a_tiff_stay_behind(caplog: pytest.LogCaptureFixture) -> None:
+    caption = resource(0x0404, b"\x1c\x02\x78\0\x05hello")
+    stream = io.BytesIO()
+    tags = {34377: caption + resource(0x040C, b"old"), 37724: b"layers"}
+    Image.new("RGB", (8, 8)).save(stream, "TIFF", tiffinfo=tags)
+    with caplog.at_level("INFO"):
+        written = enlarged(stream.getvalue(), "tiff")
+    with Image.open(io.BytesIO(written)) as image:
+        assert bytes(image.getexif()[34377]) == caption
+        assert 37724 not in image.getexif()
+    assert "left out: Photoshop's layers" in caplog.text
+
+
 def extended(total: int) -> tuple[bytes, bytes]:
     """A photograph with a packet in two parts, the second of more than `total` bytes; and that part."""
     depth = "xmlns:GDepth='http://ns.google.com/photos/1.0/depthmap/'"

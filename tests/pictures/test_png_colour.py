@@ -150,3 +150,30 @@ def test_transparency_is_left_as_it_is() -> None:
     frame = smooth(40, 40, 4)
     picture = written(frame, "gif", LINEAR)
     np.testing.assert_array_equal(picture.frames[0][..., 3] > 0, frame[..., 3] >= 128)
+
+
+def avif_in(primaries: int, transfer: int) -> bytes:
+    """An AVIF whose colours are these numbers of H.273."""
+    stream = io.BytesIO()
+    Image.fromarray(block(SAMPLES)).save(stream, "AVIF", quality=100, subsampling="4:4:4")
+    content = bytearray(stream.getvalue())
+    at = content.index(b"colrnclx") + 8
+    content[at : at + 4] = primaries.to_bytes(2, "big") + transfer.to_bytes(2, "big")
+    return bytes(content)
+
+
+def test_colours_of_an_avif_become_a_profile_or_the_same_numbers() -> None:
+    for name in ("png", "jpeg", "bmp"):
+        entry = format_named(name)
+        encoding = Encoding(entry, quality=100 if entry.quality else None)
+        picture = decode(encode(decode(avif_in(12, 13), "a"), encoding, "a"), "a")
+        if name == "png":
+            assert picture.metadata.png_colour == (DISPLAY_P3,)
+        else:
+            difference = np.abs(shown(picture).astype(float) - by_the_specification((DISPLAY_P3,)))
+            assert difference.max() <= 8
+
+
+@pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (1, 1), (2, 2), (1, 6)])
+def test_an_avif_for_srgb_says_nothing_more(primaries: int, transfer: int) -> None:
+    assert decode(avif_in(primaries, transfer), "a").metadata.png_colour == ()
