@@ -17,6 +17,7 @@ from ripfdn_cli.pictures.jpeg_segments import (
     APP1,
     APP2,
     APP11,
+    COMMENT,
     LONGEST_SEGMENT,
     SOI,
     JpegFile,
@@ -76,10 +77,12 @@ class AuxiliaryPicture:
 
 @dataclass(frozen=True)
 class JpegExtras:
-    """`versions` are the segments by which ISO 21496-1 says that there is a gain map, `video` is all that
-    comes after the pictures of a motion photo, `lost` names what can't be carried over.
+    """`comment` has all comments, a line each; `versions` are the segments by which ISO 21496-1 says that
+    there is a gain map, `video` is all that comes after the pictures of a motion photo, `lost` names what
+    can't be carried over.
     """
 
+    comment: bytes | None = None
     auxiliary: tuple[AuxiliaryPicture, ...] = ()
     versions: tuple[bytes, ...] = ()
     video: bytes | None = None
@@ -99,7 +102,9 @@ def read_extras(data: bytes, xmp: bytes | None, width: int, height: int) -> Jpeg
         extended = joined_extension(_contents(main, APP1, EXTENDED_HEAD), name)
         lost += ["a damaged part of XMP"] if extended is None else []
     lost += ["data after the picture"] if after.strip(b"\0") and not is_motion else []
+    comments = [segment.content for segment in main.segments if segment.marker == COMMENT and segment.content]
     return JpegExtras(
+        comment=b"\n".join(comments) or None,
         auxiliary=tuple(auxiliary),
         versions=tuple(_contents(main, APP2, _VERSION_HEAD)) if auxiliary else (),
         video=after if is_motion else None,

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from xml.parsers import expat
 
 EXTENDED_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
@@ -35,6 +36,16 @@ _CUSTOMARY = {
 Name = tuple[str, str]
 """Name space and local name."""
 
+_ACROSS = (
+    b"GPano:CroppedAreaImageWidthPixels",
+    b"GPano:CroppedAreaLeftPixels",
+    b"GPano:FullPanoWidthPixels",
+)
+_DOWN = (
+    b"GPano:CroppedAreaImageHeightPixels",
+    b"GPano:CroppedAreaTopPixels",
+    b"GPano:FullPanoHeightPixels",
+)
 _PRIMARY = "Primary"
 _MOTION = re.compile(r"(MotionPhoto|MicroVideo)")
 _LONGEST_STANDARD_PACKET = 65000
@@ -84,9 +95,31 @@ def corrected_xmp(xmp: bytes, width: int, height: int) -> bytes:
         b"exif:PixelYDimension": height,
     }
     for name, value in corrections.items():
-        number = str(value).encode()
-        xmp = re.sub(name + rb'(\s*=\s*["\'])\d+', name + rb"\g<1>" + number, xmp)
-        xmp = re.sub(b"<" + name + rb">\s*\d+", b"<" + name + b">" + number, xmp)
+        xmp = _with_number(xmp, name, Fraction(0), value)
+    return _with_panorama(xmp, width, height)
+
+
+def _with_number(xmp: bytes, name: bytes, factor: Fraction, constant: int = 0) -> bytes:
+    """`xmp` with the value of the property `name`, in an attribute or an element, times `factor` and added to
+    the `constant`.
+    """
+
+    def replaced(found: re.Match[bytes]) -> bytes:
+        return found[1] + str(constant + round(int(found[2]) * factor)).encode()
+
+    xmp = re.sub(rb"(" + name + rb'\s*=\s*["\'])(\d+)', replaced, xmp)
+    return re.sub(rb"(<" + name + rb">\s*)(\d+)", replaced, xmp)
+
+
+def _with_panorama(xmp: bytes, width: int, height: int) -> bytes:
+    """`xmp` with the measures of a panorama (Google's Photo Sphere), which are in px of the picture."""
+    for names, side in ((_ACROSS, width), (_DOWN, height)):
+        found = re.search(names[0] + rb"[^\d<]{1,8}(\d+)", xmp)
+        if found is None or not int(found[1]):
+            continue
+        factor = Fraction(side, int(found[1]))
+        for name in names:
+            xmp = _with_number(xmp, name, factor)
     return xmp
 
 

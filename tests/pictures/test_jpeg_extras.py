@@ -182,6 +182,32 @@ def test_junk_after_the_picture_is_said_and_padding_is_not(caplog: pytest.LogCap
     assert "left out: data after the picture" in caplog.text
 
 
+def test_all_comments_are_kept() -> None:
+    content = with_segment(with_segment(photo(), 0xFE, b"second"), 0xFE, b"first")
+    assert parse_jpeg(enlarged(content)).contents(0xFE) == [b"first\nsecond"]
+
+
+def test_a_panorama_is_measured_in_its_new_pixels() -> None:
+    """A part of 32×24 px at 8, 4 of a sphere of 64×32; as Google's viewers read it."""
+    space = 'xmlns:GPano="http://ns.google.com/photos/1.0/panorama/"'
+    sizes = 'GPano:FullPanoWidthPixels="64" GPano:FullPanoHeightPixels="32" GPano:CroppedAreaLeftPixels="8"'
+    part = (
+        "<GPano:CroppedAreaTopPixels>4</GPano:CroppedAreaTopPixels>"
+        "<GPano:CroppedAreaImageWidthPixels>32</GPano:CroppedAreaImageWidthPixels>"
+        "<GPano:CroppedAreaImageHeightPixels>24</GPano:CroppedAreaImageHeightPixels>"
+    )
+    xmp = packet(enlarged(with_segment(photo(), 0xE1, XMP_HEAD + xmp_of(f"{space} {sizes}", part))))
+    numbers = dict(re.findall(r'GPano:(\w+)(?:="|>)(\d+)', xmp))
+    assert numbers == {
+        "FullPanoWidthPixels": "128",
+        "FullPanoHeightPixels": "64",
+        "CroppedAreaLeftPixels": "16",
+        "CroppedAreaTopPixels": "8",
+        "CroppedAreaImageWidthPixels": "64",
+        "CroppedAreaImageHeightPixels": "48",
+    }
+
+
 def resource(number: int, content: bytes) -> bytes:
     padded = content + bytes(len(content) % 2)
     return b"8BIM" + number.to_bytes(2, "big") + b"\0\0" + len(content).to_bytes(4, "big") + padded
