@@ -514,7 +514,7 @@ def _without_png_colour(picture: Picture, entry: Format, name: str) -> Picture:
         grey = frames[0].shape[2] < 3 and 1 in entry.channels
         return replace(picture, metadata=replace(metadata, icc_profile=profile_of(space, grey=grey)))
     if space.is_hdr:
-        log.warning("%s: HDR, which only PNG keeps; in sRGB what is brighter than white is cut off", name)
+        log.warning("%s: its HDR colours become sRGB, clipped above diffuse white; only PNG keeps them", name)
     else:
         log.info("%s: converted to sRGB, as %s holds no profile", name, entry.title)
     frames = tuple(to_srgb(frame, space) for frame in frames)

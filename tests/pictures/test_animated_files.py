@@ -201,12 +201,16 @@ def test_fractions_of_milliseconds_add_up(name: str) -> None:
 
 
 def test_avif_of_30_frames_a_second_lasts_as_long_as_it_says() -> None:
-    """33 ms each, by a reader that rounds them one by one, would be a hundredth too short."""
+    """33 of 990 parts of a second each: read as 33 ms each, it would be a hundredth too short."""
     frames = [Image.fromarray(square(number % 16, False)) for number in range(30)]
     stream = io.BytesIO()
-    durations = [33 if number % 3 else 34 for number in range(30)]
-    frames[0].save(stream, "AVIF", save_all=True, append_images=frames[1:], duration=durations)
-    animation = decode(stream.getvalue(), "a").animation
+    frames[0].save(stream, "AVIF", save_all=True, append_images=frames[1:], duration=33)
+    content = bytearray(stream.getvalue())
+    at = content.index(b"mdhd") + 4
+    at += 4 + (16 if content[at] == 1 else 8)  # after two times of 64 or 32 bits (ISO/IEC 14496-12, 8.4.2)
+    assert content[at : at + 4] == (1000).to_bytes(4, "big")
+    content[at : at + 4] = (990).to_bytes(4, "big")
+    animation = decode(bytes(content), "a").animation
     assert animation is not None
     assert sum(animation.durations) == 1000
 

@@ -140,7 +140,7 @@ def test_hdr_becomes_srgb_with_its_diffuse_white_and_is_said(
     assert np.abs(as_samples(picture.frames[0], np.uint8).astype(int) - 255).max() <= 2
     darker = written((frame * 0.8).astype(np.uint16), name, chunk)
     assert 100 < as_samples(darker.frames[0], np.uint8).mean() < 200
-    assert "a: HDR, which only PNG keeps" in caplog.text
+    assert "a: its HDR colours become sRGB" in caplog.text
     kept = written(frame, "png", chunk)
     assert kept.metadata.png_colour == (chunk,)
     np.testing.assert_array_equal(kept.frames[0], frame)
