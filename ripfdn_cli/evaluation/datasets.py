@@ -61,7 +61,7 @@ def find_data_set(folder: Location, scale: int) -> DataSet:
     Raises InputError where it has neither, no pictures, or names without a partner.
     """
     if not is_folder(folder):
-        raise InputError(f"{folder} is no folder; name the folder of a data set")
+        raise InputError(f"{folder} is not a folder; name the folder of a data set")
     hr, lr = folder / HR_FOLDER, folder / lr_folder(scale)
     has_hr, has_lr = is_folder(hr), is_folder(lr)
     if not has_hr and not has_lr:
@@ -116,7 +116,7 @@ def _set_name(folder: Location, scale: int) -> str:
 def _pictures(folder: Location) -> dict[str, Location]:
     """Pictures in `folder` by name without suffix. Raises InputError."""
     if not is_folder(folder):
-        raise InputError(f"{folder} is no folder; name a folder of pictures")
+        raise InputError(f"{folder} is not a folder; name a folder of pictures")
     found: dict[str, Location] = {}
     for below in find_pictures(folder, deep=False):
         path = folder / below.name
@@ -124,7 +124,7 @@ def _pictures(folder: Location) -> dict[str, Location]:
             raise InputError(f"{found[path.stem]} and {path} share a name; take one of them away")
         found[path.stem] = path
     if not found:
-        raise InputError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+        raise InputError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))})")
     return found
 
 

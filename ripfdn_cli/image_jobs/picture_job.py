@@ -10,7 +10,14 @@ from math import prod
 import numpy as np
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.pictures.files import Encoding, check_frames, decode, encode, read_header
+from ripfdn_cli.pictures.files import (
+    Encoding,
+    check_frames,
+    decode,
+    encode,
+    read_header,
+    unsupported_options,
+)
 from ripfdn_cli.pictures.formats import Format, check_fits
 from ripfdn_cli.pictures.picture import (
     DEFAULT_MAX_PIXELS,
@@ -65,18 +72,12 @@ class PictureSettings:
 
     def unsupported(self, entry: Format) -> dict[str, str]:
         """Options that do not apply to files of format `entry`, each with what is wrong and what to do."""
-        found = {}
+        found = unsupported_options(entry, self.quality, self.lossless)
         if self.depth is not None and DEPTHS[self.depth] not in entry.samples:
             found["--depth"] = (
                 f"{entry.title} does not support {self.depth} bits per channel; choose png or tiff, "
                 "or leave out --depth"
             )
-        if self.lossless and not entry.lossless:
-            found["--lossless"] = f"{entry.title} can't be lossless; choose png, webp or tiff with --format"
-        lossless = self.lossless and entry.lossless
-        if self.quality is not None and (entry.quality is None or lossless):
-            title = f"lossless {entry.title}" if lossless else entry.title
-            found["--quality"] = f"--quality does not apply to {title}; leave it out"
         return found
 
     def check_formats(self, entries: Iterable[Format]) -> None:

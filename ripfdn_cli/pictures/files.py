@@ -88,13 +88,22 @@ class Encoding:
     background: tuple[int, int, int] = (255, 255, 255)
 
     def __post_init__(self) -> None:
-        entry = self.file_format
-        if self.quality is not None and (entry.quality is None or self.lossless):
-            raise UsageError(
-                f"--quality says nothing to {'lossless ' * self.lossless}{entry.title}; leave it"
-            )
-        if self.lossless and not entry.lossless:
-            raise UsageError(f"{entry.title} can't be lossless; choose png, webp or tiff with --format")
+        for refusal in unsupported_options(self.file_format, self.quality, self.lossless).values():
+            raise UsageError(refusal)
+
+
+def unsupported_options(entry: Format, quality: int | None, lossless: bool) -> dict[str, str]:
+    """Those of these options that do not apply to files of format `entry`, each with what is wrong and what
+    to do.
+    """
+    found = {}
+    if lossless and not entry.lossless:
+        found["--lossless"] = f"{entry.title} can't be lossless; choose png, webp or tiff with --format"
+    lossless = lossless and entry.lossless
+    if quality is not None and (entry.quality is None or lossless):
+        title = f"lossless {entry.title}" if lossless else entry.title
+        found["--quality"] = f"--quality does not apply to {title}; leave it out"
+    return found
 
 
 def read_rgb(path: Location) -> NDArray[np.uint8]:

@@ -170,7 +170,7 @@ def format_named(name: str) -> Format:
         if name.lower() == entry.name or f".{name.lower()}" in entry.suffixes:
             return entry
     known = ", ".join(entry.name for entry in FORMATS)
-    raise UsageError(f"{name!r} is no picture format; there are {known}")
+    raise UsageError(f"{name!r} is not a picture format; choose one of {known}")
 
 
 def format_of(path: PurePath) -> Format | None:

@@ -96,10 +96,10 @@ def find_files(folders: Sequence[str]) -> list[Path]:
     for name in folders:
         folder = Path(name)
         if not folder.is_dir():
-            raise InputError(f"{folder} is no folder; name a folder of pictures to train on")
+            raise InputError(f"{folder} is not a folder; name a folder of pictures to train on")
         files = sorted(folder / below for below in find_pictures(folder))
         if not files:
-            raise InputError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+            raise InputError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))})")
         found.extend(files)
     return found
 

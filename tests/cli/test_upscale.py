@@ -140,7 +140,7 @@ def test_a_pipe_and_a_file(picture: Path, tmp_path: Path, options: list[str]) ->
         (["a.png", "-o", "b.png", "--quality", "9"], "--quality does not apply to PNG"),
         (["a.png", "-o", "b.jpg", "--lossless"], "JPEG can't be lossless"),
         (["a.png", "-o", "b.jpg", "--depth", "16"], "JPEG does not support 16 bits"),
-        (["a.png", "-o", "b.png", "--format", "psd"], "'psd' is no picture format"),
+        (["a.png", "-o", "b.png", "--format", "psd"], "'psd' is not a picture format"),
         (["a.png", "-o", "b.xyz"], ".xyz names no picture format"),
         (["a.png", "-o", "b.png", "--background", "reddish"], "is no colour"),
         (["a.png", "-o", "b.png", "--device", "cpu,,cpu"], "names a device twice, or none"),

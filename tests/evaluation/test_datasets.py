@@ -115,9 +115,9 @@ def test_sizes_that_do_not_belong_together_are_an_error(tmp_path: Path, lr_size:
 def test_folders_that_are_no_data_set_are_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no folder HR or LRbicx4"):
         find_data_set(tmp_path, 4)
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="has no pictures"):
         pair_folders(tmp_path, None, 4)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         pair_folders(tmp_path / "nowhere", None, 4)
     with pytest.raises(UsageError, match="needs a folder"):
         pair_folders(None, None, 4)

@@ -36,9 +36,9 @@ def test_files_are_found_below_folders_but_not_hidden_ones(tmp_path: Path) -> No
 
 
 def test_folders_without_pictures(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find_files([str(tmp_path / "none")])
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="has no pictures"):
         find_files([str(tmp_path)])
 
 
