@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.files.storage import Location, Snapshot, full_name, is_folder, is_remote, remove_stale
+from ripfdn_cli.files.storage import Location, Snapshot, is_folder, is_remote, remove_stale
 from ripfdn_cli.image_jobs.image_run import Digests, ImageRun, ImageTask, Outcome, plan_tasks
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pipeline.collisions import check_collisions, check_existing
 from ripfdn_cli.pipeline.devices import NetworkSettings
-from ripfdn_cli.pipeline.find_inputs import Source, find_inputs
+from ripfdn_cli.pipeline.find_inputs import find_inputs
 from ripfdn_cli.pipeline.journal import Journal, open_journal, read_journal
 from ripfdn_cli.pipeline.output_names import output_names, template_advice
+from ripfdn_cli.pipeline.own_results import without_own_results
 from ripfdn_cli.pipeline.shards import Shard
 from ripfdn_cli.upscaler import Progress
 
@@ -152,7 +153,7 @@ def plan_batch(request: BatchRequest, picture: PictureSettings, network: Network
     found = find_inputs(
         request.inputs, include=request.include, exclude=request.exclude, leave_out=names.folder
     )
-    sources = _without_own_results(found.sources, request, names.folder)
+    sources = without_own_results(found.sources, request.inputs, names.folder, request.journal)
     if not sources and not found.unreadable:
         where = ", ".join(map(str, request.inputs))
         raise InputError(f"no pictures in {where}; look at --include and --exclude, and at the suffixes")
@@ -169,26 +170,6 @@ def plan_batch(request: BatchRequest, picture: PictureSettings, network: Network
         failed = [outcome for outcome in failed if str(outcome.source) in own]
     single = shard is None and len(request.inputs) == 1 and not is_folder(request.inputs[0])
     return Batch(request, picture, network, names.folder, tuple(tasks), tuple(failed), single)
-
-
-def _without_own_results(sources: Sequence[Source], request: BatchRequest, folder: Location) -> list[Source]:
-    """`sources` without what earlier runs wrote beside them: files that the journal in `folder` knows, made
-    of inputs of this run or of what lies in its folders.
-    """
-    inner = f"{full_name(folder).rstrip('/')}/"
-    if not any(full_name(source.path).startswith(inner) for source in sources):
-        return list(sources)
-    journal = read_journal(folder, request.journal)
-    inputs = {full_name(source.path) for source in sources}
-    folders = tuple(f"{full_name(path).rstrip('/')}/" for path in request.inputs if is_folder(path))
-    kept = []
-    for source in sources:
-        made_from = journal.input_of(source.path)
-        if made_from is None or not (made_from in inputs or made_from.startswith(folders)):
-            kept.append(source)
-    if len(kept) < len(sources):
-        log.info("%d results of earlier runs were not taken as inputs", len(sources) - len(kept))
-    return kept
 
 
 def _is_store_folder(path: Location) -> bool:

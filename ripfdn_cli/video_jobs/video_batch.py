@@ -18,6 +18,7 @@ from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.find_inputs import Source
 from ripfdn_cli.pipeline.journal import Journal, open_journal, read_journal
 from ripfdn_cli.pipeline.output_names import OutputNames, ResultSize, output_names
+from ripfdn_cli.pipeline.own_results import without_own_results
 from ripfdn_cli.video.files import probe
 from ripfdn_cli.video.formats import is_video, written_suffix
 from ripfdn_cli.video.numbered_frames import is_pattern
@@ -139,6 +140,7 @@ def plan_videos(
     if request.is_one_result:
         return _one_result(request, settings, network)
     names = output_names(request.output, request.inputs, None)
+    sources = without_own_results(sources, request.inputs, names.folder, request.journal)
     tasks, failed = [], []
     for source in sources if request.shard is None else filter(request.shard.has, sources):
         try:

@@ -77,6 +77,23 @@ def test_several_videos_into_a_folder_and_one_that_fails(tmp_path: Path, run: Ru
     ]
 
 
+def test_results_beside_their_videos_are_no_inputs_of_the_next_run(tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name in "ab":
+        make_clip(folder / f"{name}.mp4", Clip(frames=3))
+
+    def again() -> list[str]:
+        output = f"{folder}/{{stem}}_x4{{ext}}"
+        status, records, _ = run(folder, "-o", output, "--preset", "ultrafast", "--json")
+        assert status == 0
+        return [record["status"] for record in records if "status" in record]
+
+    assert again() == ["done", "done"]
+    assert again() == ["skipped", "skipped"]
+    assert sorted(path.name for path in folder.glob("*.mp4")) == ["a.mp4", "a_x4.mp4", "b.mp4", "b_x4.mp4"]
+
+
 def test_frames_to_video_and_video_to_frames(tmp_path: Path, run: Run) -> None:
     from PIL import Image
 
