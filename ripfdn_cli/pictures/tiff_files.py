@@ -112,13 +112,19 @@ def _decode_page(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, Metadata]
     else:
         colours = _standard_range(samples[..., : layout.colours], layout.bits)
         colours = _in_known_space(colours, kind)
+    if layout.left_out:
+        channels = f"{layout.left_out} further channels of each pixel, which are not transparency"
+        metadata = replace(metadata, lost=(*metadata.lost, channels))
     return _checked(_with_alpha(colours, samples, layout)), metadata
 
 
 def _page_metadata(data: bytes, page: tifffile.TiffPage) -> Metadata:
     """What the directory of `page` says beside its pixels; one that can't be read is said and left."""
     try:
-        return metadata_of_tiff_tags(_without_structure(_tags(data, page)))
+        tags = _tags(data, page)
+        lost = _without_structure(tags)
+        metadata = metadata_of_tiff_tags(tags, data)
+        return replace(metadata, lost=(*metadata.lost, *lost))
     except Exception as error:  # noqa: BLE001 - Pillow raises nearly anything for damaged tags
         log.warning("tags of page %s can't be read (%s) and are left out", page.index, error)
         return NO_METADATA
@@ -138,17 +144,17 @@ def _tags(data: bytes, page: tifffile.TiffPage) -> Image.Exif:
     return tags
 
 
-def _without_structure(tags: Image.Exif) -> Image.Exif:
-    """`tags` without what some programs (tifffile, ImageJ, OME's) note of the sizes of all pages: readers
-    believe it, and the sizes change.
+def _without_structure(tags: Image.Exif) -> tuple[str, ...]:
+    """Takes from `tags` what some programs (tifffile, ImageJ, OME's) note of the sizes of all pages: readers
+    believe it, and the sizes change. What that was, for users.
     """
+    for tag in (*_IMAGEJ_TAGS, *_DNG_TAGS):
+        tags.pop(tag, None)
     description = tags.get(_DESCRIPTION)
     if isinstance(description, str) and any(mark in description for mark in _MARKS_OF_STRUCTURE):
         del tags[_DESCRIPTION]
-        log.info("the description of the file's structure is left out: it is of the old size")
-    for tag in (*_IMAGEJ_TAGS, *_DNG_TAGS):
-        tags.pop(tag, None)
-    return tags
+        return ("the description of the file's structure, which is of the old size",)
+    return ()
 
 
 def _samples(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:

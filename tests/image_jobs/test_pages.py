@@ -143,7 +143,7 @@ def test_what_describes_the_old_size_is_left_out_and_said(
         assert tifffile.imread(io.BytesIO(content)).shape == (64, 80, 3)
         (page,) = results(content)
         assert not page.description
-        assert "the description of the file's structure" in caplog.text
+        assert "a.tif: left out: the description of the file's structure" in caplog.text
 
 
 def test_values_that_are_no_numbers_are_counted_and_the_file_named(network: NetworkSettings) -> None:
