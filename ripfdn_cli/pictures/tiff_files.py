@@ -38,6 +38,7 @@ POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 """EXIF's further directories, and tifffile's names of the tags that point to them."""
 _DESCRIPTION, _IMAGEJ_TAGS, _DNG_TAGS = 270, (50838, 50839), range(50706, 50742)
 _MARKS_OF_STRUCTURE = ("ImageJ=", '{"shape"', "shape=(", "<OME ")
+_NO_DATA = 42113
 _UNDEFINED = 4
 """The sample format of data that may be anything; libtiff takes it for unsigned."""
 _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
@@ -115,6 +116,7 @@ def _decode_page(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, Metadata]
     if layout.left_out:
         channels = f"{layout.left_out} further channels of each pixel, which are not transparency"
         metadata = replace(metadata, lost=(*metadata.lost, channels))
+    _warn_of_missing_data(page, samples)
     return _checked(_with_alpha(colours, samples, layout)), metadata
 
 
@@ -294,6 +296,18 @@ def _checked(frame: Frame) -> Frame:
             "first, for example with gdal_fillnodata.py, or numpy.nan_to_num in Python"
         )
     return frame
+
+
+def _warn_of_missing_data(page: tifffile.TiffPage, samples: NDArray[Any]) -> None:
+    """Of values that GDAL's tag calls no data; NaN among them is an error anyway."""
+    if _NO_DATA in page.tags and (count := int((samples == page.nodata).any(axis=2).sum())):
+        log.warning(
+            "%d pixels of page %s have the value %g, which the file marks as no data; they blend with their "
+            "surroundings: fill them first, for example with gdal_fillnodata.py",
+            count,
+            page.index,
+            page.nodata,
+        )
 
 
 def _through_palette(page: tifffile.TiffPage, indices: NDArray[Any]) -> Frame:
