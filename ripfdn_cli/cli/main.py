@@ -33,6 +33,8 @@ _UNWRITABLE = {
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS") if hasattr(errno, name)
 }
 """What the system says where an output, most often stdout, can't be written."""
+_UNUSABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES}
+"""What the system says of a name that can't even be looked at."""
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -102,6 +104,9 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
         _silence_stdout()  # whoever read it has gone
         return 1
     except OSError as error:
+        if error.errno in _UNUSABLE and error.filename is not None:
+            reason = f"{error.filename}: {error.strerror}; choose another name, or see to its permissions"
+            return _failed(console, reason, 2)
         if error.errno not in _UNWRITABLE:
             return _internal(console, error)
         from ripfdn_cli.files.atomic_file import output_error

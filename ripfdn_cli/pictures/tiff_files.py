@@ -2,7 +2,9 @@
 
 import io
 import logging
-from contextlib import suppress
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +54,7 @@ def read_tiff_header(data: bytes, max_pixels: int) -> Header:
     """What the TIFF `data` says of its pages; the size is that of the first. Raises InputError, and what
     tifffile raises for damage.
     """
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _opened(data) as file:
         pages = picture_pages(file, max_pixels)
         width, height = pages[0].imagewidth, pages[0].imagelength
         if orientation_of(pages[0]) >= 5:
@@ -73,13 +75,22 @@ def decode_tiff(data: bytes, max_pixels: int) -> tuple[Picture, list[int]]:
 
     Raises InputError, and whatever libtiff, Pillow and tifffile raise for damage.
     """
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _opened(data) as file:
         pages = picture_pages(file, max_pixels)
         decoded = [_decode_page(data, page) for page in pages]
         turns = [orientation_of(page) for page in pages]
     frames = tuple(frame for frame, _ in decoded)
     first, *others = (metadata for _, metadata in decoded)
     return Picture(frames, format_named("tiff"), first, later_metadata=tuple(others)), turns
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[tifffile.TiffFile]:
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            yield file
+    except (struct.error, tifffile.TiffFileError) as error:
+        raise InputError(f"it is cut off or damaged ({error}); find a whole copy") from error
 
 
 def directory_at(data: bytes, head: int, offset: int | None = None) -> TiffImagePlugin.ImageFileDirectory_v2:

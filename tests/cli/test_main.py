@@ -184,6 +184,16 @@ def test_a_pipe_that_is_closed_is_said(redirection: str, code: int, message: str
     assert message in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments", [["{long}", "-o", "a.png"], ["a.png", "-o", "{long}"], ["a", "-o", "{long}/"]]
+)
+def test_a_name_that_is_too_long_is_said(arguments: list[str], tmp_path: Path) -> None:
+    given = [argument.format(long="n" * 300) for argument in arguments]
+    result = ripfdn("upscale", *given)
+    assert result.returncode == 2
+    assert "nnn: File name too long; choose another name" in result.stderr.replace("nnn/", "nnn")
+
+
 def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     result = ripfdn("upscale", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"))

@@ -247,3 +247,10 @@ def test_compressions_that_carry_a_size_of_their_own_are_refused() -> None:
     tifffile.imwrite(stream, smooth(12, 16), compression="jpeg2000", photometric="rgb")
     with pytest.raises(InputError, match="JPEG2000"):
         decode(stream.getvalue(), "a", max_pixels=1000)
+
+
+@pytest.mark.parametrize("length", [4, 7, 8, 12, 60])
+def test_a_file_that_ends_in_its_head_is_called_cut_off(length: int) -> None:
+    content = tiff(smooth(8, 8), photometric="rgb", bigtiff=True)
+    with pytest.raises(InputError, match=r"a: it (is cut off or damaged|has no page with a picture)"):
+        decode(content[:length], "a")
