@@ -69,7 +69,7 @@ def cli() -> None:
     """Upscale pictures with RIPFDN, a super-resolution network small enough for any laptop.
 
     Every option can also be set in the environment, as RIPFDN_UPSCALE_DEVICE=cpu sets 'upscale --device'.
-    Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 some of several items failed, 4 input unreadable, 5
+    Exit codes: 0 done, 1 internal error, 2 usage, 3 some of several items failed, 4 input unreadable, 5
     output can't be written, 6 out of memory, 130 interrupted, 143 terminated.
     """
 
