@@ -202,6 +202,15 @@ def test_values_that_stand_for_none_are_told(
         assert ("15 pixels of page 0 have the value -9999, which the file marks" in caplog.text) == marked
 
 
+def test_the_lowest_float_does_not_become_infinite(network: NetworkSettings) -> None:
+    """Where there is no data, GDAL writes -3.4e38."""
+    heights = 1000 + 500 * smooth(16, 20, 1, "float32")[..., 0]
+    heights[2:6, 4:9] = np.finfo(np.float32).min
+    result = tifffile.imread(io.BytesIO(upscaled(tiff((heights, {})), network)))
+    assert np.isfinite(result).all()
+    assert np.abs(result[40:, 48:].reshape(6, 4, 8, 4).mean((1, 3)) - heights[10:, 12:]).mean() < 50
+
+
 def on_earth(page: tifffile.TiffPage, column: float, row: float) -> tuple[float, float]:
     """Where a corner of a pixel lies (OGC GeoTIFF 1.1, annex B.6)."""
     tags = {tag.code: tag.value for tag in page.tags}
