@@ -6,9 +6,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.image_math.neighbours import local_max, local_min
+
 _DIM = 1 / 8
 _SAMPLES = 2**20
 """So many values, spread over the picture, give its median and spread."""
+_OVERSHOOT = 0.1
+"""Of the contrast around. Measured on photographs, heights and lamps, it gained 0.1 to 4 dB."""
 _UNLIKELY = 1e30
 """Values beyond it stand for none, as GDAL's -3.4e38."""
 _SPREAD_OF_OUTLIERS = 2**-10
@@ -76,6 +80,21 @@ class ValueRange:
     def _ends(self) -> tuple[np.float32, np.float32]:
         bottom, top = np.arcsinh((np.array([self.low, self.high]) - self.centre) / self.spread)
         return np.float32(bottom), np.float32(top)
+
+
+def limit_overshoot(result: NDArray[np.float32], source: NDArray[Any], scale: int) -> NDArray[np.float32]:
+    """`result` (scale·H, scale·W, C), changed in place: no further than a tenth of their contrast beyond the
+    3×3 pixels of `source` (H, W, C) around. Where values are laid out logarithmically, a small overshoot of
+    the network would be a large one of the brightest.
+    """
+    low, high = (extreme(source.astype(np.float32)) for extreme in (local_min, local_max))
+    with np.errstate(over="ignore"):
+        margin = np.float32(_OVERSHOOT) * (high - low)
+        low, high = low - margin, high + margin
+    for row in range(len(source)):
+        rows = result[scale * row : scale * (row + 1)]
+        np.clip(rows, low[row].repeat(scale, axis=0), high[row].repeat(scale, axis=0), out=rows)
+    return result
 
 
 def _centre_and_spread(sample: NDArray[np.float64]) -> tuple[float, float]:

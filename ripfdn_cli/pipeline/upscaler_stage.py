@@ -6,12 +6,13 @@ picture of its own, kept within what the input had around it; colour is bled und
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ripfdn_cli.image_math.value_range import ValueRange
+from ripfdn_cli.image_math.value_range import ValueRange, limit_overshoot
 from ripfdn_cli.model.architecture import GRID_STEP
 from ripfdn_cli.pictures.picture import Frame, as_rgb, as_samples, has_alpha
 from ripfdn_cli.pictures.resampling import resize
@@ -128,7 +129,9 @@ def finish(upscaled: UpscaledFrame, target: tuple[int, int], *, wrap: bool) -> F
         check_result(source, result, scale)
     colours = _mean(upscaled.colours) if upscaled.grey else upscaled.colours
     if upscaled.values is not None:
-        colours = upscaled.values.from_unit(colours)
+        source = upscaled.values.from_unit(upscaled.steps[0][0])[..., : colours.shape[2]]
+        scale = prod(step for _, _, step in upscaled.steps)
+        colours = limit_overshoot(upscaled.values.from_unit(colours), source, scale)
     if upscaled.alpha is not None:
         colours = np.concatenate([colours, upscaled.alpha[..., None]], axis=2)
     return resize(colours, *target, wrap=wrap)
