@@ -5,7 +5,7 @@ A message is one line: what failed, on which input, and what to do about it.
 
 
 class RipfdnError(Exception):
-    """Base of all errors that are shown to the user as one line. Exit code 1: a fault of ours."""
+    """Base of all errors that are shown to the user as one line. Exit code 1: internal error."""
 
     exit_code = 1
 

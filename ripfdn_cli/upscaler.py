@@ -13,7 +13,7 @@ from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, TileOfFrame, YuvE
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed
-from ripfdn_cli.image_math.value_range import ValueRange
+from ripfdn_cli.image_math.value_range import ValueRange, limit_overshoot
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -153,7 +153,9 @@ class Upscaler:
         else:
             result = self._computed(padded[None], progress)[0]
         result = result[: self.scale * height, : self.scale * width]
-        return (result if values is None else values.from_unit(result)).astype(dtype, copy=False)
+        if values is not None:
+            result = limit_overshoot(values.from_unit(result), working, self.scale)
+        return result.astype(dtype, copy=False)
 
     def upscale_batch(
         self, pictures: Sequence[NDArray[Any]], *, progress: Progress | None = None

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -52,7 +53,8 @@ class Console:
         """The one line that says why the command failed."""
         colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
         label = click.style("ripfdn: error:", fg="red", bold=True) if colour else "ripfdn: error:"
-        tqdm.write(f"{label} {printable(message)}", file=sys.stderr)
+        with suppress(OSError):  # there is nowhere else to say it, and the exit code remains
+            tqdm.write(f"{label} {printable(message)}", file=sys.stderr)
 
     def progress(self, *, total: int | None, unit: str, description: str = "") -> "tqdm[Any]":
         """A bar on stderr: shown on a terminal, silent elsewhere and with -q."""
@@ -90,4 +92,5 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "ripfdn: warning: " if record.levelno >= logging.WARNING else ""
-        tqdm.write(prefix + printable(record.getMessage()), file=sys.stderr)
+        with suppress(OSError):
+            tqdm.write(prefix + printable(record.getMessage()), file=sys.stderr)

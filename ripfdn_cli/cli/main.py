@@ -2,12 +2,14 @@
 exit codes.
 """
 
+import errno
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -27,6 +29,12 @@ COMMANDS = {
 }
 """Name → the module with a click command of that name, and its line in the help."""
 
+_UNWRITABLE = {
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS") if hasattr(errno, name)
+}
+"""What the system says where an output, most often stdout, can't be written."""
+_UNUSABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES}
+"""What the system says of a name that can't even be looked at."""
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -61,7 +69,7 @@ def cli() -> None:
     """Upscale pictures with RIPFDN, a super-resolution network small enough for any laptop.
 
     Every option can also be set in the environment, as RIPFDN_UPSCALE_DEVICE=cpu sets 'upscale --device'.
-    Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 some of several items failed, 4 input unreadable, 5
+    Exit codes: 0 done, 1 internal error, 2 usage, 3 some of several items failed, 4 input unreadable, 5
     output can't be written, 6 out of memory, 130 interrupted, 143 terminated.
     """
 
@@ -80,7 +88,8 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
     """Run `command`; tell its error on stderr in one line, and give the exit code that says how it ended."""
     try:
         result = command()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
         console.fail("interrupted")
         return EXIT_INTERRUPTED
@@ -92,14 +101,33 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
     except click.ClickException as error:
         return _failed(console, " ".join(error.format_message().split()), 2)
     except BrokenPipeError:
-        # Whoever read stdout has gone. The interpreter's own flush at exit must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()  # whoever read it has gone
         return 1
+    except OSError as error:
+        if error.errno in _UNUSABLE and error.filename is not None:
+            reason = f"{error.filename}: {error.strerror}; choose another name, or see to its permissions"
+            return _failed(console, reason, 2)
+        if error.errno not in _UNWRITABLE:
+            return _internal(console, error)
+        from ripfdn_cli.files.atomic_file import output_error
+
+        _silence_stdout()
+        failure = output_error(Path(error.filename or "stdout"), error)
+        return _failed(console, str(failure), failure.exit_code)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and a traceback with -v
-        return _failed(
-            console, f"internal error, {type(error).__name__}: {error}; run with -v for the traceback", 1
-        )
+        return _internal(console, error)
     return result if isinstance(result, int) else 0
+
+
+def _silence_stdout() -> None:
+    """The interpreter's own flush at exit would fail as the one before it has."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _internal(console: Console, error: Exception) -> int:
+    return _failed(
+        console, f"internal error, {type(error).__name__}: {error}; run with -v for the traceback", 1
+    )
 
 
 def _failed(console: Console, message: str, status: int) -> int:

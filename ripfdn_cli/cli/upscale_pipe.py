@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ripfdn_cli.cli.upscale_video import FOR_PICTURES
 from ripfdn_cli.cli.video_options import given_options
-from ripfdn_cli.errors import UsageError
+from ripfdn_cli.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -147,6 +147,10 @@ def _upscale_picture(
 def _check_pipes(console: Console, *, from_stdin: bool, to_stdout: bool) -> None:
     if to_stdout and console.json:
         raise UsageError("--json and -o - would both write to stdout; leave one out")
+    if to_stdout and sys.stdout is None:
+        raise OutputError("can't write stdout: it is closed; redirect it, or name a file")
+    if from_stdin and sys.stdin is None:
+        raise InputError("can't read stdin: it is closed; redirect it, or name a file")
     if to_stdout and sys.stdout.isatty():
         raise UsageError("-o - would write a picture to the terminal; redirect stdout, or name a file")
     if from_stdin and sys.stdin.isatty():

@@ -179,7 +179,7 @@ class ImageRun:
         except MemoryError:
             message = f"out of memory with {source}; close other programs, or upscale it alone"
             return Outcome(source, output, error=OutOfMemoryError(message))
-        except Exception as error:  # noqa: BLE001 - a fault of ours with one picture is none with the others
+        except Exception as error:  # noqa: BLE001 - an internal error with one picture is not one with the others
             log.debug("%s", traceback.format_exc())
             message = f"internal error with {source}, {type(error).__name__}: {error}"
             return Outcome(source, output, error=InternalError(message))

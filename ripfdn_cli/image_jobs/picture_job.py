@@ -19,6 +19,7 @@ from ripfdn_cli.pictures.files import (
     unsupported_options,
 )
 from ripfdn_cli.pictures.formats import Format, check_fits
+from ripfdn_cli.pictures.geo_tags import enlarged_place
 from ripfdn_cli.pictures.picture import (
     DEFAULT_MAX_PIXELS,
     MEASURED_SAMPLES,
@@ -173,7 +174,7 @@ class PictureJob:
         )
         if self.settings.strip_metadata:
             picture = picture.with_page_metadata(page.colour_only() for page in picture.page_metadata)
-        content = encode(replace(picture, frames=frames), encoding, name)
+        content = encode(_with_frames(picture, frames), encoding, name)
         facts = Facts(
             file_format=entry,
             size=(picture.width, picture.height),
@@ -238,6 +239,15 @@ def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:
         precision=used[-1].precision,
         weights="+".join(network.checkpoint_sha256 for network in used),
     )
+
+
+def _with_frames(picture: Picture, frames: tuple[Frame, ...]) -> Picture:
+    """`picture` with the results `frames` in place of its own."""
+    metadata = [
+        enlarged_place(page, after.shape[1] / before.shape[1], after.shape[0] / before.shape[0])
+        for page, before, after in zip(picture.page_metadata, picture.frames, frames, strict=True)
+    ]
+    return replace(picture, frames=frames).with_page_metadata(metadata)
 
 
 def _prepared(frame: Frame, result: str) -> PreparedFrame:

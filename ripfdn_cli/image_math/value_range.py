@@ -6,9 +6,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.image_math.neighbours import local_max, local_min
+
 _DIM = 1 / 8
 _SAMPLES = 2**20
 """So many values, spread over the picture, give its median and spread."""
+_OVERSHOOT = 0.1
+"""Of the contrast around. Measured on photographs, heights and lamps, it gained 0.1 to 4 dB."""
+_UNLIKELY = 1e30
+"""Values beyond it stand for none, as GDAL's -3.4e38."""
 _SPREAD_OF_OUTLIERS = 2**-10
 """Of the whole range, where nearly all values are the same and their own spread is nothing."""
 
@@ -37,9 +43,10 @@ class ValueRange:
             return None
         # A step that shares no factor with the channels or, as a rule, with the width.
         step = 6 * (values.size // (6 * _SAMPLES)) + 1
-        least, centre, most = np.percentile(values.reshape(-1)[::step].astype(np.float64), (5, 50, 95))
-        spread = float(most - least) or (high - low) * _SPREAD_OF_OUTLIERS
-        return cls(low, high, float(np.float32(centre)), spread)
+        sample = values.reshape(-1)[::step].astype(np.float64)
+        likely = np.abs(sample) < _UNLIKELY
+        centre, spread = _centre_and_spread(sample[likely] if likely.any() else sample)
+        return cls(low, high, centre, spread or (high - low) * _SPREAD_OF_OUTLIERS)
 
     def to_unit(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Values of any shape, `low`..`high`, in 0..1."""
@@ -63,10 +70,40 @@ class ValueRange:
         values *= top - bottom
         values += bottom
         np.sinh(values, out=values)
-        values *= np.float32(self.spread)
-        values += np.float32(self.centre)
+        with np.errstate(
+            over="ignore"
+        ):  # beyond the end of the range by rounding, and of what floats can hold
+            values *= np.float32(self.spread)
+            values += np.float32(self.centre)
         return np.clip(values, self.low, self.high, out=values)
 
     def _ends(self) -> tuple[np.float32, np.float32]:
         bottom, top = np.arcsinh((np.array([self.low, self.high]) - self.centre) / self.spread)
         return np.float32(bottom), np.float32(top)
+
+
+def limit_overshoot(result: NDArray[np.float32], source: NDArray[Any], scale: int) -> NDArray[np.float32]:
+    """`result` (scale·H, scale·W, C), changed in place: no further than a tenth of their contrast beyond the
+    3×3 pixels of `source` (H, W, C) around. Where values are laid out logarithmically, a small overshoot of
+    the network would be a large one of the brightest.
+    """
+    low, high = (extreme(source.astype(np.float32)) for extreme in (local_min, local_max))
+    with np.errstate(over="ignore"):
+        margin = np.float32(_OVERSHOOT) * (high - low)
+        low, high = low - margin, high + margin
+    for row in range(len(source)):
+        rows = result[scale * row : scale * (row + 1)]
+        np.clip(rows, low[row].repeat(scale, axis=0), high[row].repeat(scale, axis=0), out=rows)
+    return result
+
+
+def _centre_and_spread(sample: NDArray[np.float64]) -> tuple[float, float]:
+    """The median, and twice the distance between the quartiles; of percentiles further out where most values
+    are the same, and 0 where nearly all are.
+    """
+    centre = float(np.float32(np.median(sample)))
+    for factor, share in ((2, 25), (1, 5), (1, 0.5)):
+        low, high = np.percentile(sample, (share, 100 - share))
+        if high > low:
+            return centre, factor * float(high - low)
+    return centre, 0.0

@@ -2,7 +2,9 @@
 
 import io
 import logging
-from contextlib import suppress
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +40,7 @@ POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 """EXIF's further directories, and tifffile's names of the tags that point to them."""
 _DESCRIPTION, _IMAGEJ_TAGS, _DNG_TAGS = 270, (50838, 50839), range(50706, 50742)
 _MARKS_OF_STRUCTURE = ("ImageJ=", '{"shape"', "shape=(", "<OME ")
+_NO_DATA = 42113
 _UNDEFINED = 4
 """The sample format of data that may be anything; libtiff takes it for unsigned."""
 _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
@@ -51,7 +54,7 @@ def read_tiff_header(data: bytes, max_pixels: int) -> Header:
     """What the TIFF `data` says of its pages; the size is that of the first. Raises InputError, and what
     tifffile raises for damage.
     """
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _opened(data) as file:
         pages = picture_pages(file, max_pixels)
         width, height = pages[0].imagewidth, pages[0].imagelength
         if orientation_of(pages[0]) >= 5:
@@ -72,13 +75,22 @@ def decode_tiff(data: bytes, max_pixels: int) -> tuple[Picture, list[int]]:
 
     Raises InputError, and whatever libtiff, Pillow and tifffile raise for damage.
     """
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _opened(data) as file:
         pages = picture_pages(file, max_pixels)
         decoded = [_decode_page(data, page) for page in pages]
         turns = [orientation_of(page) for page in pages]
     frames = tuple(frame for frame, _ in decoded)
     first, *others = (metadata for _, metadata in decoded)
     return Picture(frames, format_named("tiff"), first, later_metadata=tuple(others)), turns
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[tifffile.TiffFile]:
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            yield file
+    except (struct.error, tifffile.TiffFileError) as error:
+        raise InputError(f"it is cut off or damaged ({error}); find a whole copy") from error
 
 
 def directory_at(data: bytes, head: int, offset: int | None = None) -> TiffImagePlugin.ImageFileDirectory_v2:
@@ -112,13 +124,20 @@ def _decode_page(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, Metadata]
     else:
         colours = _standard_range(samples[..., : layout.colours], layout.bits)
         colours = _in_known_space(colours, kind)
+    if layout.left_out:
+        channels = f"{layout.left_out} further channels of each pixel, which are not transparency"
+        metadata = replace(metadata, lost=(*metadata.lost, channels))
+    _warn_of_missing_data(page, samples)
     return _checked(_with_alpha(colours, samples, layout)), metadata
 
 
 def _page_metadata(data: bytes, page: tifffile.TiffPage) -> Metadata:
     """What the directory of `page` says beside its pixels; one that can't be read is said and left."""
     try:
-        return metadata_of_tiff_tags(_without_structure(_tags(data, page)), data, page.offset)
+        tags = _tags(data, page)
+        lost = _without_structure(tags)
+        metadata = metadata_of_tiff_tags(tags, data, page.offset)
+        return replace(metadata, lost=(*metadata.lost, *lost))
     except Exception as error:  # noqa: BLE001 - Pillow raises nearly anything for damaged tags
         log.warning("tags of page %s can't be read (%s) and are left out", page.index, error)
         return NO_METADATA
@@ -138,17 +157,17 @@ def _tags(data: bytes, page: tifffile.TiffPage) -> Image.Exif:
     return tags
 
 
-def _without_structure(tags: Image.Exif) -> Image.Exif:
-    """`tags` without what some programs (tifffile, ImageJ, OME's) note of the sizes of all pages: readers
-    believe it, and the sizes change.
+def _without_structure(tags: Image.Exif) -> tuple[str, ...]:
+    """Takes from `tags` what some programs (tifffile, ImageJ, OME's) note of the sizes of all pages: readers
+    believe it, and the sizes change. What that was, for users.
     """
+    for tag in (*_IMAGEJ_TAGS, *_DNG_TAGS):
+        tags.pop(tag, None)
     description = tags.get(_DESCRIPTION)
     if isinstance(description, str) and any(mark in description for mark in _MARKS_OF_STRUCTURE):
         del tags[_DESCRIPTION]
-        log.info("the description of the file's structure is left out: it is of the old size")
-    for tag in (*_IMAGEJ_TAGS, *_DNG_TAGS):
-        tags.pop(tag, None)
-    return tags
+        return ("the description of the file's structure, which is of the old size",)
+    return ()
 
 
 def _samples(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
@@ -288,6 +307,18 @@ def _checked(frame: Frame) -> Frame:
             "first, for example with gdal_fillnodata.py, or numpy.nan_to_num in Python"
         )
     return frame
+
+
+def _warn_of_missing_data(page: tifffile.TiffPage, samples: NDArray[Any]) -> None:
+    """Of values that GDAL's tag calls no data; NaN among them is an error anyway."""
+    if _NO_DATA in page.tags and (count := int((samples == page.nodata).any(axis=2).sum())):
+        log.warning(
+            "%d pixels of page %s have the value %g, which the file marks as no data; they blend with their "
+            "surroundings: fill them first, for example with gdal_fillnodata.py",
+            count,
+            page.index,
+            page.nodata,
+        )
 
 
 def _through_palette(page: tifffile.TiffPage, indices: NDArray[Any]) -> Frame:

@@ -2,7 +2,6 @@
 libvips read them, not by the letter.
 """
 
-import logging
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ from tifffile import PHOTOMETRIC
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.picture import check_size, too_many_pixels
-
-log = logging.getLogger(__name__)
 
 _MOST_PAGES = 10_000
 _BYTES_PER_PIXEL = 16
@@ -47,7 +44,8 @@ _TYPE_CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 @dataclass(frozen=True)
 class Layout:
     """What the samples of a page mean: the first `colours` of them in the colour space `photometric`, then,
-    where `alpha` is not None, transparency at that place. `bits` of each sample are used.
+    where `alpha` is not None, transparency at that place. `bits` of each sample are used. `left_out` counts
+    the samples that are neither.
     """
 
     photometric: int
@@ -55,6 +53,7 @@ class Layout:
     alpha: int | None
     premultiplied: bool
     bits: int
+    left_out: int
 
 
 def picture_pages(file: tifffile.TiffFile, max_pixels: int) -> list[tifffile.TiffPage]:
@@ -87,15 +86,13 @@ def layout_of(page: tifffile.TiffPage, samples: int, dtype: np.dtype[Any]) -> La
     if samples < colours:
         raise InputError("its header contradicts its content")
     alpha, premultiplied = _alpha_of(page, samples - colours)
-    left_out = samples - colours - (alpha is not None)
-    if left_out:
-        log.info("%d further channels a pixel, which are not transparency, are left out", left_out)
     return Layout(
         photometric,
         colours,
         None if alpha is None else colours + alpha,
         premultiplied,
         _bits(page, dtype),
+        samples - colours - (alpha is not None),
     )
 
 

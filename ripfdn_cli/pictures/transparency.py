@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.image_math.neighbours import enlarged, local_max, local_min
 from ripfdn_cli.pictures.picture import Frame
 
 
@@ -28,7 +29,7 @@ def limit(alpha: NDArray[Any], source: NDArray[Any], scale: int) -> NDArray[Any]
     """`alpha` (scale·H, scale·W) kept between the least and the greatest of the 3×3 pixels of `source` (H, W)
     around each: what was all opaque or all transparent is exactly so again, and nothing rings.
     """
-    low, high = (_enlarged(extreme(source), scale) for extreme in (_local_min, _local_max))
+    low, high = (enlarged(extreme(source), scale) for extreme in (local_min, local_max))
     limited: NDArray[Any] = np.clip(alpha, low, high)
     return limited
 
@@ -41,7 +42,7 @@ def _spread(weighted: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArr
         return colours
     coarse = _spread(_halved(weighted), _halved(weight))
     height, width = weight.shape[:2]
-    return np.where(known, colours, _enlarged(coarse, 2)[:height, :width])
+    return np.where(known, colours, enlarged(coarse, 2)[:height, :width])
 
 
 def _halved(array: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -50,23 +51,3 @@ def _halved(array: NDArray[np.float32]) -> NDArray[np.float32]:
     even = np.pad(array, ((0, height % 2), (0, width % 2), (0, 0)))
     rows = even[::2] + even[1::2]
     return rows[:, ::2] + rows[:, 1::2]
-
-
-def _enlarged(array: NDArray[Any], scale: int) -> NDArray[Any]:
-    return array.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def _local_min(array: NDArray[Any]) -> NDArray[Any]:
-    return _over_neighbours(np.minimum, array)
-
-
-def _local_max(array: NDArray[Any]) -> NDArray[Any]:
-    return _over_neighbours(np.maximum, array)
-
-
-def _over_neighbours(extreme: np.ufunc, array: NDArray[Any]) -> NDArray[Any]:
-    for axis in (0, 1):
-        padded = np.pad(array, [(1, 1) if axis == side else (0, 0) for side in (0, 1)], mode="edge")
-        parts = [padded.take(range(i, i + array.shape[axis]), axis=axis) for i in range(3)]
-        array = extreme(extreme(parts[0], parts[1]), parts[2])
-    return array

@@ -6,11 +6,13 @@ picture of its own, kept within what the input had around it; colour is bled und
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.image_math.value_range import ValueRange, limit_overshoot
 from ripfdn_cli.model.architecture import GRID_STEP
 from ripfdn_cli.pictures.picture import Frame, as_rgb, as_samples, has_alpha
 from ripfdn_cli.pictures.resampling import resize
@@ -38,13 +40,16 @@ class PreparedFrame:
 
 @dataclass(frozen=True)
 class UpscaledFrame:
-    """A frame as the networks gave it; `steps` holds input, result and scale of each of them."""
+    """A frame as the networks gave it; `steps` holds input, result and scale of each of them. Floats beyond
+    0..1 are still laid into it by `values`.
+    """
 
     colours: Frame
     alpha: NDArray[Any] | None
     grey: bool
     steps: tuple[tuple[Frame, Frame, int], ...]
     tiles: int
+    values: ValueRange | None = None
 
 
 def prepare(frame: Frame, samples: str) -> PreparedFrame:
@@ -65,15 +70,21 @@ class UpscalerStage:
 
     def upscale_frame(self, prepared: PreparedFrame, passes: Sequence[int]) -> UpscaledFrame:
         """`prepared` through the networks of the scales `passes`, in turn. Raises what `Upscaler` raises."""
-        colours, alpha, steps, tiles = prepared.colours, prepared.alpha, [], 0
+        colours, alpha, tiles = prepared.colours, prepared.alpha, 0
+        steps: list[tuple[Frame, Frame, int]] = []
+        values = ValueRange.beyond_unit(colours) if passes and colours.dtype.kind == "f" else None
+        if values is not None:
+            colours = values.to_unit(colours)
         for scale in passes:
+            if steps and colours.dtype.kind == "f":
+                colours = np.clip(colours, 0, 1)
             larger, count = self._run(colours, scale)
             steps.append((colours, larger, scale))
             colours, tiles = larger, tiles + count
             if alpha is not None:
                 alpha, count = self._run_alpha(alpha, scale)
                 tiles += count
-        return UpscaledFrame(colours, alpha, prepared.grey, tuple(steps), tiles)
+        return UpscaledFrame(colours, alpha, prepared.grey, tuple(steps), tiles, values)
 
     def upscale_frames(self, frames: Sequence[PreparedFrame], passes: Sequence[int]) -> list[UpscaledFrame]:
         """What `upscale_frame` gives for each of `frames`; on a GPU, frames of one size take less time in a
@@ -117,6 +128,10 @@ def finish(upscaled: UpscaledFrame, target: tuple[int, int], *, wrap: bool) -> F
     for source, result, scale in upscaled.steps:
         check_result(source, result, scale)
     colours = _mean(upscaled.colours) if upscaled.grey else upscaled.colours
+    if upscaled.values is not None:
+        source = upscaled.values.from_unit(upscaled.steps[0][0])[..., : colours.shape[2]]
+        scale = prod(step for _, _, step in upscaled.steps)
+        colours = limit_overshoot(upscaled.values.from_unit(colours), source, scale)
     if upscaled.alpha is not None:
         colours = np.concatenate([colours, upscaled.alpha[..., None]], axis=2)
     return resize(colours, *target, wrap=wrap)

@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from PIL import Image
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import COMMANDS, LazyGroup, Terminated, cli, run_to_exit_code
@@ -147,3 +149,53 @@ def test_signals_end_in_one_line_and_their_code(number: signal.Signals, code: in
     assert process.returncode == code
     assert messages.strip().startswith("ripfdn: error: ")  # after a line end for the terminal's ^C
     assert messages.strip().count("\n") == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["weights", "list"], ["weights", "list", "--json"], ["upscale", "-", "-o", "-"]]
+)
+def test_a_full_disk_behind_stdout_is_an_output_that_cannot_be_written(arguments: list[str]) -> None:
+    """Nothing else is said: no traceback, and no complaint of the interpreter as it ends."""
+    picture = io.BytesIO()
+    Image.new("RGB", (16, 12)).save(picture, "PNG")
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "ripfdn_cli", *arguments],
+            input=picture.getvalue(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "RIPFDN_UPSCALE_ENGINE": "torch", "RIPFDN_UPSCALE_DEVICE": "cpu"},
+        )
+    assert result.returncode == 5
+    lines = result.stderr.decode().splitlines()
+    assert lines[-1].startswith("ripfdn: error: can't write stdout: No space left on device; free some")
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [("<&-", 4, "can't read stdin: it is closed"), (">&-", 5, "can't write stdout: it is closed")],
+)
+def test_a_pipe_that_is_closed_is_said(redirection: str, code: int, message: str) -> None:
+    command = f"{sys.executable} -m ripfdn_cli upscale - -o - {redirection}"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert (result.returncode, result.stderr.count("\n")) == (code, 1)
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["{long}", "-o", "a.png"], ["a.png", "-o", "{long}"], ["a", "-o", "{long}/"]]
+)
+def test_a_name_that_is_too_long_is_said(arguments: list[str], tmp_path: Path) -> None:
+    given = [argument.format(long="n" * 300) for argument in arguments]
+    result = ripfdn("upscale", *given)
+    assert result.returncode == 2
+    assert "nnn: File name too long; choose another name" in result.stderr.replace("nnn/", "nnn")
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    result = ripfdn("upscale", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"))
+    assert result.returncode == 4
+    assert "a.png: it is empty (0 bytes); look for a whole copy" in result.stderr

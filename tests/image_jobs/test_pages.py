@@ -143,7 +143,7 @@ def test_what_describes_the_old_size_is_left_out_and_said(
         assert tifffile.imread(io.BytesIO(content)).shape == (64, 80, 3)
         (page,) = results(content)
         assert not page.description
-        assert "the description of the file's structure" in caplog.text
+        assert "a.tif: left out: the description of the file's structure" in caplog.text
 
 
 def test_values_that_are_no_numbers_are_counted_and_the_file_named(network: NetworkSettings) -> None:
@@ -189,3 +189,52 @@ def test_a_fax_keeps_its_two_resolutions(network: NetworkSettings) -> None:
 def test_transparency_written_without_its_tag_comes_along(network: NetworkSettings) -> None:
     (page,) = results(upscaled(tiff_bytes((smooth(16, 20, 4), {})), network))
     assert (page.samplesperpixel, page.extrasamples) == (4, (tifffile.EXTRASAMPLE.UNASSALPHA,))
+
+
+def test_values_that_stand_for_none_are_told(
+    network: NetworkSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    heights = 1000 + 500 * smooth(16, 20, 1, "float32")[..., 0]
+    heights[2:5, 4:9] = -9999
+    for marked in (True, False):
+        caplog.clear()
+        upscaled(tiff((heights, {"extratags": [(42113, 2, 6, "-9999", True)] * marked})), network)
+        assert ("15 pixels of page 0 have the value -9999, which the file marks" in caplog.text) == marked
+
+
+def test_the_lowest_float_does_not_become_infinite(network: NetworkSettings) -> None:
+    """Where there is no data, GDAL writes -3.4e38."""
+    heights = 1000 + 500 * smooth(16, 20, 1, "float32")[..., 0]
+    heights[2:6, 4:9] = np.finfo(np.float32).min
+    result = tifffile.imread(io.BytesIO(upscaled(tiff((heights, {})), network)))
+    assert np.isfinite(result).all()
+    assert np.abs(result[40:, 48:].reshape(6, 4, 8, 4).mean((1, 3)) - heights[10:, 12:]).mean() < 50
+
+
+def on_earth(page: tifffile.TiffPage, column: float, row: float) -> tuple[float, float]:
+    """Where a corner of a pixel lies (OGC GeoTIFF 1.1, annex B.6)."""
+    tags = {tag.code: tag.value for tag in page.tags}
+    shift = 0.5 if tags[34735][4 + 3] == 2 else 0  # the keys here have the raster type first
+    if 34264 in tags:
+        matrix = np.array(tags[34264]).reshape(4, 4)
+        x, y, *_ = matrix @ (column - shift, row - shift, 0, 1)
+        return float(x), float(y)
+    i, j, _, x, y, _ = tags[33922]
+    return x + (column - shift - i) * tags[33550][0], y - (row - shift - j) * tags[33550][1]
+
+
+@pytest.mark.parametrize("raster_type", [1, 2], ids=["area", "point"])
+@pytest.mark.parametrize("by_matrix", [False, True])
+def test_a_map_stays_where_it_is_on_the_earth(
+    network: NetworkSettings, raster_type: int, by_matrix: bool
+) -> None:
+    """Corners of the picture, by the formula of the standard, before and after."""
+    keys = (34735, 3, 8, (1, 1, 0, 1, 1025, 0, 1, raster_type), True)
+    tags = [(33550, 12, 3, (30.0, 25.0, 0.0), True), (33922, 12, 6, (3.0, 5.0, 0.0, 4e5, 5e6, 0.0), True)]
+    if by_matrix:
+        tags = [(34264, 12, 16, (30.0, 2.0, 0, 4e5, 1.0, -25.0, 0, 5e6, *[0] * 4, 0, 0, 0, 1.0), True)]
+    heights = 1000 + 500 * smooth(16, 20, 1, "float32")[..., 0]
+    data = tiff((heights, {"extratags": [*tags, keys]}))
+    (before,), (after,) = results(data), results(upscaled(data, network))
+    for column, row in ((0, 0), (20, 0), (20, 16), (7, 3)):
+        assert on_earth(after, 4 * column, 4 * row) == pytest.approx(on_earth(before, column, row), abs=1e-6)

@@ -100,3 +100,15 @@ def test_other_floats_keep_their_type(upscaler: Upscaler) -> None:
         assert result.dtype == samples
         assert result.min() >= 0
         assert result.max() <= 100
+
+
+def test_no_value_overshoots_what_is_around_it(upscaler: Upscaler) -> None:
+    """Lamps of different brightness, one far from the other: each stays about as bright as it is."""
+    night = np.full((40, 56, 3), 0.01, np.float32)
+    for place, lamp in ((8, 30.0), (24, 1000.0), (40, 20_000.0)):
+        night[16:20, place : place + 4] = lamp
+    result = upscaler.upscale(night)
+    for place, lamp in ((8, 30.0), (24, 1000.0), (40, 20_000.0)):
+        around = result[40:104, 4 * place - 16 : 4 * place + 32]
+        assert 0.9 * lamp < around.max() <= 1.1 * lamp
+        assert around.min() >= 0

@@ -79,12 +79,12 @@ def test_premultiplied_alpha_is_divided_out(samples: str) -> None:
     assert not frame[1:].any()
 
 
-def test_extra_samples_that_are_not_alpha_are_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_extra_samples_that_are_not_alpha_are_left_out_and_said() -> None:
     pixels = smooth(8, 8, 4, "uint16")[..., [0, 1, 2, 3, 0]]
     content = tiff(pixels, photometric="rgb", planarconfig="contig", extrasamples=["unspecified"] * 2)
-    with caplog.at_level("INFO"):
-        np.testing.assert_array_equal(decode(content, "a").frames[0], pixels[..., :3])
-    assert "2 further channels a pixel" in caplog.text
+    picture = decode(content, "a")
+    np.testing.assert_array_equal(picture.frames[0], pixels[..., :3])
+    assert "2 further channels of each pixel, which are not transparency" in picture.metadata.lost
 
 
 def test_twelve_bits_have_their_full_range() -> None:
@@ -247,3 +247,10 @@ def test_compressions_that_carry_a_size_of_their_own_are_refused() -> None:
     tifffile.imwrite(stream, smooth(12, 16), compression="jpeg2000", photometric="rgb")
     with pytest.raises(InputError, match="JPEG2000"):
         decode(stream.getvalue(), "a", max_pixels=1000)
+
+
+@pytest.mark.parametrize("length", [4, 7, 8, 12, 60])
+def test_a_file_that_ends_in_its_head_is_called_cut_off(length: int) -> None:
+    content = tiff(smooth(8, 8), photometric="rgb", bigtiff=True)
+    with pytest.raises(InputError, match=r"a: it (is cut off or damaged|has no page with a picture)"):
+        decode(content[:length], "a")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 from support.sample_pictures import smooth
 from support.tiff_bytes import (
     BITS,
@@ -265,3 +266,14 @@ def test_tags_that_cannot_be_read_do_not_stop_a_picture() -> None:
     """EXIF whose directory lies past the end of the file."""
     broken = tiff_bytes((GREY[..., 0], {34665: [60_000]}))
     np.testing.assert_array_equal(first(broken), GREY)
+
+
+def test_a_fax_without_a_photometric_tag_is_black_on_white() -> None:
+    """As libtiff takes it: in a fax, white is zero."""
+    fax = io.BytesIO()
+    Image.fromarray(GREY[..., 0]).convert("1").save(fax, "TIFF", compression="group4")
+    with tifffile.TiffFile(io.BytesIO(fax.getvalue())) as file:
+        page = file.pages.first
+        strip = fax.getvalue()[page.dataoffsets[0] :][: page.databytecounts[0]]
+    content = tiff_bytes((strip, {256: [32], 257: [24], BITS: [1], COMPRESSION: [4]}))
+    np.testing.assert_array_equal(as_rgba(first(content), premultiplied=True), libtiffs_rgba(content))
