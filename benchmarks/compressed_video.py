@@ -42,14 +42,20 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--weights", action="append", help="may be repeated; x4 and x4-photo by default")
     parser.add_argument("--limit", type=int, help="only so many pictures of each data set")
+    parser.add_argument("--crf", action="append", type=int, help="may be repeated; 23, 28 and 35 by default")
     arguments = parser.parse_args()
-    print("| data set | weights | clean | " + " | ".join(f"crf {crf}" for crf in QUALITIES) + " |")
-    print("| --- " * (3 + len(QUALITIES)) + "|")
+    qualities = arguments.crf or QUALITIES
+    print("| data set | weights | clean | " + " | ".join(f"crf {crf}" for crf in qualities) + " |")
+    print("| --- " * (3 + len(qualities)) + "|")
     for folder in arguments.folders:
         data_set = find_data_set(folder, SCALE)
         clips = [moving(np.array(Image.open(pair.hr).convert("RGB"))) for pair in data_set.pairs if pair.hr]
         clips = clips[: arguments.limit]
-        decoded = {crf: [through_x264(clip.lr, crf) for clip in clips] for crf in (None, *QUALITIES)}
+        coded = {crf: [through_x264(clip.lr, crf) for clip in clips] for crf in (None, *qualities)}
+        decoded = {crf: [frames for frames, _ in results] for crf, results in coded.items()}
+        bits = [np.mean([bits for _, bits in results]) for results in coded.values()]
+        cells = [f"{number:.2f}" for number in bits]
+        print(f"| {data_set.name} | bits a pixel | {' | '.join(cells)} |", flush=True)
         for weights in arguments.weights or ("x4", "x4-photo"):
             upscaler = Upscaler(weights)
             cells = [f"{mean_psnr(upscaler, clips, frames):.3f}" for frames in decoded.values()]
@@ -64,8 +70,10 @@ def moving(picture: Pixels) -> Clip:
     return Clip(hr, [imresize(frame, 1 / SCALE) for frame in hr])
 
 
-def through_x264(frames: list[Pixels], crf: int | None) -> list[Pixels]:
-    """What a player shows of `frames` as Y4M (4:2:0, BT.601) and, with `crf`, after x264 at its defaults."""
+def through_x264(frames: list[Pixels], crf: int | None) -> tuple[list[Pixels], float]:
+    """What a player shows of `frames` as Y4M (4:2:0, BT.601) and, with `crf`, after x264 at its defaults; and
+    the size of the file in bits a pixel.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.y4m"
         write(path, "wrapped_avframe", pictures_as_yuv(frames), {})
@@ -73,9 +81,10 @@ def through_x264(frames: list[Pixels], crf: int | None) -> list[Pixels]:
             coded = path.with_suffix(".mkv")
             write(coded, "libx264", read(path), {"crf": str(crf), "preset": "medium"})
             path = coded
-        return [
+        shown = [
             frame.to_ndarray(format="rgb24", src_colorspace=5, interpolation=TO_RGB) for frame in read(path)
         ]
+        return shown, 8 * path.stat().st_size / sum(frame.shape[0] * frame.shape[1] for frame in frames)
 
 
 def pictures_as_yuv(frames: list[Pixels]) -> Iterator[av.VideoFrame]:

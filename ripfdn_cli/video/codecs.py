@@ -53,8 +53,9 @@ class Codec:
     gives those that describe a mastering display. `keeps_captions`: closed captions that lie in the frames
     are written. `alpha_muxers` and `alpha_formats`: in which containers, and in which pixel formats, its
     transparency is kept (None: in all that take the codec, in all that it has).
-    `even_sides`: 4:2:0 and 4:2:2 need sides of an even number of pixels. `quicktime_tag`: what MP4 and
-    QuickTime players know the codec by. `segment_muxer`: what holds pieces of it, with any time base, exactly
+    `even_sides`: 4:2:0 and 4:2:2 need sides of an even number of pixels. `most_threads`: where
+    the number of threads shapes the result, as many as it ever gets. `quicktime_tag`: what MP4 and QuickTime
+    players know the codec by. `segment_muxer`: what holds pieces of it, with any time base, exactly
     (`alpha_segment_muxer`: with transparency). `bits_per_pixel`: about what it makes of upscaled film at its
     default quality, to foresee how much room a result takes.
     """
@@ -83,6 +84,7 @@ class Codec:
     keeps_alpha: bool = False
     alpha_muxers: tuple[str, ...] | None = None
     alpha_formats: tuple[str, ...] | None = None
+    most_threads: int | None = None
     quicktime_tag: str | None = None
     segment_muxer: str = "nut"
     alpha_segment_muxer: str | None = None
@@ -190,6 +192,7 @@ CODECS = (
         parameters_option="x264-params",
         hdr=x264_parameters,
         keeps_captions=True,
+        most_threads=12,  # what x264 itself takes on eight processors
     ),
     Codec(
         "x265",

@@ -84,7 +84,15 @@ class EncoderSettings:
     @property
     def options(self) -> dict[str, str]:
         """FFmpeg's options for the encoder. Raises UsageError for what it doesn't have."""
-        return self.codec.encoder_options(self.choices, self.hdr, alpha=self.has_alpha)
+        threads = {} if self.codec.most_threads is None else {"threads": str(self._threads)}
+        return threads | self.codec.encoder_options(self.choices, self.hdr, alpha=self.has_alpha)
+
+    @property
+    def _threads(self) -> int:
+        """Where their number shapes the result, by the size alone, not by the machine: a thread for two rows
+        of blocks, as x264 has it at most.
+        """
+        return min(self.codec.most_threads or 1, max(1, -(-self.height // 16) // 2))
 
     @property
     def frame_bytes(self) -> float:

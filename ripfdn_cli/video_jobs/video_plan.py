@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,7 @@ from ripfdn_cli.pictures.files import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import passes
+from ripfdn_cli.pipeline.weights_selection import WeightsSelection
 from ripfdn_cli.video.codecs import (
     Codec,
     EncoderChoices,
@@ -42,19 +43,22 @@ _SEGMENT_PIXELS = 12_000_000
 """Input pixels of a segment: a second of work on a GPU, half a minute or so on a processor."""
 _SHORTEST_SEGMENT, _LONGEST_SEGMENT = 24, 250
 _DEEPEST_HDR = 10
+_COMPRESSED_BITS = 2.0
+"""Bits a pixel, up to which the weights for compressed pictures give more."""
 _DEFAULT_BACKGROUND = (255, 255, 255)
 
 
 @dataclass(frozen=True)
 class VideoPlan:
     """A job before it starts: `size` is the output's (width, height) px, `passes` the scales of the networks
-    to run in turn, `segment` the frames of a segment.
+    to run in turn, `weights` those networks' weights by their scale, `segment` the frames of a segment.
     """
 
     source: VideoSource
     target: Target
     size: tuple[int, int]
     passes: tuple[int, ...]
+    weights: Mapping[int, str]
     segment: int
 
     @property
@@ -83,13 +87,26 @@ def plan_video(
         target: Target = _video_target(source, output, size, codec, settings)
     else:
         target = _picture_target(source, output, size, settings)
+    scales = passes((source.width, source.height), size, network.selection.choices)
     return VideoPlan(
         source=source,
         target=target,
         size=size,
-        passes=passes((source.width, source.height), size, network.selection.choices),
+        passes=scales,
+        weights=_weights(source, scales, network.selection),
         segment=settings.segment or _segment_length(source.width * source.height),
     )
+
+
+def _weights(source: VideoSource, scales: Sequence[int], selection: WeightsSelection) -> Mapping[int, str]:
+    """Those for compressed pictures where the source is one (`benchmarks/compressed_video.py`); a second
+    network sees the result of the first, which is clean.
+    """
+    if len(scales) != 1 or source.bits_per_pixel is None or source.bits_per_pixel > _COMPRESSED_BITS:
+        return selection.choices
+    name = selection.choices_for_compressed[scales[0]]
+    log.debug("%s: %.2f bits a pixel: %s", source.name, source.bits_per_pixel, name)
+    return selection.choices_for_compressed
 
 
 def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> VideoSource:
