@@ -126,7 +126,7 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
 def _codec(source: VideoSource, output: Path, encoding: EncodingOptions) -> Codec:
     if encoding.codec is not None:
         return codec_named(encoding.codec)
-    return default_codec(container_of(output).muxer, source.bits)
+    return default_codec(container_of(output).muxer, source.bits, alpha=source.has_alpha)
 
 
 def _as_the_codec_takes_it(
