@@ -69,14 +69,14 @@ class ProgressLines(tqdm):  # type: ignore[type-arg]
     """Progress as whole lines of a log, the first after `seconds`: what a bar would say at that moment."""
 
     def __init__(self, seconds: float, **options: Any) -> None:
-        self._seconds, self._shown = seconds, time.monotonic()
+        self._seconds, self._shown, self._told = seconds, time.monotonic(), 0.0
         super().__init__(**options, mininterval=0, miniters=1, delay=seconds)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Called by tqdm for each step, and for a bar's first appearance."""
         now = time.monotonic()
-        if self.n > self.initial and now - self._shown >= self._seconds:
-            self._shown = now
+        if self.n > max(self.initial, self._told) and now - self._shown >= self._seconds:
+            self._shown, self._told = now, self.n
             logging.getLogger(ROOT_LOGGER).info(progress_line(self.format_dict))
 
     def clear(self, nolock: bool = False) -> None:
