@@ -141,12 +141,11 @@ def _as_the_codec_takes_it(
     if codec.keeps_alpha_in(container.muxer) and (asked is None or described(asked).has_alpha):
         return source
     log.warning(
-        "%s: %s in %s has no transparency; laid on white (--background COLOUR for another, "
-        "--codec %s to keep it)",
+        "%s: %s in %s has no transparency; laid on white (--background COLOUR for another; .webm or .mkv "
+        "with --codec vp9, .mov with --codec prores and .mkv with --codec ffv1 keep it)",
         source.name,
         codec.title if asked is None else f"{codec.title} as {asked}",
         container.title,
-        " or ".join(other.name for other in available_codecs() if other.keeps_alpha_in(container.muxer)),
     )
     return source.without_alpha(_DEFAULT_BACKGROUND)
 
