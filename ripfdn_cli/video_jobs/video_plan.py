@@ -80,6 +80,8 @@ def plan_video(
     Raises InputError, UsageError, UnavailableError, CheckpointError.
     """
     source = _source(paths, output, settings)
+    if source.has_alpha and settings.background is not None:
+        source = source.without_alpha(settings.background)
     size = settings.size.target(source.width, source.height, network.selection.default_scale)
     if is_video(output):
         codec, container = _codec(source, output, settings.encoding), container_of(output)
@@ -132,11 +134,9 @@ def _codec(source: VideoSource, output: Path, encoding: EncodingOptions) -> Code
 def _as_the_codec_takes_it(
     source: VideoSource, codec: Codec, container: Container, settings: VideoSettings
 ) -> VideoSource:
-    """`source` without its transparency where a background was given, or the result can't have any."""
+    """`source`, without its transparency where the result can't have any."""
     if not source.has_alpha:
         return source
-    if settings.background is not None:
-        return source.without_alpha(settings.background)
     asked = settings.encoding.pixel_format
     if codec.keeps_alpha_in(container.muxer) and (asked is None or described(asked).has_alpha):
         return source

@@ -162,3 +162,11 @@ def test_a_dry_run_tells_of_both(mixed: Path, tmp_path: Path, run: Run) -> None:
 def test_what_is_wrong_is_said(arguments: tuple[str, ...], said: str, mixed: Path, run: Run) -> None:
     status, _, output = run(*arguments)
     assert (status, said in output) == (2, True), output
+
+
+def test_a_damaged_picture_does_not_stop_a_video(mixed: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    status, records, said = run("broken.png", "clips/a.mp4", "-o", "out/", "--json")
+    assert (status, "1 of 2 pictures and videos failed" in said) == (3, True)
+    assert [record["status"] for record in records[:-1]] == ["failed", "done"]
+    assert files_of(tmp_path / "out") == {"a.mp4"}
