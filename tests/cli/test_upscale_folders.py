@@ -1,17 +1,14 @@
 """`ripfdn upscale` with videos in folders and by templates, beside pictures too."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from support.commands import run_command
 from support.video_clips import Clip, make_clip, picture
 from support.video_facts import decoded
-
-from ripfdn_cli.cli.console import Console
-from ripfdn_cli.cli.main import cli, run_to_exit_code
 
 Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
 BOTH = ["clips/a.mp4", "clips/day/b.avi"]
@@ -29,7 +26,6 @@ def run(
     monkeypatch.chdir(tmp_path)
 
     def command(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
-        console = Console()
         network = [
             "--weights",
             str(bilinear_weights),
@@ -40,13 +36,7 @@ def run(
             "--threads",
             "1",
         ]
-        words = ["upscale", *arguments, *network]
-        status = run_to_exit_code(
-            lambda: cli.main(words, prog_name="ripfdn", standalone_mode=False, obj=console), console
-        )
-        captured = capsys.readouterr()
-        records = [json.loads(line) for line in captured.out.splitlines() if line.startswith("{")]
-        return status, records, captured.out + captured.err
+        return run_command(["upscale", *arguments, *network], capsys)
 
     return command
 
