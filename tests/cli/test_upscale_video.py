@@ -37,7 +37,7 @@ def run(bilinear_weights: Path, capsys: pytest.CaptureFixture[str]) -> Run:
             "--threads",
             "1",
         ]
-        return run_command(["upscale", *map(str, arguments), *options, "--threads", "1"], capsys)
+        return run_command(["upscale", *map(str, arguments), *options], capsys)
 
     return command
 
