@@ -8,9 +8,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
@@ -20,6 +21,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ROOT_LOGGER = "ripfdn_cli"
+SECONDS_BETWEEN_LINES = 60.0
+"""Of progress where there is no terminal: in logs of jobs that take hours."""
 
 
 class Console:
@@ -56,15 +59,54 @@ class Console:
         with suppress(OSError):  # there is nowhere else to say it, and the exit code remains
             tqdm.write(f"{label} {printable(message)}", file=sys.stderr)
 
-    def progress(self, *, total: int | None, unit: str, description: str = "") -> "tqdm[Any]":
-        """A bar on stderr: shown on a terminal, silent elsewhere and with -q."""
-        return tqdm(
-            total=total,
-            unit=unit,
-            desc=description or None,
-            disable=True if self.quiet else None,
-            file=sys.stderr,
-        )
+    def progress(
+        self, *, total: int | None, unit: str, description: str = "", seconds: float = SECONDS_BETWEEN_LINES
+    ) -> "tqdm[Any]":
+        """A bar on stderr on a terminal, and a line every so many `seconds` elsewhere; silent with -q."""
+        kind = tqdm if sys.stderr.isatty() or self.quiet else partial(ProgressLines, seconds)
+        return kind(total=total, unit=unit, desc=description or None, disable=self.quiet, file=sys.stderr)
+
+
+class ProgressLines(tqdm):  # type: ignore[type-arg]
+    """Progress as whole lines of a log, the first after `seconds`: what a bar would say at that moment."""
+
+    def __init__(self, seconds: float, **options: Any) -> None:
+        self._seconds, self._shown, self._told = seconds, time.monotonic(), 0.0
+        super().__init__(**options, mininterval=0, miniters=1, delay=seconds)
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Called by tqdm for each step, and for a bar's first appearance."""
+        now = time.monotonic()
+        if self.n > max(self.initial, self._told) and now - self._shown >= self._seconds:
+            self._shown, self._told = now, self.n
+            logging.getLogger(ROOT_LOGGER).info(progress_line(self.format_dict))
+
+    def clear(self, nolock: bool = False) -> None:
+        """There is nothing to clear: lines stay."""
+
+    def close(self) -> None:
+        """Says nothing: the result's own line follows."""
+        if not self.disable:
+            self.disable = True
+            self._decr_instances(self)  # type: ignore[attr-defined]
+
+
+def progress_line(state: Mapping[str, Any]) -> str:
+    """As "clip.mkv: 120 of 4321 frames, 1.20 frames/s, 58:20 left, 12.3 MB"; tqdm's `format_dict` is such a
+    `state`.
+    """
+    n, total, unit = state["n"], state["total"], f"{state['unit']}s"
+    done = state["n"] - state["initial"]
+    rate = done / state["elapsed"] if state["elapsed"] else 0.0
+    parts = [f"{n} of {total} {unit}" if total else f"{n} {unit}"]
+    if rate:
+        parts.append(f"{rate:.3g} {unit}/s")
+    if rate and total:
+        parts.append(f"{tqdm.format_interval((total - n) / rate)} left")
+    if state["postfix"]:
+        parts.append(str(state["postfix"]))
+    prefix = f"{state['prefix']}: " if state["prefix"] else ""
+    return prefix + ", ".join(parts)
 
 
 def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P, R]:

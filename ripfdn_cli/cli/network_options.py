@@ -38,8 +38,8 @@ _OPTIONS = (
         "--weights",
         default="auto",
         show_default=True,
-        help="A name from 'ripfdn weights list', or a file. auto goes by the size asked for; JPEGs that were "
-        "compressed get x4-photo.",
+        help="A name from 'ripfdn weights list', or a file. auto goes by the size asked for; JPEGs "
+        "and videos that were compressed get x4-photo.",
     ),
     click.option(
         "--device",

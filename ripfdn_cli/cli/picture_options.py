@@ -55,7 +55,8 @@ def picture_options(command: Callable[..., R]) -> Callable[..., R]:
         "--background",
         default="white",
         show_default=True,
-        help="Under transparent pixels where the format has no transparency: a name or #rrggbb.",
+        help="Under transparent pixels where the format has no transparency, and of videos always: a name or "
+        "#rrggbb.",
     )
     @click.option(
         "--strip-metadata", is_flag=True, help="Keep the colour profile and nothing else beside the pixels."

@@ -169,7 +169,7 @@ def _run(
 ) -> None:
     started, count = time.perf_counter(), Counter[str]()
     if pictures is not None:
-        count += _run_pictures(console, pictures, cluster)
+        count += _run_pictures(console, pictures, cluster, alone=_is_single(pictures, videos))
     if videos is not None:
         count += run_videos(console, videos.batch)
     damaged = count.pop(DAMAGED, 0)
@@ -194,7 +194,7 @@ def _is_single(pictures: Batch | None, videos: VideosAmong | None) -> bool:
     return videos is not None and videos.batch.is_single
 
 
-def _run_pictures(console: Console, batch: Batch, cluster: Cluster | None) -> Counter[str]:
+def _run_pictures(console: Console, batch: Batch, cluster: Cluster | None, *, alone: bool) -> Counter[str]:
     count = Counter[str]()
     single = len(batch) == 1 and cluster is None
     with (
@@ -205,7 +205,7 @@ def _run_pictures(console: Console, batch: Batch, cluster: Cluster | None) -> Co
             record = outcome.record()
             count[record["status"]] += 1
             console.record(record)
-            _tell(console, outcome, alone=batch.is_single)
+            _tell(console, outcome, alone=alone)
             bar.update(0 if single else 1)
     return count
 

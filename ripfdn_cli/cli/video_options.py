@@ -123,7 +123,7 @@ _OPTIONS = (
     click.option(
         "--codec",
         help="x264, x265, av1, vp9, prores, ffv1, or an encoder of the machine such as hevc_nvenc.  "
-        "[default: x264; in WebM vp9, av1 above 8 bits]",
+        "[default: x264; in WebM vp9, or av1 for more than 8 bits]",
     ),
     click.option("--crf", type=int, help="Quality, less is better.  [default: 18 for x264, else by codec]"),
     click.option("--bitrate", type=BitRate(), help="Bits a second instead of a quality, as 8M or 2500k."),

@@ -53,8 +53,10 @@ class Codec:
     gives those that describe a mastering display. `keeps_captions`: closed captions that lie in the frames
     are written. `alpha_muxers` and `alpha_formats`: in which containers, and in which pixel formats, its
     transparency is kept (None: in all that take the codec, in all that it has).
-    `even_sides`: 4:2:0 and 4:2:2 need sides of an even number of pixels. `quicktime_tag`: what MP4 and
-    QuickTime players know the codec by. `segment_muxer`: what holds pieces of it, with any time base, exactly
+    `even_sides`: 4:2:0 and 4:2:2 need sides of an even number of pixels. `most_threads`: where
+    the number of threads shapes the result, as many as it ever gets. `without_avx512`: parameters that
+    leave processors' AVX-512 alone. `quicktime_tag`: what MP4 and QuickTime
+    players know the codec by. `segment_muxer`: what holds pieces of it, with any time base, exactly
     (`alpha_segment_muxer`: with transparency). `bits_per_pixel`: about what it makes of upscaled film at its
     default quality, to foresee how much room a result takes.
     """
@@ -83,6 +85,8 @@ class Codec:
     keeps_alpha: bool = False
     alpha_muxers: tuple[str, ...] | None = None
     alpha_formats: tuple[str, ...] | None = None
+    most_threads: int | None = None
+    without_avx512: tuple[str, ...] = ()
     quicktime_tag: str | None = None
     segment_muxer: str = "nut"
     alpha_segment_muxer: str | None = None
@@ -190,6 +194,9 @@ CODECS = (
         parameters_option="x264-params",
         hdr=x264_parameters,
         keeps_captions=True,
+        most_threads=12,  # what x264 itself takes on eight processors
+        # Its AVX-512 code for B-frames gives other bytes now and then for the same frames (core 165).
+        without_avx512=("asm=AVX2,FMA3,BMI2,LZCNT",),
     ),
     Codec(
         "x265",
@@ -359,14 +366,14 @@ def codec_named(name: str) -> Codec:
     raise UsageError(f"--codec {name} is not known; there are {here}")
 
 
-def default_codec(muxer: str, bits: int) -> Codec:
+def default_codec(muxer: str, bits: int, *, alpha: bool) -> Codec:
     """The codec of a result where none is asked for: H.264, which plays everywhere; in WebM, which doesn't
-    take it, VP9, or AV1 where VP9 has too few `bits`.
+    take it, VP9, or AV1 (which has no transparency) where VP9 has too few `bits`.
     """
     if muxer != "webm":
         return codec_named("x264")
     vp9 = codec_named("vp9")
-    return vp9 if bits <= deepest_bits(vp9) else codec_named("av1")
+    return vp9 if alpha or bits <= deepest_bits(vp9) else codec_named("av1")
 
 
 def deepest_bits(codec: Codec) -> int:
@@ -381,7 +388,7 @@ def pixel_format_for(
 
     `bits` a sample and `chroma` (columns and lines of chroma for 8 of luma) are the source's; `alpha`: it has
     transparency that is to be kept. Raises UsageError where the codec doesn't have what was asked for, or
-    would cut more than 8 bits to 8, or lose transparency.
+    would lose transparency; bits that it doesn't have are a warning.
     """
     have = _formats_of(codec)
     if asked is not None:
@@ -393,11 +400,14 @@ def pixel_format_for(
     best = min(have, key=lambda name: _distance(name, bits, chroma, alpha))
     depth = described(best).bits
     if depth < min(bits, 10):
-        raise UsageError(
-            f"{codec.title} has no more than {depth} bits here and the input has {bits}; use --codec "
-            f"{' or '.join(_deep_codecs())}, or give --pix-fmt {best} to lose them"
+        log.warning(
+            "%s has no more than %d bits here, the input has %d: they are dithered; --codec %s keeps them",
+            codec.title,
+            depth,
+            bits,
+            " or ".join(_deep_codecs()),
         )
-    if depth < bits:
+    elif depth < bits:
         log.warning("%s has no more than %d bits, the input has %d", codec.title, depth, bits)
     if alpha and not described(best).has_alpha:
         raise UsageError(f"{codec.title} can't hold transparency; give --background to put it on a colour")

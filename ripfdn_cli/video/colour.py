@@ -166,12 +166,26 @@ class ToRgb:
         if colour.tags.matrix != RGB_MATRIX:
             options = f":in_color_matrix={_MATRICES[colour.tags.matrix]}:in_range={_range(colour.tags)}"
             options += f":in_chroma_loc={colour.chroma}"
-        self._convert = Conversion(*self._like[:2], self._like[2], self.format, options)
+        # libswscale gives wrong colours for RGB of 16 bits a pixel in this order (QuickTime's, for one).
+        self._swaps = first.format.is_big_endian and first.format.is_rgb and bits_of(first.format) < 8
+        source = self._like[2].removesuffix("be") + "le" if self._swaps else self._like[2]
+        self._convert = Conversion(*self._like[:2], source, self.format, options)
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[Any]:
         """Raises InputError where `frame` is not of the first one's size and format."""
         check_alike(frame, self._like)
-        return self._convert(frame).to_ndarray()
+        return self._convert(_little_endian(frame) if self._swaps else frame).to_ndarray()
+
+
+def _little_endian(frame: av.VideoFrame) -> av.VideoFrame:
+    """`frame` of two bytes a pixel in the other order of bytes."""
+    swapped = av.VideoFrame(frame.width, frame.height, frame.format.name.removesuffix("be") + "le")
+    old, new = (
+        np.frombuffer(memoryview(entry.planes[0]), np.uint16).reshape(entry.height, -1)
+        for entry in (frame, swapped)
+    )
+    new[:, : frame.width] = old[:, : frame.width].byteswap()
+    return swapped
 
 
 def check_alike(frame: av.VideoFrame, like: tuple[int, int, str]) -> None:

@@ -34,3 +34,8 @@ def decoder_of(stream: av.VideoStream) -> Any:
 
 def has_alpha_beside(stream: av.VideoStream) -> bool:
     return any(key.lower() == ALPHA_MODE and value == "1" for key, value in stream.metadata.items())
+
+
+def is_lossy(codec: str) -> bool:
+    """Pictures that FFmpeg's decoder `codec` decodes have usually lost something."""
+    return bool(av.Codec(codec, "r").lossy)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from av.container import InputContainer, OutputContainer
 from numpy.typing import NDArray
 
@@ -84,7 +85,15 @@ class EncoderSettings:
     @property
     def options(self) -> dict[str, str]:
         """FFmpeg's options for the encoder. Raises UsageError for what it doesn't have."""
-        return self.codec.encoder_options(self.choices, self.hdr, alpha=self.has_alpha)
+        threads = {} if self.codec.most_threads is None else {"threads": str(self._threads)}
+        return threads | self.codec.encoder_options(self.choices, self.hdr, alpha=self.has_alpha)
+
+    @property
+    def _threads(self) -> int:
+        """Where their number shapes the result, by the size alone, not by the machine: a thread for two rows
+        of blocks, as x264 has it at most.
+        """
+        return min(self.codec.most_threads or 1, max(1, -(-self.height // 16) // 2))
 
     @property
     def frame_bytes(self) -> float:
@@ -225,7 +234,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def add_encoder(container: OutputContainer, settings: EncoderSettings) -> av.VideoStream:
     """A stream in `container` with an open encoder. Raises UsageError, UnavailableError."""
-    codec, options = settings.codec, settings.options
+    codec, options = settings.codec, _for_this_machine(settings)
     stream: Any = container.add_stream(
         codec.encoder,
         rate=settings.rate.limit_denominator(1_000_000),
@@ -238,20 +247,41 @@ def add_encoder(container: OutputContainer, settings: EncoderSettings) -> av.Vid
     context.time_base = stream.time_base = settings.time_base
     context.sample_aspect_ratio = settings.sample_aspect_ratio
     put_tags(context, settings.tags)
+    if codec.most_threads is not None:
+        context.thread_type = "FRAME"  # PyAV's is by slices, which cost x264 bits, and race each other
+    refusal: av.FFmpegError | None = None
     with warnings_of_ffmpeg() as warnings:
         try:
             context.open()
         except av.FFmpegError as error:
-            _check_options(settings, warnings)
-            raise _refused(settings, error) from error
+            refusal = error
     _check_options(settings, warnings)
+    if refusal is not None:
+        raise _refused(settings, refusal) from refusal
     return stream  # type: ignore[no-any-return]
+
+
+def _for_this_machine(settings: EncoderSettings) -> dict[str, str]:
+    """The options of `settings`, and what makes them give the same on every machine."""
+    codec, options = settings.codec, settings.options
+    if not codec.without_avx512 or not _has_avx512():
+        return options
+    assert codec.parameters_option is not None
+    said = options.get(codec.parameters_option)
+    parameters = [*codec.without_avx512, *([] if said is None else [said])]
+    return options | {codec.parameters_option: ":".join(parameters)}
+
+
+def _has_avx512() -> bool:
+    """By what NumPy has found out for itself."""
+    found = getattr(np._core._multiarray_umath, "__cpu_features__", {})  # type: ignore[attr-defined]
+    return bool(found.get("AVX512F"))
 
 
 def _check_options(settings: EncoderSettings, warnings: list[str]) -> None:
     """Encoders' own libraries only warn of options that they don't know or can't read."""
     for name, value in settings.choices.options:
-        told = [text.strip() for text in warnings if name in text or value in text]
+        told = [text for text in warnings if name in text or value in text]
         if told:
             raise UsageError(f"--encoder-option {name}={value}: {settings.codec.title} says {told[0]!r}")
 

@@ -57,9 +57,9 @@ def is_encodable(name: str) -> bool:
 
 def shows_the_same(decoded: str, encoded: str) -> bool:
     """Frames that were `encoded` in one format can come out of a decoder as `decoded`: the same planes in
-    another order or range, or in more bits (ProRes 4444 has 12 in any case).
+    another order or range, or in more bits (ProRes 4444 has 12 in any case); grey as YUV without colours.
     """
     have, want = described(decoded), described(encoded)
-    return have.bits >= want.bits and (have.chroma, have.is_rgb, have.is_grey, have.has_alpha) == (
-        (want.chroma, want.is_rgb, want.is_grey, want.has_alpha)
-    )
+    if have.bits < want.bits or (have.is_rgb, have.has_alpha) != (want.is_rgb, want.has_alpha):
+        return False
+    return want.is_grey or (have.chroma, have.is_grey) == (want.chroma, want.is_grey)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from ripfdn_cli.pipeline.cancellation import Cancellation
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
-from ripfdn_cli.pipeline.lookahead import ahead, behind
+from ripfdn_cli.pipeline.frame_pipeline import FramePipeline
 from ripfdn_cli.pipeline.output_size import SizeRequest, passes
 from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
+from ripfdn_cli.upscaler import Progress
 from ripfdn_cli.video.frame_streams import FrameStream
 
 _READ_AHEAD = 4
-_WRITE_BEHIND = 2
 
 
 def upscale_stream(
@@ -34,53 +30,28 @@ def upscale_stream(
     scales = passes((source.width, source.height), target, devices.selection.choices)
     writer, count = source.writer(output, *target), 0
 
-    def write(upscaled: Future[UpscaledFrame]) -> None:
+    def write(upscaled: UpscaledFrame, context: None) -> None:
         nonlocal count
-        writer.add(finish(upscaled.result(), target, wrap=False))
+        writer.add(finish(upscaled, target, wrap=False))
         count += 1
         progress()
 
-    cancellation = Cancellation()
-    pool = ThreadPoolExecutor(len(devices), "network")
+    def upscale(
+        networks: Networks, frames: Sequence[PreparedFrame], tile_done: Progress
+    ) -> list[UpscaledFrame]:
+        return UpscalerStage(networks, 0, tile_done).upscale_frames(frames, scales)
+
     try:
-        with (
-            closing(ahead(_prepared(source), _READ_AHEAD)) as frames,
-            behind(write, _WRITE_BEHIND + len(devices)) as put,
-        ):
-            for upscaled in _through_network(frames, scales, devices, pool, cancellation):
-                put(upscaled)
+        # One at a time: whoever reads them may wait for each.
+        FramePipeline(devices, upscale, together=1, read_ahead=_READ_AHEAD).run(_prepared(source), write)
         writer.close()
         return count
     except NetworkUnavailableError as error:
         raise error.reason from error
     finally:
-        cancellation.cancel()
-        pool.shutdown(cancel_futures=True)
         devices.close()
 
 
-def _prepared(source: FrameStream) -> Iterator[PreparedFrame]:
+def _prepared(source: FrameStream) -> Iterator[tuple[PreparedFrame, None]]:
     for frame in source.frames():
-        yield prepare(frame, source.samples)
-
-
-def _through_network(
-    frames: Iterator[PreparedFrame],
-    scales: tuple[int, ...],
-    devices: Devices,
-    pool: ThreadPoolExecutor,
-    cancellation: Cancellation,
-) -> Iterator[Future[UpscaledFrame]]:
-    """Each frame's result to come; one that is equal to the frame before has that one's."""
-
-    def upscale(frame: PreparedFrame) -> UpscaledFrame:
-        def run(networks: Networks) -> UpscaledFrame:
-            return UpscalerStage(networks, 0, cancellation.progress()).upscale_frame(frame, scales)
-
-        return devices.run(run)
-
-    recent: deque[tuple[PreparedFrame, Future[UpscaledFrame]]] = deque(maxlen=1)
-    for frame in frames:
-        if not recent or not frame.equals(recent[0][0]):
-            recent.append((frame, pool.submit(upscale, frame)))
-        yield recent[0][1]
+        yield prepare(frame, source.samples), None

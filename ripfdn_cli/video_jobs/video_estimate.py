@@ -6,9 +6,10 @@ from math import prod
 import numpy as np
 
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
+from ripfdn_cli.pipeline.frame_pipeline import ALIKE, WRITE_BEHIND
 from ripfdn_cli.pipeline.network_cost import NetworkTrials
 from ripfdn_cli.video_jobs.video_plan import VideoPlan
-from ripfdn_cli.video_jobs.video_run import ALIKE, READ_AHEAD, WRITE_BEHIND, frames_together
+from ripfdn_cli.video_jobs.video_run import READ_AHEAD, frames_together
 
 
 @dataclass(frozen=True)

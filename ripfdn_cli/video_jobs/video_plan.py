@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from ripfdn_cli.pictures.files import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import passes
+from ripfdn_cli.pipeline.weights_selection import WeightsSelection
 from ripfdn_cli.video.codecs import (
     Codec,
     EncoderChoices,
@@ -43,19 +44,22 @@ _SEGMENT_PIXELS = 12_000_000
 """Input pixels of a segment: a second of work on a GPU, half a minute or so on a processor."""
 _SHORTEST_SEGMENT, _LONGEST_SEGMENT = 24, 250
 _DEEPEST_HDR = 10
+_COMPRESSED_BITS = 2.0
+"""Bits a pixel, up to which the weights for compressed pictures give more."""
 _DEFAULT_BACKGROUND = (255, 255, 255)
 
 
 @dataclass(frozen=True)
 class VideoPlan:
     """A job before it starts: `size` is the output's (width, height) px, `passes` the scales of the networks
-    to run in turn, `segment` the frames of a segment.
+    to run in turn, `weights` those networks' weights by their scale, `segment` the frames of a segment.
     """
 
     source: VideoSource
     target: Target
     size: tuple[int, int]
     passes: tuple[int, ...]
+    weights: Mapping[int, str]
     segment: int
 
     @property
@@ -77,6 +81,8 @@ def plan_video(
     Raises InputError, UsageError, UnavailableError, CheckpointError.
     """
     source = _source(paths, output, settings)
+    if source.has_alpha and settings.background is not None:
+        source = source.without_alpha(settings.background)
     size = settings.size.target(source.width, source.height, network.selection.default_scale)
     if is_video(output):
         codec, container = _codec(source, output, settings.encoding), container_of(output)
@@ -84,13 +90,26 @@ def plan_video(
         target: Target = _video_target(source, output, size, codec, settings)
     else:
         target = _picture_target(source, output, size, settings)
+    scales = passes((source.width, source.height), size, network.selection.choices)
     return VideoPlan(
         source=source,
         target=target,
         size=size,
-        passes=passes((source.width, source.height), size, network.selection.choices),
+        passes=scales,
+        weights=_weights(source, scales, network.selection),
         segment=settings.segment or _segment_length(source.width * source.height),
     )
+
+
+def _weights(source: VideoSource, scales: Sequence[int], selection: WeightsSelection) -> Mapping[int, str]:
+    """Those for compressed pictures where the source is one (`benchmarks/compressed_video.py`); a second
+    network sees the result of the first, which is clean.
+    """
+    if len(scales) != 1 or source.bits_per_pixel is None or source.bits_per_pixel > _COMPRESSED_BITS:
+        return selection.choices
+    name = selection.choices_for_compressed[scales[0]]
+    log.debug("%s: %.2f bits a pixel: %s", source.name, source.bits_per_pixel, name)
+    return selection.choices_for_compressed
 
 
 def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> VideoSource:
@@ -110,27 +129,24 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
 def _codec(source: VideoSource, output: Path, encoding: EncodingOptions) -> Codec:
     if encoding.codec is not None:
         return codec_named(encoding.codec)
-    return default_codec(container_of(output).muxer, source.bits)
+    return default_codec(container_of(output).muxer, source.bits, alpha=source.has_alpha)
 
 
 def _as_the_codec_takes_it(
     source: VideoSource, codec: Codec, container: Container, settings: VideoSettings
 ) -> VideoSource:
-    """`source` without its transparency where a background was given, or the result can't have any."""
+    """`source`, without its transparency where the result can't have any."""
     if not source.has_alpha:
         return source
-    if settings.background is not None:
-        return source.without_alpha(settings.background)
     asked = settings.encoding.pixel_format
     if codec.keeps_alpha_in(container.muxer) and (asked is None or described(asked).has_alpha):
         return source
     log.warning(
-        "%s: %s in %s has no transparency; laid on white (--background COLOUR for another, "
-        "--codec %s to keep it)",
+        "%s: %s in %s has no transparency; laid on white (--background COLOUR for another; .webm or .mkv "
+        "with --codec vp9, .mov with --codec prores and .mkv with --codec ffv1 keep it)",
         source.name,
         codec.title if asked is None else f"{codec.title} as {asked}",
         container.title,
-        " or ".join(other.name for other in available_codecs() if other.keeps_alpha_in(container.muxer)),
     )
     return source.without_alpha(_DEFAULT_BACKGROUND)
 

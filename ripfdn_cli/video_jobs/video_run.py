@@ -6,9 +6,8 @@ import hashlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from ripfdn_cli.pipeline.cancellation import Cancellation, Cancelled
 from ripfdn_cli.pipeline.collisions import check_collisions, check_existing
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.pipeline.disk_space import DiskWatch
-from ripfdn_cli.pipeline.lookahead import ahead, behind
+from ripfdn_cli.pipeline.frame_pipeline import FramePipeline
 from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
+from ripfdn_cli.upscaler import Progress
 from ripfdn_cli.video.frames import SourceFrame
 from ripfdn_cli.video_jobs.device_colour import (
     DeviceColour,
@@ -39,9 +39,6 @@ log = logging.getLogger(__name__)
 
 _FRAMES_AT_ONCE = 4
 READ_AHEAD = 2 * _FRAMES_AT_ONCE
-WRITE_BEHIND = 2
-ALIKE = 2
-"""Results kept for frames that come again: still pictures, cartoons, a cursor that blinks."""
 _REMEMBERED = 3
 """Frames before a segment whose checksums tell whether seeking found the place."""
 
@@ -69,25 +66,14 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class _Work:
-    """A source frame on its way to the network, and which output frames show it."""
+    """What comes with a source frame on its way through the network: its number, and which output frames show
+    it.
+    """
 
     number: int
     checksum: int
-    prepared: PreparedFrame | PreparedYuvFrame
     outputs: range
     captions: av.VideoFrame | None
-
-
-@dataclass
-class _Result:
-    """One of the results that `future` will have."""
-
-    place: int
-    future: Future[Sequence[UpscaledFrame | UpscaledYuvFrame]] | None = None
-
-    def get(self) -> UpscaledFrame | UpscaledYuvFrame:
-        assert self.future is not None
-        return self.future.result()[self.place]
 
 
 def upscale_video(
@@ -133,7 +119,7 @@ def _check_outputs(plan: VideoPlan, paths: Sequence[Path], output: Path, setting
 def _job(plan: VideoPlan, network: NetworkSettings, devices: Devices) -> dict[str, Any]:
     """Everything that shapes the segments: input, weights, sizes, times, encoder. Not what shapes speed."""
     timeline, selection = plan.target.timeline, devices.selection
-    checkpoints = [selection.checkpoint(selection.choices[scale]) for scale in plan.passes]
+    checkpoints = [selection.checkpoint(plan.weights[scale]) for scale in plan.passes]
     shown = hashlib.sha256(timeline.source.tobytes() + timeline.pts.tobytes() + timeline.durations.tobytes())
     return {
         "input": plan.source.identity,
@@ -205,25 +191,23 @@ class _Run:
         """Decode and prepare ahead, run the network on every device, finish and encode behind."""
         if self._resumed == self._total:
             return
-        self._colour = self._devices.run(
-            lambda networks: device_colour(self._plan, networks, always=self._device_colour_always)
+        plan, devices = self._plan, self._devices
+        self._colour = devices.run(
+            lambda networks: device_colour(
+                plan, networks.among(plan.weights), always=self._device_colour_always
+            )
         )
-        writer = _SegmentedWriter(self._plan, self._segments, self._wrote_frame, self._wrote_segment)
-        workers = ThreadPoolExecutor(len(self._devices), "network")
+        together = devices.run(lambda networks: frames_together(networks.among(plan.weights), plan.passes))
+        pipeline = FramePipeline(devices, self._upscale, together=together, read_ahead=READ_AHEAD)
+        writer = _SegmentedWriter(plan, self._segments, self._wrote_frame, self._wrote_segment)
         try:
-            with (
-                closing(ahead(self._work(), READ_AHEAD)) as work,
-                behind(writer.write, WRITE_BEHIND + self._together() * len(self._devices)) as write,
-            ):
-                for item, result in self._through_network(work, workers):
-                    write((item, result))
+            pipeline.run(self._work(), writer.write)
             writer.close()
         finally:
-            self._cancellation.cancel()
-            workers.shutdown(cancel_futures=True)
+            self._computed = pipeline.computed
             writer.abandon()
 
-    def _work(self) -> Iterator[_Work]:
+    def _work(self) -> Iterator[tuple[PreparedFrame | PreparedYuvFrame, _Work]]:
         """Source frames from the first that is still wanted, ready for the network."""
         source, shows = self._plan.source, self._plan.target.timeline.source
         first = int(shows[self._resumed])
@@ -235,47 +219,20 @@ class _Run:
             if start == self._total:
                 return
             if outputs := range(max(start, self._resumed), stop):
-                yield _Work(frame.index, frame.checksum, self._prepared(frame), outputs, frame.captions)
+                yield self._prepared(frame), _Work(frame.index, frame.checksum, outputs, frame.captions)
 
     def _prepared(self, frame: SourceFrame) -> PreparedFrame | PreparedYuvFrame:
         if self._colour is not None:
             return PreparedYuvFrame(frame.pixels)
         return prepare(frame.pixels, self._plan.source.samples)
 
-    def _through_network(
-        self, work: Iterator[_Work], workers: ThreadPoolExecutor
-    ) -> Iterator[tuple[_Work, _Result]]:
-        """Each frame with its result to come; computed once for frames that are equal to the last bit."""
-        recent: deque[tuple[Any, _Result]] = deque(maxlen=ALIKE)
-        for items in _batches(work, self._together()):
-            results: list[_Result] = []
-            new: list[tuple[Any, _Result]] = []
-            for item in items:
-                result = next((known for frame, known in recent if frame.equals(item.prepared)), None)
-                if result is None:
-                    result = _Result(len(new))
-                    new.append((item.prepared, result))
-                    recent.append(new[-1])
-                results.append(result)
-            if new:
-                future = workers.submit(self._upscale_frames, [frame for frame, _ in new])
-                for _, fresh in new:
-                    fresh.future = future
-            self._computed += len(new)
-            yield from zip(items, results, strict=True)
-
-    def _together(self) -> int:
-        return self._devices.run(lambda networks: frames_together(networks, self._plan.passes))
-
-    def _upscale_frames(self, frames: Sequence[Any]) -> Sequence[UpscaledFrame | UpscaledYuvFrame]:
-        colour, progress = self._colour, self._cancellation.progress()
-
-        def upscale(networks: Networks) -> Sequence[UpscaledFrame | UpscaledYuvFrame]:
-            if colour is not None:
-                return colour.upscale_frames(networks, frames, progress)
-            return UpscalerStage(networks, 0, progress).upscale_frames(frames, self._plan.passes)
-
-        return self._devices.run(upscale)
+    def _upscale(
+        self, networks: Networks, frames: Sequence[Any], progress: Progress
+    ) -> Sequence[UpscaledFrame | UpscaledYuvFrame]:
+        networks = networks.among(self._plan.weights)
+        if self._colour is not None:
+            return self._colour.upscale_frames(networks, frames, progress)
+        return UpscalerStage(networks, 0, progress).upscale_frames(frames, self._plan.passes)
 
     def _wrote_frame(self, done: int) -> None:
         self._progress(done, self._total, self._segments.written)
@@ -287,22 +244,6 @@ class _Run:
 def frames_together(networks: Networks, passes: Sequence[int]) -> int:
     """Frames for the network at once: on a processor there is nothing to be won."""
     return 1 if not passes or networks[passes[0]].device == "cpu" else _FRAMES_AT_ONCE
-
-
-def _batches(items: Iterable[_Work], size: int) -> Iterator[list[_Work]]:
-    """Lists of `size`, the last one shorter; what came before an error is not lost with it."""
-    batch: list[_Work] = []
-    try:
-        for item in items:
-            batch.append(item)
-            if len(batch) == size:
-                yield batch
-                batch = []
-    except Exception:
-        yield batch
-        raise
-    if batch:
-        yield batch
 
 
 class _SegmentedWriter:
@@ -322,9 +263,8 @@ class _SegmentedWriter:
         self._seen: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._last: tuple[UpscaledFrame | UpscaledYuvFrame, Frame] | None = None
 
-    def write(self, item: tuple[_Work, _Result]) -> None:
-        work, result = item
-        frame = self._finished(result.get())
+    def write(self, upscaled: UpscaledFrame | UpscaledYuvFrame, work: _Work) -> None:
+        frame = self._finished(upscaled)
         self._seen.append((work.number, work.checksum))
         for output in work.outputs:
             self._segment().add(output, frame, work.captions if output == work.outputs[0] else None)

@@ -19,7 +19,8 @@ from ripfdn_cli.pictures.files import read_picture
 from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha, without_alpha
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video.copies import SourceStreams, copied_streams
-from ripfdn_cli.video.files import VideoInfo, opened, probe
+from ripfdn_cli.video.decoders import is_lossy
+from ripfdn_cli.video.files import Scan, VideoInfo, opened, probe
 from ripfdn_cli.video.frames import SourceFrame, VideoFrames
 from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
 from ripfdn_cli.video.numbered_frames import find_frames
@@ -54,7 +55,8 @@ class VideoSource:
     does. `identity` tells this input from any other, as JSON. `streams`: what else is in its file. `keep`
     keeps in a folder what took long to find out. `reading` is what else shapes the frames; `first_number`
     that of the first frame, for names. `yuv`: where frames can be had unconverted. `lost_frames`: about how
-    many a damaged file has not.
+    many a damaged file has not. `bits_per_pixel`: that the picture takes in a file of a codec that loses
+    something; None where it doesn't, and for pictures.
     """
 
     files: tuple[Path, ...]
@@ -75,6 +77,7 @@ class VideoSource:
     streams: SourceStreams | None = None
     copied_bytes: int = 0
     lost_frames: int = 0
+    bits_per_pixel: float | None = None
     first_number: int = 1
     reading: dict[str, Any] = field(default_factory=dict)
     keep: Callable[[Path], None] | None = None
@@ -136,11 +139,19 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         streams=_streams(path, info, times, scanned.joints, options),
         copied_bytes=scanned.copied_bytes,
         lost_frames=scanned.lost_frames,
+        bits_per_pixel=_bits_per_pixel(path, info, scanned),
         reading={"deinterlace": options.deinterlace, "bad_frames": options.bad_frames}
         | ({"captions": "dropped"} if drops_captions else {}),
         keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
         yuv=_yuv_source(info, frames),
     )
+
+
+def _bits_per_pixel(path: Path, info: VideoInfo, scanned: Scan) -> float | None:
+    if not is_lossy(info.codec):
+        return None
+    size = path.stat().st_size - scanned.copied_bytes
+    return 8 * size / (len(scanned.times.pts) * info.width * info.height)
 
 
 def _yuv_source(info: VideoInfo, frames: VideoFrames) -> YuvSource | None:

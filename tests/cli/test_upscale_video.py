@@ -1,6 +1,5 @@
 """`ripfdn upscale` with frames: options, records, exit codes, and what is for pictures only."""
 
-import json
 import re
 import signal
 import subprocess
@@ -11,11 +10,10 @@ from typing import Any
 
 import click
 import pytest
+from support.commands import run_command
 from support.video_clips import Clip, make_clip, picture, segmenting_command
 from support.video_facts import decoded, picture_times
 
-from ripfdn_cli.cli.console import Console
-from ripfdn_cli.cli.main import cli, run_to_exit_code
 from ripfdn_cli.cli.upscale_video import span
 from ripfdn_cli.cli.video_options import Droppable, FrameRate, Seconds
 
@@ -29,7 +27,6 @@ def run(bilinear_weights: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command with a quick network; gives its exit code, its records and what it said."""
 
     def command(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
-        console = Console()
         options = [
             "--weights",
             str(bilinear_weights),
@@ -40,13 +37,7 @@ def run(bilinear_weights: Path, capsys: pytest.CaptureFixture[str]) -> Run:
             "--threads",
             "1",
         ]
-        words = ["upscale", *map(str, arguments), *options]
-        status = run_to_exit_code(
-            lambda: cli.main(words, prog_name="ripfdn", standalone_mode=False, obj=console), console
-        )
-        captured = capsys.readouterr()
-        records = [json.loads(line) for line in captured.out.splitlines() if line.startswith("{")]
-        return status, records, captured.out + captured.err
+        return run_command(["upscale", *map(str, arguments), *options], capsys)
 
     return command
 

@@ -188,7 +188,7 @@ def test_decoding_times_never_go_back_over_a_joint(tmp_path: Path) -> None:
         line.time_base,
         Fraction(24),
         ColourTags(1, 1, 1),
-        preset="fast",
+        choices=EncoderChoices(preset="fast"),
     )
     segments = []
     for start in (0, 24):

@@ -1,0 +1,124 @@
+"""Compare weights on video from H.264: `python benchmarks/compressed_video.py FOLDER... [--weights x4 ...]`.
+
+Each data set's HR pictures become clips under a camera that moves by a pixel a frame: shrunk by MATLAB's
+bicubic, written as YUV4MPEG2, encoded by x264 at several qualities (and not at all), decoded, upscaled.
+Y-PSNR against the HR frames by the papers' protocol, as `ripfdn eval` has it.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from ripfdn_cli import Upscaler
+from ripfdn_cli.evaluation.datasets import Pixels, find_data_set
+from ripfdn_cli.image_math.matlab_bicubic import imresize
+from ripfdn_cli.image_math.metrics import PAPERS, score
+
+QUALITIES = (23, 28, 35)
+SCALE = 4
+FRAMES = 6
+SCORED = (1, 4)
+"""Frames that are scored: none is the keyframe."""
+TO_RGB = av.video.reformatter.Interpolation.BICUBIC | av.video.reformatter.Interpolation.ACCURATE_RND
+
+
+@dataclass(frozen=True)
+class Clip:
+    """`hr` and `lr`: frames (H, W, 3), the latter shrunk."""
+
+    hr: list[Pixels]
+    lr: list[Pixels]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--weights", action="append", help="may be repeated; x4 and x4-photo by default")
+    parser.add_argument("--limit", type=int, help="only so many pictures of each data set")
+    parser.add_argument("--crf", action="append", type=int, help="may be repeated; 23, 28 and 35 by default")
+    arguments = parser.parse_args()
+    qualities = arguments.crf or QUALITIES
+    print("| data set | weights | clean | " + " | ".join(f"crf {crf}" for crf in qualities) + " |")
+    print("| --- " * (3 + len(qualities)) + "|")
+    for folder in arguments.folders:
+        data_set = find_data_set(folder, SCALE)
+        clips = [moving(np.array(Image.open(pair.hr).convert("RGB"))) for pair in data_set.pairs if pair.hr]
+        clips = clips[: arguments.limit]
+        coded = {crf: [through_x264(clip.lr, crf) for clip in clips] for crf in (None, *qualities)}
+        decoded = {crf: [frames for frames, _ in results] for crf, results in coded.items()}
+        bits = [np.mean([bits for _, bits in results]) for results in coded.values()]
+        cells = [f"{number:.2f}" for number in bits]
+        print(f"| {data_set.name} | bits a pixel | {' | '.join(cells)} |", flush=True)
+        for weights in arguments.weights or ("x4", "x4-photo"):
+            upscaler = Upscaler(weights)
+            cells = [f"{mean_psnr(upscaler, clips, frames):.3f}" for frames in decoded.values()]
+            print(f"| {data_set.name} | {Path(weights).stem} | {' | '.join(cells)} |", flush=True)
+
+
+def moving(picture: Pixels) -> Clip:
+    """`picture` under a camera that moves to the right and down, by a pixel of the small frames a frame."""
+    height, width = ((side - SCALE * FRAMES) // (2 * SCALE) * 2 * SCALE for side in picture.shape[:2])
+    starts = [SCALE * number for number in range(FRAMES)]
+    hr = [np.ascontiguousarray(picture[s : s + height, s : s + width]) for s in starts]
+    return Clip(hr, [imresize(frame, 1 / SCALE) for frame in hr])
+
+
+def through_x264(frames: list[Pixels], crf: int | None) -> tuple[list[Pixels], float]:
+    """What a player shows of `frames` as Y4M (4:2:0, BT.601) and, with `crf`, after x264 at its defaults; and
+    the size of the file in bits a pixel.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.y4m"
+        write(path, "wrapped_avframe", pictures_as_yuv(frames), {})
+        if crf is not None:
+            coded = path.with_suffix(".mkv")
+            write(coded, "libx264", read(path), {"crf": str(crf), "preset": "medium"})
+            path = coded
+        shown = [
+            frame.to_ndarray(format="rgb24", src_colorspace=5, interpolation=TO_RGB) for frame in read(path)
+        ]
+        return shown, 8 * path.stat().st_size / sum(frame.shape[0] * frame.shape[1] for frame in frames)
+
+
+def pictures_as_yuv(frames: list[Pixels]) -> Iterator[av.VideoFrame]:
+    for pixels in frames:
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        yield frame.reformat(format="yuv420p", dst_colorspace=5, interpolation=TO_RGB)
+
+
+def read(path: Path) -> list[av.VideoFrame]:
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
+
+
+def write(path: Path, codec: str, frames: Iterable[av.VideoFrame], options: dict[str, str]) -> None:
+    with av.open(str(path), "w") as container:
+        stream = None
+        for number, frame in enumerate(frames):
+            if stream is None:
+                stream = container.add_stream(codec, rate=24, options=options)
+                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+            frame.pts, frame.time_base = number, Fraction(1, 24)
+            frame.pict_type = 0
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def mean_psnr(upscaler: Upscaler, clips: list[Clip], decoded: list[list[Pixels]]) -> float:
+    values = [
+        score(upscaler.upscale(frames[number]), clip.hr[number], scale=SCALE, protocol=PAPERS).psnr
+        for clip, frames in zip(clips, decoded, strict=True)
+        for number in SCORED
+    ]
+    return float(np.mean(values))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""`ripfdn upscale` with videos in folders and by templates, beside pictures too."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from support.commands import run_command
+from support.video_clips import Clip, make_clip, picture
+from support.video_facts import decoded
+
+Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
+BOTH = ["clips/a.mp4", "clips/day/b.avi"]
+JOURNALS = {".ripfdn.journal.jsonl", ".ripfdn.journal.videos.jsonl"}
+
+
+@pytest.fixture
+def run(
+    bilinear_weights: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Run:
+    """Runs the command in `tmp_path` with a quick network; its exit code, its records and what it said."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
+        network = [
+            "--weights",
+            str(bilinear_weights),
+            "--engine",
+            "torch",
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+        ]
+        return run_command(["upscale", *arguments, *network], capsys)
+
+    return command
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """clips/: a.mp4, day/b.avi, day/c.png, and a text."""
+    folder = tmp_path / "clips"
+    (folder / "day").mkdir(parents=True)
+    make_clip(folder / "a.mp4", Clip(frames=3))
+    make_clip(folder / "day" / "b.avi", Clip(frames=3, codec="mpeg4"))
+    Image.fromarray(picture(0)).save(folder / "day" / "c.png")
+    (folder / "notes.txt").write_text("not a video")
+    return folder
+
+
+def files_of(folder: Path) -> set[str]:
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return found - JOURNALS
+
+
+def test_a_folder_of_pictures_and_videos(mixed: Path, tmp_path: Path, run: Run) -> None:
+    status, records, _ = run("clips", "-o", "out/", "--json")
+    assert status == 0
+    assert files_of(tmp_path / "out") == {"a.mp4", "day/b.mkv", "day/c.png"}
+    assert [len(decoded(tmp_path / "out" / name)) for name in ("a.mp4", "day/b.mkv")] == [3, 3]
+    with Image.open(tmp_path / "out" / "day" / "c.png") as image:
+        assert image.size == (192, 128)
+    assert (records[-1]["summary"], records[-1]["done"]) == (True, 3)
+    assert len(records) == 4
+
+
+def test_a_folder_is_gone_on_with(mixed: Path, tmp_path: Path, run: Run) -> None:
+    assert run("clips", "-o", "out/", "--exclude", "b.avi")[0] == 0
+    stamp = (tmp_path / "out" / "a.mp4").stat().st_mtime_ns
+    status, records, _ = run("clips", "-o", "out/", "--json")
+    assert status == 0
+    assert {record["input"]: record["status"] for record in records[:-1]} == {
+        "clips/day/c.png": "skipped",
+        "clips/a.mp4": "skipped",
+        "clips/day/b.avi": "done",
+    }
+    assert (tmp_path / "out" / "a.mp4").stat().st_mtime_ns == stamp
+    changed = run("clips", "-o", "out/", "--crf", "30", "--json")
+    assert (changed[0], "out/a.mp4 exists already" in changed[2]) == (5, True)
+    again = run("clips", "-o", "out/", "--crf", "30", "--overwrite", "--json")[1]
+    assert again[-1]["done"] + again[-1]["skipped"] == 3
+    assert (tmp_path / "out" / "a.mp4").stat().st_mtime_ns > stamp
+
+
+def test_a_damaged_video_does_not_stop_the_others(mixed: Path, tmp_path: Path, run: Run) -> None:
+    (mixed / "day" / "aa.mov").write_bytes(b"not a video")
+    status, records, said = run("clips", "-o", "out/", "--json")
+    assert status == 3
+    assert "1 of 4 pictures and videos failed" in said
+    failed = next(record for record in records if record.get("status") == "failed")
+    assert (failed["input"], failed["exit_code"]) == ("clips/day/aa.mov", 4)
+    assert files_of(tmp_path / "out") == {"a.mp4", "day/b.mkv", "day/c.png"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "made"),
+    [
+        (["clips/a.mp4"], "out/{stem}_x{scale}.mkv", {"a_x4.mkv"}),
+        (
+            ["clips/a.mp4", "clips/day/b.avi"],
+            "out/{stem}_{width}x{height}.mkv",
+            {"a_192x128.mkv", "b_192x128.mkv"},
+        ),
+        (["clips"], "out/{stem}.{format}", {"a.mp4", "day/b.mkv", "day/c.png"}),
+        (["clips/day", "clips/a.mp4"], "out/{name}", {"a.mp4", "b.mkv", "c.png"}),
+        (
+            ["clips/a.mp4", "clips/day/b.avi"],
+            "out/{stem}/%02d.png",
+            {f"{s}/0{n}.png" for s in "ab" for n in (1, 2, 3)},
+        ),
+    ],
+)
+def test_names_by_a_template(
+    inputs: list[str], output: str, made: set[str], mixed: Path, tmp_path: Path, run: Run
+) -> None:
+    status, _, said = run(*inputs, "-o", output)
+    assert (status, said.count("error")) == (0, 0)
+    assert files_of(tmp_path / "out") == made
+
+
+def test_shares_of_a_folder_make_the_whole(mixed: Path, tmp_path: Path, run: Run) -> None:
+    counts = [run("clips", "-o", "out/", "--shard", f"{n}/2", "--json")[1][-1]["done"] for n in (1, 2)]
+    assert sum(counts) == 3
+    assert {"a.mp4", "day/b.mkv", "day/c.png"} <= files_of(tmp_path / "out")
+
+
+def test_a_dry_run_tells_of_both(mixed: Path, tmp_path: Path, run: Run) -> None:
+    status, records, _ = run("clips", "-o", "out/", "-n", "--json")
+    planned = [record["output"] for record in records if record.get("status") == "planned"]
+    assert (status, sorted(planned)) == (0, ["out/a.mp4", "out/day/b.mkv", "out/day/c.png"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("clips/day", "clips/a.mp4", "-o", "out.mkv"), "there are several videos"),
+        (("clips/a.mp4", "clips/day/b.avi", "-o", "out.mkv"), "name a folder with -o, or a template"),
+        (("clips/a.mp4", "-o", "out/", "--quality", "80"), "--quality is for pictures"),
+        (("clips/day/c.png", "-o", "out/", "--crf", "20"), "--crf is for video"),
+        (("clips", "-o", "out/{stem}"), "no suffix names its container"),
+        (("clips", "-o", "out/", "--on", "ray"), "--on is for pictures"),
+        (("clips/a.mp4", "-o", "out.mkv", "--shard", "1/2"), "out.mkv is one result"),
+        (("clips/a.mp4", "-o", "out.mkv", "--include", "*"), "--include chooses among results"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments: tuple[str, ...], said: str, mixed: Path, run: Run) -> None:
+    status, _, output = run(*arguments)
+    assert (status, said in output) == (2, True), output
+
+
+def test_a_damaged_picture_does_not_stop_a_video(mixed: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    status, records, said = run("broken.png", "clips/a.mp4", "-o", "out/", "--json")
+    assert (status, "1 of 2 pictures and videos failed" in said) == (3, True)
+    assert [record["status"] for record in records[:-1]] == ["failed", "done"]
+    assert files_of(tmp_path / "out") == {"a.mp4"}

@@ -1,0 +1,21 @@
+"""The command in this process: its exit code, its records, and what it said."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ripfdn_cli.cli.console import Console
+from ripfdn_cli.cli.main import cli, run_to_exit_code
+
+
+def run_command(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> tuple[int, list[dict[str, Any]], str]:
+    console = Console()
+    status = run_to_exit_code(
+        lambda: cli.main(words, prog_name="ripfdn", standalone_mode=False, obj=console), console
+    )
+    captured = capsys.readouterr()
+    records = [json.loads(line) for line in captured.out.splitlines() if line.startswith("{")]
+    return status, records, captured.out + captured.err

@@ -1,0 +1,90 @@
+"""What a job will do: its weights, its codec, its options."""
+
+from pathlib import Path
+
+import pytest
+from support.transparent_clips import make_transparent_clip
+from support.video_clips import Clip, make_clip
+
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.pipeline.output_size import SizeRequest
+from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video
+from ripfdn_cli.video_jobs.video_settings import EncodingOptions, VideoSettings
+
+
+def plan(source: Path, output: str, network: NetworkSettings | None = None, **settings: object) -> VideoPlan:
+    asked = VideoSettings(**settings)  # type: ignore[arg-type]
+    return plan_video([source], source.with_name(output), asked, network or NetworkSettings())
+
+
+def codec_of(made: VideoPlan) -> tuple[str, str]:
+    described = made.target.describe()
+    return described["codec"], described["pixel_format"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "options", "weights"),
+    [
+        ("libx264", "yuv420p", {"crf": "23"}, "x4-photo"),
+        ("libx264", "yuv420p", {"crf": "35"}, "x4-photo"),
+        ("mpeg4", "yuv420p", {}, "x4-photo"),
+        ("ffv1", "yuv420p", {}, "x4"),
+        ("rawvideo", "yuv420p", {}, "x4"),
+    ],
+)
+def test_compressed_video_has_weights_of_its_own(
+    codec: str, pixel_format: str, options: dict[str, str], weights: str, tmp_path: Path
+) -> None:
+    clip = Clip(frames=24, width=192, height=128, codec=codec, pixel_format=pixel_format, options=options)
+    source = make_clip(tmp_path / "in.nut", clip)
+    assert plan(source, "out.mkv").weights[4] == weights
+
+
+def test_weights_that_were_asked_for_are_taken(tmp_path: Path, bilinear_weights: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=24, width=192, height=128))
+    assert plan(source, "out.mkv", NetworkSettings(weights="x4")).weights == {4: "x4"}
+    asked = plan(source, "out.mkv", NetworkSettings(weights=str(bilinear_weights)))
+    assert asked.weights == {4: str(bilinear_weights)}
+
+
+def test_a_second_network_sees_what_is_clean(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=24, width=192, height=128))
+    made = plan(source, "out.mkv", size=SizeRequest(width=192 * 8, height=128 * 8))
+    assert len(made.passes) == 2
+    assert made.weights[4] == "x4"
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "output", "expected"),
+    [
+        ("yuv420p", "out.mkv", ("x264", "yuv420p")),
+        ("yuv420p10le", "out.mp4", ("x264", "yuv420p10le")),
+        ("yuv420p", "out.webm", ("vp9", "yuv420p")),
+        ("yuva420p", "out.webm", ("vp9", "yuva420p")),
+        ("yuva420p", "out.mov", ("x264", "yuv420p")),
+    ],
+)
+def test_the_codec_is_one_that_the_container_takes(
+    pixel_format: str, output: str, expected: tuple[str, str], tmp_path: Path
+) -> None:
+    source = make_transparent_clip(tmp_path / "in.nut", "ffv1", pixel_format)
+    assert codec_of(plan(source, output)) == expected
+
+
+def test_many_bits_stay_many_in_webm(tmp_path: Path) -> None:
+    source = make_transparent_clip(tmp_path / "in.nut", "ffv1", "yuv420p10le")
+    codec, pixel_format = codec_of(plan(source, "out.webm"))
+    assert (codec in ("av1", "vp9"), pixel_format) == (True, "yuv420p10le")
+
+
+def test_settings_tell_jobs_apart(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=3))
+    options = [
+        EncodingOptions(),
+        EncodingOptions(crf=20),
+        EncodingOptions(bitrate=10**6),
+        EncodingOptions(tune="grain"),
+        EncodingOptions(encoder_options=(("aq-mode", "3"),)),
+    ]
+    described = {str(plan(source, "out.mkv", encoding=entry).target.describe()) for entry in options}
+    assert len(described) == len(options)
