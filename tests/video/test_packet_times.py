@@ -16,6 +16,13 @@ from ripfdn_cli.video.packet_times import retimed
 TS = Clip(frames=24, width=64, height=48, time_base=Fraction(1, 90000), audio="aac")
 
 
+def test_sound_that_is_longer_than_the_picture_is_no_damage(tmp_path: Path) -> None:
+    part = make_clip(tmp_path / "a.ts", Clip(**(TS.__dict__ | {"frames": 12})))  # and 0.64 s of sound
+    found = scan(concatenated(tmp_path / "joined.ts", part, part), 0)
+    assert max(found.times.durations) > 2 * 3750
+    assert found.lost_frames == 0
+
+
 @pytest.mark.parametrize("bframes", ["0", "2"])
 def test_joined_transport_streams_go_on_where_the_one_before_ended(tmp_path: Path, bframes: str) -> None:
     options = {"bf": bframes, "preset": "fast"}
