@@ -38,8 +38,8 @@ def lost_frames(
     """About how many frames the file `path` should have besides those at `times`, 0 where it is whole.
 
     `breaks`: timestamps before which a gap is no loss. `end`: when the last of all streams ends;
-    `promised_end`: what the header says of that, in seconds. Counted are the gaps in a constant rate, where the
-    file's structure is broken, and what lies between the last frame and the promised end.
+    `promised_end`: what the header says of that, in seconds. Counted are the gaps in a constant rate, where
+    the file's structure is broken, and what lies between the last frame and the promised end.
     """
     if len(times.pts) < 2:
         return 0
