@@ -26,6 +26,8 @@ from ripfdn_cli.video.tags import carried, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Timeline
 
 _EMPTY_TEXT = 2
+_NUMBERS = 1 << 64
+"""FFmpeg gives the upper half of Matroska's UIDs as negative numbers."""
 _COVER_NAMES = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image/jpeg")}
 
 
@@ -102,7 +104,7 @@ class OpenSource:
 
     def titles(self, chapter: Any) -> tuple[ChapterTitle, ...]:
         """All titles of `chapter` with their languages; none where FFmpeg tells all there is."""
-        titles = self.descriptions.titles.get(chapter["id"], ())
+        titles = self.descriptions.titles.get(chapter["id"] % _NUMBERS, ())
         return titles if len(titles) > 1 or any(title.is_in_a_language for title in titles) else ()
 
     def all_titles(self, timeline: Timeline) -> list[tuple[ChapterTitle, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -27,21 +27,29 @@ _PROMISING = ("matroska", "flv", "asf", "avi")
 
 
 def lost_frames(
-    path: Path, demuxer: str, times: SourceTimes, *, end: Fraction, promised_end: Fraction | None
+    path: Path,
+    demuxer: str,
+    times: SourceTimes,
+    breaks: Collection[int] = (),
+    *,
+    end: Fraction,
+    promised_end: Fraction | None,
 ) -> int:
     """About how many frames the file `path` should have besides those at `times`, 0 where it is whole.
 
-    `end`: when the last of all streams ends; `promised_end`: what the header says of that, in seconds.
-    Counted are the gaps in a constant rate, where the file's structure is broken, and what lies between the
-    last frame and the promised end.
+    `breaks`: timestamps before which a gap is no loss. `end`: when the last of all streams ends;
+    `promised_end`: what the header says of that, in seconds. Counted are the gaps in a constant rate, where
+    the file's structure is broken, and what lies between the last frame and the promised end.
     """
     if len(times.pts) < 2:
         return 0
     names = set(demuxer.split(","))
     if promised_end is not None and names & set(_PROMISING) and _falls_short(promised_end - end, times):
         picture_end = int(times.pts[-1] + times.durations[-1]) * times.time_base
-        return _gaps(times) + int((promised_end - picture_end) / times.time_base / Fraction(_step(times)))
-    gaps = _gaps(times)
+        return _gaps(times, breaks) + int(
+            (promised_end - picture_end) / times.time_base / Fraction(_step(times))
+        )
+    gaps = _gaps(times, breaks)
     broken = next((check for name, check in _STRUCTURES.items() if name in names), None)
     return gaps if gaps and broken is not None and broken(path) else 0
 
@@ -50,12 +58,13 @@ def _step(times: SourceTimes) -> float:
     return float(np.median(np.diff(times.pts)))
 
 
-def _gaps(times: SourceTimes) -> int:
+def _gaps(times: SourceTimes, breaks: Collection[int]) -> int:
     """Frames that would fill the gaps of times that are otherwise equally far apart."""
     steps, usual = np.diff(times.pts), _step(times)
     if usual <= 0 or np.mean(np.abs(steps - usual) <= max(1.0, usual / 4)) < _REGULAR:
         return 0
-    return int((np.round(steps / usual).astype(np.int64) - 1).clip(0).sum())
+    lost = (np.round(steps / usual).astype(np.int64) - 1).clip(0)
+    return int(lost[~np.isin(times.pts[1:], list(breaks))].sum())
 
 
 def _falls_short(missing: Fraction, times: SourceTimes) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -200,10 +201,11 @@ def scan(path: Path, index: int, *, complete: bool = True, fields: bool = False)
     joints = seen.clock.joints(index) if _may_be_joined(demuxer) else ()
     frames = seen.frames(joints, base)
     packets = len(frames)
+    breaks = seen.first_times(joints, frames)
     if fields:
         frames = without_second_fields(frames, _decoded_times(path, index, joints))
     times = _timed(base, frames, rate if len(frames) == packets else None)
-    lost = missing or lost_frames(path, demuxer, times, end=seen.end, promised_end=promised)
+    lost = missing or lost_frames(path, demuxer, times, breaks, end=seen.end, promised_end=promised)
     return Scan(times, seen.digest.hexdigest(), seen.copied, joints, lost)
 
 
@@ -236,6 +238,16 @@ class _Seen:
         added = offsets(np.array(self._positions, np.int64), joints, base).tolist()
         pts = [None if time is None else time + more for time, more in zip(self._pts, added, strict=True)]
         return list(zip(pts, self._durations, strict=True))
+
+    def first_times(self, joints: Sequence[Joint], frames: list[tuple[int | None, int]]) -> frozenset[int]:
+        """The timestamps of the first frames after `joints`, of `frames` as `frames` gave them."""
+        starts = [joint.position for joint in joints]
+        firsts: dict[int, int] = {}
+        for position, (time, _) in zip(self._positions, frames, strict=True):
+            part = bisect_right(starts, position)
+            if time is not None:
+                firsts[part] = min(time, firsts.get(part, time))
+        return frozenset(firsts.values())
 
 
 def _may_be_joined(demuxer: str) -> bool:

@@ -19,7 +19,6 @@ from ripfdn_cli.video.decoders import ALPHA_MODE
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
-    decoding_time,
     open_segment,
     put_tags,
     segment_packets,
@@ -196,32 +195,31 @@ def _track_packets(track: VideoTrack, stream: Any, container: Container) -> Iter
     # One that rounds to nothing would be taken for "unknown", and shown for as long as others.
     durations = np.maximum(track.timeline.durations, ceil(container.tick / track.timeline.time_base))
     reorders = not stream.codec_context.codec.intra_only
+    base = track.timeline.time_base
+    orders = [_coded_order(path, segment, base) for path, segment in track.segments]
     if track.stands_in:
-        delay, packets = (1 if reorders else 0), _stand_ins(track, swapped=reorders)
-    else:
-        delay, packets = max(_reordering(*entry, track) for entry in track.segments), _coded_packets(track)
-    step, last = _first_step(pts, delay, int(durations[-1])), len(pts) - 1
+        orders = [_stand_in_order(orders[0], pts.tolist(), swapped=reorders)]
+    packets = _stand_ins(track, orders[0]) if track.stands_in else _coded_packets(track)
+    delay, last = max(map(_delay, orders)), int(np.searchsorted(pts, orders[-1][-1]))
+    lead = _lead(pts, delay, int(pts[-1] + durations[-1]), int(durations[last]))
     for number, packet in enumerate(packets):
-        shown = int(np.searchsorted(pts, packet.pts))
-        packet.dts = decoding_time(pts, number, delay, step)
-        packet.duration = int(durations[shown])
-        if number == last and container.muxer in ("mp4", "mov"):
-            # What MP4 takes for the length of the whole is the time from first to last decoding.
-            whole = int(pts[-1] + durations[-1] - pts[0])
-            packet.duration = whole - (packet.dts - decoding_time(pts, 0, delay, step))
+        early = delay - number
+        packet.dts = int(pts[-early]) if early <= 0 else int(pts[0]) - lead * early // delay
+        packet.duration = int(durations[np.searchsorted(pts, packet.pts)])
         packet.stream = stream
         yield packet
 
 
-def _first_step(pts: Ticks, delay: int, duration: int) -> int:
-    """How far apart frames are decoded that show before the first: as far as the first two, but so that the
-    last is decoded before the video, whose last frame shows for `duration`, ends.
+def _lead(pts: Ticks, delay: int, end: int, last: int) -> int:
+    """How long before it shows the first frame is decoded, where frames are `delay` places early and the one
+    that is coded last shows for `last` ticks: so that from first to last decoding it is as long as the video,
+    which is what MP4 takes for its length.
     """
-    early = min(delay, len(pts) - 1)
-    if not early:
-        return 1
-    room = int(pts[-1]) + duration - int(pts[len(pts) - 1 - early]) - 1
-    return max(1, min(int(pts[1] - pts[0]), room // early))
+    if not delay:
+        return 0
+    if len(pts) > delay:
+        return end - int(pts[len(pts) - 1 - delay]) - last
+    return max(delay, (end - int(pts[0]) - last) * delay // max(1, len(pts) - 1))
 
 
 def _coded_packets(track: VideoTrack) -> Iterator[AnyPacket]:
@@ -229,28 +227,39 @@ def _coded_packets(track: VideoTrack) -> Iterator[AnyPacket]:
         yield from segment_packets(path, segment, track.timeline.time_base)
 
 
-def _stand_ins(track: VideoTrack, *, swapped: bool) -> Iterator[AnyPacket]:
-    """The packets of the first segment, then copies of its last one for all other frames, `swapped` in pairs
-    as frames are that refer to later ones; large ones are cut, as nothing decodes them.
+def _stand_in_order(first: list[int], pts: list[int], *, swapped: bool) -> list[int]:
+    """A coding order of frames at `pts` that begins with the `first` ones; the others are `swapped` in pairs,
+    as frames are that refer to later ones.
+    """
+    rest = pts[len(first) :]
+    pairs = (sorted(rest[place : place + 2], reverse=swapped) for place in range(0, len(rest), 2))
+    return first + [time for pair in pairs for time in pair]
+
+
+def _stand_ins(track: VideoTrack, order: list[int]) -> Iterator[AnyPacket]:
+    """The packets of the first segment, then copies of its last one for all other frames in `order`; large
+    ones are cut, as nothing decodes them.
     """
     path, segment = track.segments[0]
     last = b""
     for packet in segment_packets(path, segment, track.timeline.time_base):
         last = bytes(packet)
         yield packet
-    pts = track.timeline.pts[segment.frames :].tolist()
-    for place in range(0, len(pts), 2):
-        for time in sorted(pts[place : place + 2], reverse=swapped):
-            packet = av.Packet(last[:_LARGEST_STAND_IN])
-            packet.pts, packet.time_base = time, track.timeline.time_base
-            yield packet
+    for time in order[segment.frames :]:
+        packet = av.Packet(last[:_LARGEST_STAND_IN])
+        packet.pts, packet.time_base = time, track.timeline.time_base
+        yield packet
 
 
-def _reordering(path: Path, segment: Segment, track: VideoTrack) -> int:
-    """By how many places packets of a segment come before their turn to show."""
-    pts = [packet.pts for packet in segment_packets(path, segment, track.timeline.time_base)]
-    rank = {value: place for place, value in enumerate(sorted(pts))}
-    return max(place - rank[value] for place, value in enumerate(pts))
+def _coded_order(path: Path, segment: Segment, time_base: Fraction) -> list[int]:
+    """Timestamps of a segment's frames, in coding order."""
+    return [packet.pts for packet in segment_packets(path, segment, time_base)]
+
+
+def _delay(order: list[int]) -> int:
+    """By how many places frames are coded before their turn to show."""
+    rank = {value: place for place, value in enumerate(sorted(order))}
+    return max(place - rank[value] for place, value in enumerate(order))
 
 
 def _time(packet: AnyPacket) -> Fraction:

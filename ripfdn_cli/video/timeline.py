@@ -129,12 +129,13 @@ def timeline(
     """What to show when: every source frame at its own time; from `start` to before `end`, seconds after the
     first frame; with `fps`, at that constant rate instead, repeating and dropping frames.
 
-    A file that starts later than 0, at `origin`, is moved to there; what is cut from a longer video begins at
-    0 too. Raises UsageError where nothing is left.
+    A file that doesn't start at 0 but at `origin` is moved to there, but for sound that starts before 0 next
+    to a picture that doesn't; what is cut from a longer video begins at 0 too. Raises UsageError where
+    nothing is left.
     """
     first, stop = _kept(times, start, end)
     base = times.time_base
-    shift = -int(times.pts[first]) * base if first else -max(origin, Fraction(0))
+    shift = -int(times.pts[first]) * base if first else -_late_start(times, origin)
     ticks = round(shift / base)
     cut = Timeline(
         time_base=base,
@@ -150,6 +151,11 @@ def timeline(
 def at_rate(count: int, fps: Fraction) -> SourceTimes:
     """The times of `count` frames without timestamps, `fps` a second from 0."""
     return SourceTimes(1 / fps, np.arange(count, dtype=np.int64), np.ones(count, np.int64), fps)
+
+
+def _late_start(times: SourceTimes, origin: Fraction) -> Fraction:
+    """By how much a file that starts at `origin` starts late; a clock that just wrapped may be below 0."""
+    return origin if origin > 0 or times.pts[0] < 0 else Fraction(0)
 
 
 def _kept(times: SourceTimes, start: Fraction | None, end: Fraction | None) -> tuple[int, int]:

@@ -62,6 +62,8 @@ def test_a_file_that_starts_late_is_moved_to_zero_with_what_lies_between_its_str
     line = timeline(source, origin=Fraction(9, 20))
     assert (line.pts[0], line.pts[1], line.shift) == (50, 90, Fraction(-9, 20))
     assert timeline(source, origin=Fraction(-1, 50)).shift == 0
+    wrapped = timeline(times(*range(-200, 800, 40)), origin=Fraction(-1, 4))
+    assert (wrapped.pts[0], wrapped.shift) == (50, Fraction(1, 4))
 
 
 def test_an_end_alone_moves_nothing() -> None:

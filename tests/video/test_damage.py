@@ -1,0 +1,87 @@
+"""What a damaged file lacks is counted, by the number of frames that went in; whole files lack nothing."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from support.joined_files import cut_off, without_transport_packets
+from support.video_clips import Clip, make_clip
+
+from ripfdn_cli.errors import InputError
+from ripfdn_cli.video.files import scan
+
+FRAMES = 96
+CLIPS = {
+    ".ts": Clip(frames=FRAMES, width=96, height=64, time_base=Fraction(1, 90000), audio="aac"),
+    ".mkv": Clip(frames=FRAMES, width=96, height=64, audio="aac"),
+    ".flv": Clip(frames=FRAMES, width=96, height=64, time_base=Fraction(1, 1000), codec="flv"),
+    ".avi": Clip(frames=FRAMES, width=96, height=64, codec="mpeg4", time_base=Fraction(1, 24)),
+}
+
+
+@pytest.mark.parametrize("suffix", CLIPS)
+def test_a_whole_file_lacks_nothing(suffix: str, tmp_path: Path) -> None:
+    assert scan(make_clip(tmp_path / f"a{suffix}", CLIPS[suffix]), 0).lost_frames == 0
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".flv"])
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_frames_that_were_cut_off_are_counted(suffix: str, share: float, tmp_path: Path) -> None:
+    path = cut_off(make_clip(tmp_path / f"a{suffix}", CLIPS[suffix]), tmp_path / f"b{suffix}", share)
+    found = scan(path, 0)
+    assert 0 < len(found.times.pts) < FRAMES
+    assert abs(found.lost_frames + len(found.times.pts) - FRAMES) <= 2
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0.5, 0.6), (0.2, 0.45)])
+def test_frames_of_lost_transport_packets_are_counted(start: float, stop: float, tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "a.ts", CLIPS[".ts"])
+    found = scan(without_transport_packets(whole, tmp_path / "b.ts", start, stop), 0)
+    assert len(found.times.pts) < FRAMES
+    assert found.lost_frames == FRAMES - len(found.times.pts)
+
+
+def test_gaps_of_a_whole_transport_stream_are_no_damage(tmp_path: Path) -> None:
+    times = [3750 * number for number in range(FRAMES) if number not in (40, 41, 42)]
+    clip = Clip(width=96, height=64, time_base=Fraction(1, 90000), times=times)
+    assert scan(make_clip(tmp_path / "a.ts", clip), 0).lost_frames == 0
+
+
+def trimmed(source: Path, path: Path, start: int) -> Path:
+    """As `ffmpeg -ss -c copy`: packets from a keyframe on, an edit list that hides those before `start`."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.pts, packet.dts, packet.stream = packet.pts - start, packet.dts - start, stream
+                new.mux(packet)
+    return path
+
+
+def test_frames_that_an_edit_list_hides_are_not_missing(tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "a.mp4", Clip(frames=48, options={"g": "48"}))
+    path = trimmed(whole, tmp_path / "b.mp4", 20 * 512)
+    with av.open(str(path)) as container:
+        shown = len(list(container.decode(video=0)))
+        assert container.streams.video[0].frames == 48
+    found = scan(path, 0)
+    assert 0 < shown < 48
+    assert (len(found.times.pts), found.lost_frames) == (shown, 0)
+
+
+def test_frames_behind_the_end_of_the_file_are_missing(tmp_path: Path) -> None:
+    whole = tmp_path / "a.mp4"
+    with av.open(str(make_clip(tmp_path / "b.mp4", Clip(frames=48)))) as old:
+        options = {"movflags": "+faststart"}
+        with av.open(str(whole), "w", container_options=options) as new:
+            stream = new.add_stream_from_template(old.streams.video[0])
+            for packet in old.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    new.mux(packet)
+    path = cut_off(whole, tmp_path / "c.mp4", 0.8)
+    with pytest.raises(InputError, match=r"of its 48 frames are missing|breaks off"):
+        scan(path, 0)
+    found = scan(path, 0, complete=False)
+    assert len(found.times.pts) < 48

@@ -1,0 +1,289 @@
+"""What can't be held is found before the first frame, tags stop nothing, and what was computed stays."""
+
+import logging
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import av
+import pytest
+from support.joined_files import concatenated
+from support.video_clips import Clip, make_clip
+from support.video_facts import picture_times, streams_of
+
+from ripfdn_cli.errors import InternalError, UsageError
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.video import mux as mux_module
+from ripfdn_cli.video_jobs import video_targets
+from ripfdn_cli.video_jobs.segments import segments_folder
+from ripfdn_cli.video_jobs.video_run import VideoFacts, upscale_video
+from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
+
+pytestmark = pytest.mark.any_precision
+
+Upscale = Callable[..., VideoFacts]
+TRANSLATED = (0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30)
+"""A quarter turn that moves the picture back into view, as phones write it."""
+
+
+@pytest.fixture
+def upscale(bilinear_weights: Path) -> Upscale:
+    """`upscale_video` with a quick network; keywords are options of reading, and `encoding`."""
+    network = NetworkSettings(weights=str(bilinear_weights), engine="torch", devices=("cpu",), threads=1)
+
+    def run(
+        path: Path,
+        output: Path,
+        encoding: EncodingOptions | None = None,
+        progress: Any = None,
+        **reading: Any,
+    ) -> VideoFacts:
+        encoding = encoding or EncodingOptions(preset="ultrafast")
+        asked = VideoSettings(reading=ReadingOptions(**reading), encoding=encoding, segment=20)
+        return upscale_video([path], output, asked, network, progress=progress)
+
+    return run
+
+
+def remuxed(source: Path, path: Path, options: dict[str, str], change: Callable[[Any, Any], None]) -> Path:
+    """The packets of `source` in another file, whose streams and tags `change(old, new)` sets."""
+    with av.open(str(source)) as old, av.open(str(path), "w", container_options=options) as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        change(old, new)
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    return path
+
+
+def tags_of_file(path: Path) -> dict[str, str]:
+    with av.open(str(path)) as container:
+        return dict(container.metadata)
+
+
+@pytest.mark.parametrize("frames", [23, 24, 25, 47, 48, 61])
+def test_a_matroska_of_23_976_becomes_mp4(frames: int, tmp_path: Path, upscale: Upscale) -> None:
+    """Its clock of a millisecond can't hold the rate, and MP4 has no durations of reordered frames."""
+    times = [round(number * 1001 / 24) for number in range(frames)]
+    clip = Clip(times=times, time_base=Fraction(1, 1000), width=48, height=32, audio="aac")
+    source = make_clip(tmp_path / "a.mkv", clip)
+    output = tmp_path / "a.mp4"
+    upscale(source, output, EncodingOptions(preset="medium"))
+    for have, want in zip(picture_times(output), picture_times(source), strict=True):
+        assert abs(have - want) <= Fraction(1, 1000)
+    assert streams_of(output)[1].digests == streams_of(source)[1].digests
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("steps", [[1000] * 10 + [5] * 10, [5] * 10 + [1000] * 10, [40] * 19 + [3000]])
+def test_mp4_ends_when_its_last_frame_does(
+    suffix: str, steps: list[int], tmp_path: Path, upscale: Upscale
+) -> None:
+    times = [sum(steps[:number]) for number in range(len(steps) + 1)]
+    source = make_clip(tmp_path / "a.mkv", Clip(times=times, time_base=Fraction(1, 1000)))
+    output = tmp_path / f"a{suffix}"
+    upscale(source, output, EncodingOptions(preset="medium"))
+    with av.open(str(output)) as container:
+        assert container.duration is not None
+        length = container.duration / 1_000_000
+    assert abs(length - (times[-1] + 41) / 1000) < 0.003  # as long as the last packet says
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".webm"])
+def test_tags_of_phones_stop_nothing(suffix: str, tmp_path: Path, upscale: Upscale) -> None:
+    def tag(old: Any, new: Any) -> None:
+        new.metadata.update(
+            {
+                "com.apple.quicktime.make": "Apple",
+                "com.android.version": "9",
+                "creation_time": "2019-07-24T08:25:57.000000Z",
+            }
+        )
+        new.streams[1].metadata["title"] = "Microphone"
+        new.streams[0].set_display_matrix(TRANSLATED)
+
+    clip = make_clip(tmp_path / "plain.mp4", Clip(audio="libopus" if suffix == ".webm" else "aac"))
+    source = remuxed(clip, tmp_path / "phone.mp4", {"movflags": "use_metadata_tags"}, tag)
+    assert tags_of_file(source)["com.apple.quicktime.make"] == "Apple"
+    output = tmp_path / f"out{suffix}"
+    upscale(source, output, EncodingOptions() if suffix == ".webm" else None)
+    tags = {name.lower(): value for name, value in tags_of_file(output).items()}
+    assert tags["com.apple.quicktime.make"] == "Apple"
+    assert tags["com.android.version"] == "9"
+    assert tags["creation_time"].startswith("2019-07-24T08:25:57")
+    assert "Microphone" in streams_of(output)[1].metadata.values()
+
+
+def test_tags_that_can_not_be_held_are_told_in_one_line(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(metadata={"title": "T", "DIRECTOR": "D", "STUDIO": "S"}))
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "a.mp4")
+    told = [record.message for record in caplog.records if "can't hold" in record.message]
+    assert len(told) == 1
+    assert sorted(told[0].partition(": the tags ")[2].split(", ")) == ["DIRECTOR", "STUDIO"]
+    assert tags_of_file(tmp_path / "a.mp4")["title"] == "T"
+
+
+def test_named_tags_are_dropped_alone(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(metadata={"title": "T", "LOCATION": "home"}, audio="aac"))
+    upscale(source, tmp_path / "b.mkv", drop=("tag:location",))
+    assert tags_of_file(tmp_path / "b.mkv")["title"] == "T"
+    assert "home" not in tags_of_file(tmp_path / "b.mkv").values()
+    upscale(source, tmp_path / "c.mkv", drop=("metadata",))
+    assert "T" not in tags_of_file(tmp_path / "c.mkv").values()
+    assert len(streams_of(tmp_path / "c.mkv")) == 2
+
+
+def test_tracks_that_nothing_would_describe_are_left_out_with_a_word(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture, shared: Path
+) -> None:
+    """Timed metadata of phones, which FFmpeg writes into QuickTime with an empty description."""
+    source = next((shared / "cases" / "videos").glob("*iphone*.mov"))
+    output = tmp_path / "out.mov"
+    upscale(source, output, end=Fraction(1, 10))
+    assert [stream.kind for stream in streams_of(output)] == ["video", "audio"]
+    assert "stream 2 (data, unknown, Core Media Metadata)" in caplog.text
+
+
+def test_a_transport_stream_that_starts_late_becomes_a_video_that_starts_at_zero(
+    tmp_path: Path, upscale: Upscale
+) -> None:
+    late = 16 * 3600 * 90000
+    times = [late + 9000 + 3750 * number for number in range(12)]
+    clip = Clip(times=times, time_base=Fraction(1, 90000), audio="aac", audio_start=Fraction(16 * 3600))
+    source, output = make_clip(tmp_path / "a.ts", clip), tmp_path / "a.mp4"
+    upscale(source, output)
+    before, after = streams_of(source), streams_of(output)
+    starts = [{stream.kind: stream.times[0] for stream in streams} for streams in (before, after)]
+    assert starts[0]["audio"] > 50_000
+    assert abs(min(starts[1].values())) <= Fraction(1, 24000)
+    apart = [times["video"] - times["audio"] for times in starts]
+    assert abs(apart[0] - apart[1]) <= Fraction(1, 24000)
+
+
+def test_the_end_counts_from_the_first_frame_and_cuts_subtitles(tmp_path: Path, upscale: Upscale) -> None:
+    clip = Clip(
+        time_base=Fraction(1, 1000),
+        times=[400 + 40 * number for number in range(20)],
+        audio="aac",
+        subtitles="subrip",
+    )
+    source = make_clip(tmp_path / "a.mkv", clip)  # whose lines show at 0, 150 and 300 for 120 ms
+    upscale(source, tmp_path / "b.mkv", end=Fraction(2, 10))
+    assert len(picture_times(tmp_path / "b.mkv")) == 5
+    upscale(make_clip(tmp_path / "c.mkv", replace(clip, times=None)), tmp_path / "d.mkv", end=Fraction(2, 10))
+    with av.open(str(tmp_path / "d.mkv")) as container:
+        lines = [(p.pts, p.duration) for p in container.demux(subtitles=0) if p.size]
+    assert lines == [(0, 120), (150, 55)]  # to the end of the fifth frame, at 205 ms
+
+
+def test_joined_streams_become_one_video(tmp_path: Path, upscale: Upscale) -> None:
+    part = make_clip(tmp_path / "a.ts", Clip(time_base=Fraction(1, 90000), audio="aac"))
+    source = concatenated(tmp_path / "b.ts", part, part)
+    assert upscale(source, tmp_path / "c.mp4").frames == 24
+    times = picture_times(tmp_path / "c.mp4")
+    assert times == sorted(set(times))
+
+
+def test_a_time_that_can_not_be_written_is_found_before_the_first_frame(
+    tmp_path: Path, upscale: Upscale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A muxer that goes wrong only late in a file, long after the first packets."""
+    shown: list[int] = []
+    true = mux_module._options
+
+    def broken(*arguments: Any) -> dict[str, str]:
+        return true(*arguments) | {"frag_duration": "1", "movflags": "+omit_tfhd_offset+empty_moov"}
+
+    monkeypatch.setattr(mux_module, "_options", broken)
+    source = make_clip(tmp_path / "a.mkv", Clip(frames=30, times=None, audio="aac"))
+    with pytest.raises(UsageError, match="MP4 can't hold"):
+        upscale(source, tmp_path / "a.mp4", progress=lambda done, total, written: shown.append(done))
+    assert max(shown, default=0) == 0
+    assert not segments_folder(tmp_path / "a.mp4").exists()
+
+
+@pytest.mark.parametrize("fails_in", ["check", "mux"])
+def test_what_was_computed_stays_under_a_name_that_says_so(
+    fails_in: str, tmp_path: Path, upscale: Upscale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is wrong at the end: every frame is in a file, and the message tells which and why."""
+    source = make_clip(tmp_path / "a.mkv", Clip(audio="aac", subtitles="subrip"))
+    output, kept = tmp_path / "b.mkv", tmp_path / "b.unchecked.mkv"
+    if fails_in == "check":
+        monkeypatch.setattr(
+            video_targets.VideoTarget, "_checked", lambda *a: [video_targets.Difference("sound of its own")]
+        )
+    else:
+        true = video_targets.mux
+
+        def failing(temporary: Path, container: Any, track: Any, streams: Any, **others: Any) -> None:
+            if not track.stands_in and len(track.timeline) > 2 and streams and "limit" not in others:
+                raise InternalError("FFmpeg can't write it: sound of its own")
+            true(temporary, container, track, streams, **others)
+
+        monkeypatch.setattr(video_targets, "mux", failing)
+    with pytest.raises(InternalError, match=r"sound of its own.*b\.unchecked\.mkv"):
+        upscale(source, output)
+    assert not output.exists()
+    assert picture_times(kept) == picture_times(source)
+    assert segments_folder(output).is_dir()
+    monkeypatch.undo()
+    facts = upscale(source, output)
+    assert (facts.resumed, facts.computed) == (12, 0)
+    assert len(streams_of(output)) == 3
+
+
+@pytest.mark.skipif(which("mkvmerge") is None or which("mkvinfo") is None, reason="needs MKVToolNix")
+def test_what_matroska_says_of_languages_chapters_and_covers_is_kept(
+    tmp_path: Path, upscale: Upscale
+) -> None:
+    """MKVToolNix, which shares no code with FFmpeg, writes it and reads it."""
+    clip = make_clip(tmp_path / "plain.mkv", Clip(frames=48, audio="aac"))
+    cover = tmp_path / "cover.png"
+    with av.open(str(cover), "w", format="image2", options={"update": "1"}) as target:
+        stream = target.add_stream("png", rate=1, width=16, height=16, pix_fmt="rgb24")
+        target.mux(stream.encode(av.VideoFrame(16, 16, "rgb24")))
+        target.mux(stream.encode(None))
+    chapters = tmp_path / "chapters.xml"
+    display = (
+        "<ChapterDisplay><ChapterString>{}</ChapterString><ChapLanguageIETF>{}</ChapLanguageIETF>"
+        "</ChapterDisplay>"
+    )
+    atoms = [
+        (0, display.format("Opening", "en") + display.format("Ouverture", "fr-CA")),
+        (1, display.format("Ende", "de")),
+    ]
+    chapters.write_text(
+        '<?xml version="1.0"?><Chapters><EditionEntry>'
+        + "".join(
+            f"<ChapterAtom><ChapterTimeStart>00:00:0{start}.000</ChapterTimeStart>{titles}</ChapterAtom>"
+            for start, titles in atoms
+        )
+        + "</EditionEntry></Chapters>"
+    )
+    source, output = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    command = ["mkvmerge", "-q", "-o", str(source), "--chapters", str(chapters), "--language", "1:fr-CA"]
+    command += ["--attachment-name", "small_cover.png", "--attachment-description", "front"]
+    subprocess.run([*command, "--attach-file", str(cover), str(clip)], check=True)
+    upscale(source, output)
+    wanted = ("Language", "Chapter string", "Chapter language", "File name", "File description")
+    said = [
+        [line.strip("| +") for line in lines if any(name in line for name in wanted)]
+        for lines in map(mkvinfo, (source, output))
+    ]
+    assert "Language (IETF BCP 47): fr-CA" in said[1]
+    assert sorted(said[0]) == sorted(said[1])
+    assert "crc" not in "".join(mkvinfo(output)).lower()
+
+
+def mkvinfo(path: Path) -> list[str]:
+    done = subprocess.run(["mkvinfo", str(path)], check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
