@@ -190,7 +190,7 @@ class TrainingSettings:
         if self.teacher_sees == "degraded" and self.crop < max(self.patch):
             raise UsageError(f"crop {self.crop} is less than patch {max(self.patch)}; raise --crop")
         if self.capture == "on" and self.optimizer == "soap":
-            raise UsageError("capture on can't be had with optimizer soap; use --capture auto")
+            raise UsageError("capture on does not work with optimizer soap; use --capture auto")
 
     def _check_choices(self) -> None:
         for name, item in FIELDS.items():
@@ -292,7 +292,7 @@ FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(TrainingSett
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The keys of a settings file. Raises UsageError where it can't be read or is no TOML."""
+    """The keys of a settings file. Raises UsageError where it can't be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

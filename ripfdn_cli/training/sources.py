@@ -27,10 +27,10 @@ from ripfdn_cli.training.patches import (
 )
 from ripfdn_cli.training.pictures import (
     Advance,
-    LeftOut,
     Picture,
     Pixels,
     Preparation,
+    Skipped,
     find_files,
     in_threads,
     load_copies,
@@ -38,7 +38,7 @@ from ripfdn_cli.training.pictures import (
 )
 from ripfdn_cli.training.reports import Listener
 from ripfdn_cli.training.settings import TrainingSettings
-from ripfdn_cli.training.streaming import LARGEST_POOL, Ahead, PoolSampler, StreamedPictures
+from ripfdn_cli.training.streaming import LARGEST_POOL, Lookahead, PoolSampler, StreamedPictures
 from ripfdn_cli.training.teacher import Teacher, open_teacher
 from ripfdn_cli.training.validation import ValidationSet
 
@@ -62,11 +62,11 @@ class OpenedSource:
 def open_source(
     settings: TrainingSettings, validation: Sequence[ValidationSet], device: torch.device, listener: Listener
 ) -> OpenedSource:
-    """Look at all pictures, say which are left out, and make the others ready: in memory where they fit.
+    """Look at all pictures, say which are skipped, and make the others ready: in memory where they fit.
 
     Raises InputError and UsageError where nothing is left to train on.
     """
-    teacher = open_teacher(settings) if settings.teacher else None  # what is wrong with it is told first
+    teacher = open_teacher(settings) if settings.teacher else None  # its errors come first
     preparation = Preparation(
         scale=settings.scale,
         smallest_side=min(stage.patch for stage in settings.stages) * settings.scale,
@@ -76,7 +76,7 @@ def open_source(
     )
     files = find_files(settings.data)
     advance = listener.preparing("looking at pictures", len(files))
-    found = _sorted_out(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
+    found = _usable_of(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
     if teacher is not None and settings.teacher_sees == "degraded":
         opened = _degraded_crops(found, preparation, teacher, settings, device, listener)
     elif _bytes(found, settings.scale) * (2 if _kept_twice(settings) else 1) <= settings.memory * 2**30:
@@ -90,12 +90,12 @@ def open_source(
     return opened
 
 
-def _sorted_out(outcomes: Sequence[Copies | LeftOut], files: int) -> list[Copies]:
-    """What is usable of `outcomes`; the rest is told. Raises UsageError where nothing is."""
+def _usable_of(outcomes: Sequence[Copies | Skipped], files: int) -> list[Copies]:
+    """What is usable of `outcomes`; the rest is logged. Raises UsageError where nothing is."""
     for outcome in outcomes:
-        if isinstance(outcome, LeftOut):
-            log.warning("left out: %s", outcome.reason)
-    usable = [outcome for outcome in outcomes if not isinstance(outcome, LeftOut)]
+        if isinstance(outcome, Skipped):
+            log.warning("skipped: %s", outcome.reason)
+    usable = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
     if not usable:
         raise UsageError(f"none of {files} pictures can be trained on; give others, or a smaller --patch")
     return usable
@@ -118,9 +118,9 @@ def _packed(
     lr = np.empty((begins[-1], 3), np.uint8)
     hr = np.empty((begins[-1] * scale**2, 3), np.uint8)
 
-    def load(index: int) -> Copies | LeftOut:
+    def load(index: int) -> Copies | Skipped:
         pairs = load_copies(found[index], preparation)
-        if isinstance(pairs, LeftOut):
+        if isinstance(pairs, Skipped):
             return pairs
         at = begins[index]
         for low, high in pairs:
@@ -131,11 +131,11 @@ def _packed(
 
     advance = listener.preparing("decoding pictures", len(found))
     loaded = list(in_threads(load, range(len(found)), advance))
-    usable = _sorted_out(loaded, len(found))
-    used = [index for index, copies in enumerate(loaded) if not isinstance(copies, LeftOut)]
+    usable = _usable_of(loaded, len(found))
+    used = [index for index, copies in enumerate(loaded) if not isinstance(copies, Skipped)]
     pictures = [picture for copies in usable for picture in copies]
     starts = np.concatenate([begins[index] + _offsets(found[index], scale) for index in used])
-    _tell("in memory", usable)
+    _log_set("in memory", usable)
     undistilled = hr.copy() if _kept_twice(settings) else hr
     if teacher is not None:
         advance = listener.preparing("asking the teacher", len(pictures))
@@ -197,13 +197,13 @@ def _degraded_crops(
     hr = np.empty((count, side * s, side * s, 3), np.uint8)
     owner = [index for index, copies in enumerate(found) for _ in copies]
 
-    def cut(index: int) -> Copies | LeftOut:
+    def cut(index: int) -> Copies | Skipped:
         """All crops of one file, which is decoded once."""
         numbers = [number for number in range(count) if owner[wanted[number, 0]] == index]
         if not numbers:
             return found[index]
         pairs = load_copies(found[index], preparation)
-        if isinstance(pairs, LeftOut):
+        if isinstance(pairs, Skipped):
             return pairs
         first = owner.index(index)
         for number in numbers:
@@ -217,15 +217,15 @@ def _degraded_crops(
 
     advance = listener.preparing("cutting crops", len(found))
     outcomes = list(in_threads(cut, range(len(found)), advance))
-    usable = _sorted_out(outcomes, len(found))
-    missing = {index for index, outcome in enumerate(outcomes) if isinstance(outcome, LeftOut)}
+    usable = _usable_of(outcomes, len(found))
+    missing = {index for index, outcome in enumerate(outcomes) if isinstance(outcome, Skipped)}
     kept = [number for number in range(count) if owner[wanted[number, 0]] not in missing]
     lr, hr = lr[kept], hr[kept]
     advance = listener.preparing("asking the teacher", len(kept))
     for low, high in zip(lr, hr, strict=True):
         high[:] = teacher.target(low, high)
         advance(1)
-    _tell(f"in memory as {len(kept)} degraded crops", usable)
+    _log_set(f"in memory as {len(kept)} degraded crops", usable)
     crops = [Picture(Path(f"{number}"), side * s, side * s) for number in kept]
     source = PackedPictures(
         torch.from_numpy(lr.reshape(-1, 3)),
@@ -248,17 +248,17 @@ def _streamed(
 ) -> OpenedSource:
     """Every picture is decoded once to see that it can be, and again when it is drawn from."""
 
-    def check(copies: Copies) -> Copies | LeftOut:
+    def check(copies: Copies) -> Copies | Skipped:
         pairs = load_copies(copies[:1], preparation)
-        return pairs if isinstance(pairs, LeftOut) else copies
+        return pairs if isinstance(pairs, Skipped) else copies
 
     advance = listener.preparing("checking pictures", len(found))
-    usable = _sorted_out(list(in_threads(check, found, advance)), len(found))
+    usable = _usable_of(list(in_threads(check, found, advance)), len(found))
     pictures = [picture for copies in usable for picture in copies]
     limit = int(settings.memory * 2**30)
     mean = _bytes(usable, settings.scale) / len(pictures)
     pool = max(1, min(LARGEST_POOL, int(0.8 * limit / mean)))
-    _tell(f"streamed, {pool} at a time in memory", usable)
+    _log_set(f"streamed, {pool} at a time in memory", usable)
     sampler = PoolSampler(pictures, scale=settings.scale, seed=settings.seed, pool=pool)
     source = StreamedPictures(pictures, sampler, preparation, cache_bytes=limit)
     return OpenedSource(_finished(source, settings, ahead=True, degraded_from=source), len(usable))
@@ -291,7 +291,7 @@ def _finished(
 ) -> PatchSource:
     if settings.degrade:
         source = Degraded(source, degraded_from, scale=settings.scale, seed=settings.seed)
-    return Ahead(source, workers=settings.workers) if ahead and settings.workers else source
+    return Lookahead(source, workers=settings.workers) if ahead and settings.workers else source
 
 
 def _kept_twice(settings: TrainingSettings) -> bool:
@@ -318,7 +318,7 @@ def _offsets(copies: Copies, scale: int) -> NDArray[np.int64]:
     return np.asarray(np.cumsum(sizes) - sizes)
 
 
-def _tell(how: str, usable: Sequence[Copies]) -> None:
+def _log_set(how: str, usable: Sequence[Copies]) -> None:
     originals = sum(copies[0].pixels for copies in usable) / 1e6
     smaller = sum(len(copies) - 1 for copies in usable)
     log.info(

@@ -96,7 +96,7 @@ def test_what_is_wrong_costs_no_folder(
 
 def test_unreadable_data_and_weights(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(str(tmp_path / "none"), "-o", str(tmp_path / "a"), *TINY) == 4
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
     assert (
         train(str(data), "-o", str(tmp_path / "a"), "--init-from", str(tmp_path / "w.safetensors"), *TINY)
         == 4
