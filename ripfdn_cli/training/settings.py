@@ -23,6 +23,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 STARTS = ("bilinear", "random")
 SWITCHES = ("auto", "on", "off")
 SAMPLINGS = ("pixels", "pictures")
+DEGRADATIONS = ("mild", "wild")
 TEACHER_SEES = ("clean", "degraded")
 
 
@@ -141,6 +142,11 @@ class TrainingSettings:
     crops: int = _setting(4000, "Of teacher-sees degraded: how many crops.", low=1, high=10**7)
     crop: int = _setting(128, "Of teacher-sees degraded: side of a crop in LR pixels.", low=16, high=1024)
     degrade: bool = _setting(False, "LR as in the wild: blur, resizing, noise, JPEG.")
+    degradations: str = _setting(
+        "mild",
+        "Of degrade: mild, or wild: other kernels, soft lenses, sensor noise, WebP, saved twice.",
+        choices=DEGRADATIONS,
+    )
 
     precision: str = _setting(
         "auto",

@@ -212,7 +212,7 @@ def _degraded_crops(
             square = high[top * s : (top + side) * s, left * s : (left + side) * s]
             hr[number] = transformed(square, orientation)
             random = generator(settings.seed, CROP_STREAM, 0, number)
-            lr[number] = degrade(hr[number], s, draw_degradation(random, s), random)
+            lr[number] = degrade(hr[number], s, draw_degradation(random, s, settings.degradations), random)
         return found[index]
 
     advance = listener.preparing("cutting crops", len(found))
@@ -269,8 +269,11 @@ class Degraded:
     or one of the same patches before a teacher had part in them. The same for the same seed and step.
     """
 
-    def __init__(self, source: PatchSource, pictures: PatchSource, *, scale: int, seed: int) -> None:
-        self._source, self._pictures, self._scale, self._seed = source, pictures, scale, seed
+    def __init__(
+        self, source: PatchSource, pictures: PatchSource, *, scale: int, seed: int, kind: str = "mild"
+    ) -> None:
+        self._source, self._pictures = source, pictures
+        self._scale, self._seed, self._kind = scale, seed, kind
 
     def patches(self, request: Request) -> Patches:
         _, targets = self._source.patches(request)
@@ -279,7 +282,8 @@ class Degraded:
         made = []
         for index, square in enumerate(squares, request.first):
             random = generator(self._seed, DEGRADING_STREAM, request.step, index)
-            made.append(degrade(square, self._scale, draw_degradation(random, self._scale), random))
+            drawn = draw_degradation(random, self._scale, self._kind)
+            made.append(degrade(square, self._scale, drawn, random))
         return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), targets
 
     def close(self) -> None:
@@ -290,7 +294,9 @@ def _finished(
     source: PatchSource, settings: TrainingSettings, *, ahead: bool, degraded_from: PatchSource
 ) -> PatchSource:
     if settings.degrade:
-        source = Degraded(source, degraded_from, scale=settings.scale, seed=settings.seed)
+        source = Degraded(
+            source, degraded_from, scale=settings.scale, seed=settings.seed, kind=settings.degradations
+        )
     return Lookahead(source, workers=settings.workers) if ahead and settings.workers else source
 
 
