@@ -50,6 +50,10 @@ class Picture:
         return self.height * self.width
 
 
+Copies = list[Picture]
+"""One picture and its smaller copies."""
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A file that is not trained on, and why: a clause that names it."""

@@ -140,7 +140,7 @@ class TrainingSettings:
         choices=TEACHER_SEES,
     )
     crops: int = _setting(4000, "Of teacher-sees degraded: how many crops.", low=1, high=10**7)
-    crop: int = _setting(128, "Of teacher-sees degraded: side of a crop in LR pixels.", low=16, high=1024)
+    crop: int = _setting(80, "Of teacher-sees degraded: side of a crop in LR pixels.", low=16, high=1024)
     degrade: bool = _setting(False, "LR as in the wild: blur, resizing, noise, JPEG.")
     degradations: str = _setting(
         "mild",

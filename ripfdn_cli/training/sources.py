@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.image_math.dihedral import transformed
 from ripfdn_cli.training.degrade import degrade, draw_degradation
+from ripfdn_cli.training.degraded_crops import CropCutter
 from ripfdn_cli.training.patches import (
-    CROP_STREAM,
     DEGRADING_STREAM,
     PackedPictures,
     Patches,
@@ -27,6 +26,7 @@ from ripfdn_cli.training.patches import (
 )
 from ripfdn_cli.training.pictures import (
     Advance,
+    Copies,
     Picture,
     Pixels,
     Preparation,
@@ -43,9 +43,6 @@ from ripfdn_cli.training.teacher import Teacher, open_teacher
 from ripfdn_cli.training.validation import ValidationSet
 
 log = logging.getLogger(__name__)
-
-Copies = list[Picture]
-"""One picture and its smaller copies."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def open_source(
     teacher = open_teacher(settings) if settings.teacher else None  # its errors come first
     preparation = Preparation(
         scale=settings.scale,
-        smallest_side=min(stage.patch for stage in settings.stages) * settings.scale,
+        smallest_side=_smallest_lr_side(settings) * settings.scale,
         shrink=settings.shrink,
         shrink_above=settings.shrink_above,
         known=tuple(item for data in validation for item in data.thumbnails),
@@ -185,57 +182,26 @@ def _degraded_crops(
 ) -> OpenedSource:
     """A fixed set of degraded crops, with the teacher's results on them as targets: a network that is to undo
     degradation learns from what the teacher makes of the same pixels.
-
-    Each crop is a function of the seed and its number, so that a second run finds its result in the cache.
     """
-    s, side, count = settings.scale, settings.crop, settings.crops
+    s, count, side = settings.scale, settings.crops, settings.crop
     if count * side**2 * 3 * (1 + s**2) > settings.memory * 2**30:
         raise UsageError(f"{count} crops of {side} px don't fit in memory; raise --memory, or lower --crops")
-    pictures = [picture for copies in found for picture in copies]
-    wanted = Sampler(pictures, scale=s, seed=settings.seed, by=settings.sampling).draw(0, side, count)
-    lr = np.empty((count, side, side, 3), np.uint8)
-    hr = np.empty((count, side * s, side * s, 3), np.uint8)
-    owner = [index for index, copies in enumerate(found) for _ in copies]
-
-    def cut(index: int) -> Copies | Skipped:
-        """All crops of one file, which is decoded once."""
-        numbers = [number for number in range(count) if owner[wanted[number, 0]] == index]
-        if not numbers:
-            return found[index]
-        pairs = load_copies(found[index], preparation)
-        if isinstance(pairs, Skipped):
-            return pairs
-        first = owner.index(index)
-        for number in numbers:
-            picture, top, left, orientation = wanted[number].tolist()
-            high = pairs[picture - first][1]
-            square = high[top * s : (top + side) * s, left * s : (left + side) * s]
-            hr[number] = transformed(square, orientation)
-            random = generator(settings.seed, CROP_STREAM, 0, number)
-            lr[number] = degrade(hr[number], s, draw_degradation(random, s, settings.degradations), random)
-        return found[index]
-
+    cutter = CropCutter(found, preparation, settings)
     advance = listener.preparing("cutting crops", len(found))
-    outcomes = list(in_threads(cut, range(len(found)), advance))
+    outcomes = list(in_threads(cutter.cut, range(len(found)), advance))
     usable = _usable_of(outcomes, len(found))
-    missing = {index for index, outcome in enumerate(outcomes) if isinstance(outcome, Skipped)}
-    kept = [number for number in range(count) if owner[wanted[number, 0]] not in missing]
-    lr, hr = lr[kept], hr[kept]
-    advance = listener.preparing("asking the teacher", len(kept))
+    lr, hr = cutter.cut_from([not isinstance(outcome, Skipped) for outcome in outcomes])
+    advance = listener.preparing("asking the teacher", len(lr))
     for low, high in zip(lr, hr, strict=True):
         high[:] = teacher.target(low, high)
         advance(1)
-    _log_set(f"in memory as {len(kept)} degraded crops", usable)
-    crops = [Picture(Path(f"{number}"), side * s, side * s) for number in kept]
-    source = PackedPictures(
-        torch.from_numpy(lr.reshape(-1, 3)),
-        torch.from_numpy(hr.reshape(-1, 3)),
-        np.arange(len(kept), dtype=np.int64) * side**2,
-        crops,
-        Sampler(crops, scale=s, seed=settings.seed, by=settings.sampling),
-        scale=s,
-        device=device if _has_room(device, lr.nbytes + hr.nbytes) else torch.device("cpu"),
-    )
+    _log_set(f"in memory as {len(lr)} degraded crops", usable)
+    crops = [Picture(Path(f"{number}"), side * s, side * s) for number in range(len(lr))]
+    sampler = Sampler(crops, scale=s, seed=settings.seed, by=settings.sampling)
+    place = device if _has_room(device, lr.nbytes + hr.nbytes) else torch.device("cpu")
+    tensors = torch.from_numpy(lr.reshape(-1, 3)), torch.from_numpy(hr.reshape(-1, 3))
+    starts = np.arange(len(lr), dtype=np.int64) * side**2
+    source = PackedPictures(*tensors, starts, crops, sampler, scale=s, device=place)
     return OpenedSource(source, len(usable), _provenance(teacher))
 
 
@@ -298,6 +264,13 @@ def _finished(
             source, degraded_from, scale=settings.scale, seed=settings.seed, kind=settings.degradations
         )
     return Lookahead(source, workers=settings.workers) if ahead and settings.workers else source
+
+
+def _smallest_lr_side(settings: TrainingSettings) -> int:
+    """Pixels of LR under which a picture is of no use."""
+    if settings.teacher_sees == "degraded":
+        return settings.crop
+    return min(stage.patch for stage in settings.stages)
 
 
 def _kept_twice(settings: TrainingSettings) -> bool:
