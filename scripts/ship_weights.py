@@ -2,7 +2,8 @@
 
     python scripts/ship_weights.py runs/x4/best.safetensors x4 Set5 Set14 BSD100 --from 'the x4 before'
 
-Prints what weights/README.md has to say of it.
+Prints what weights/README.md has to say of it, and what it gains over the file that it replaces. One that
+gains less than 0.02 dB on any of the sets is not installed.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from PIL import Image
 
 from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
-from ripfdn_cli.image_math.metrics import PAPERS, score
+from ripfdn_cli.image_math.metrics import PAPERS, Score, score
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.validation import load_validation_sets, protocol_text, score_sets
@@ -28,6 +29,10 @@ DATA = (
     "649 photographs: CLIC 2025 validation and final test (part; Unsplash License), CID22 training split "
     "(CC BY-SA 4.0), BSDS500 train and test (research use)"
 )
+
+
+LEAST_GAIN = 0.02
+"""dB by which a file must be better than the one it replaces, on every set."""
 
 
 def main() -> None:
@@ -42,6 +47,7 @@ def main() -> None:
         metavar=("FILE", "SHARE"),
         help="mix in the weights that the run started from: SHARE of the run's, the rest of FILE's",
     )
+    parser.add_argument("--anyway", action="store_true", help="install it whatever it gains")
     parser.add_argument("--data", default=DATA, help="what it was trained on, with licences")
     arguments = parser.parse_args()
     try:
@@ -65,10 +71,15 @@ def main() -> None:
         },
     }
     target = FOLDER / f"{arguments.name}.safetensors"
+    gains = gained(scores, target)
+    for name, gain in gains.items():
+        print(f"{name}: {gain:+.3f} dB")
+    if any(gain < LEAST_GAIN for gain in gains.values()) and not arguments.anyway:
+        parser.error(f"{target} is kept: less than {LEAST_GAIN} dB gained; --anyway installs it all the same")
     replace(checkpoint, provenance=provenance).save(target)
     cells = [f"{value.psnr:.3f} / {value.ssim:.4f}".replace("/ 0.", "/ .") for value in scores.values()]
     print(f"| `{target.name}` | ×{scale} | {' | '.join(cells)} | {sample_psnr(target):.2f} |")
-    print(f"SHA-256 `{hashlib.sha256(target.read_bytes()).hexdigest()}`")
+    print(f"SHA-256 `{hashlib.sha256(target.read_bytes()).hexdigest()}`")  # the last column
     print(f"{provenance['steps']} steps, {provenance['seconds'] / 60:.0f} minutes, {provenance['device']}")
 
 
@@ -79,6 +90,14 @@ def loaded(trained: Path, blend: tuple[str, str] | None) -> Checkpoint:
         return checkpoint
     start, share = Checkpoint.load(Path(blend[0])), float(blend[1])
     return mixed([(share, checkpoint), (1 - share, start)])
+
+
+def gained(scores: dict[str, Score], target: Path) -> dict[str, float]:
+    """By set, the PSNR in `scores` over what the file `target` records of itself; empty without a file."""
+    if not target.exists():
+        return {}
+    before = Checkpoint.load(target).provenance["scores"]
+    return {name: value.psnr - before[name]["psnr"] for name, value in scores.items() if name in before}
 
 
 def sample_psnr(weights: Path) -> float:

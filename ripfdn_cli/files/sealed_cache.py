@@ -57,15 +57,16 @@ class SealedCache:
             log.warning("%s is damaged or not ours; it is made again", path)
         return payload
 
-    def keep(self, key: Key, payload: bytes) -> bool:
+    def keep(self, key: Key, payload: bytes, *, trim: bool = True) -> bool:
         """Keep `payload` under `key`. A folder that can't be written is a warning, and False: only time is
-        lost.
+        lost. Who keeps thousands looks for old ones to delete only now and then: `trim`.
         """
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, _sealed(key, payload))
-            self._trim(path)
+            if trim:
+                self._trim(path)
         except (OSError, OutputError) as error:
             log.warning("%s can't be kept for the next run: %s", self.what, error)
             return False

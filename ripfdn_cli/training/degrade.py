@@ -6,6 +6,7 @@ Hᵀ.
 
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,69 +26,140 @@ NOISE_CHANCE, LARGEST_NOISE = 0.2, 6.0
 JPEG_CHANCE, JPEG_QUALITIES = 0.9, (30, 95)
 SUBSAMPLINGS = ("4:2:0", "4:2:0", "4:2:2", "4:4:4")
 
+KERNELS = {
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+"""By which programs shrink pictures, besides MATLAB's bicubic and that without antialiasing."""
+SHRINKERS = ("bicubic", *KERNELS, "aliased")
+WILD_UNTOUCHED = 0.1
+WILD_BLUR_CHANCE, WILD_LARGEST_BLUR = 0.4, 0.9
+WILD_NOISE_CHANCE, LARGEST_PHOTON_NOISE = 0.4, 12.0
+WILD_SAVE_CHANCE, RESAVE_CHANCE, WEBP_CHANCE = 0.9, 0.3, 0.15
+
+
+@dataclass(frozen=True)
+class Save:
+    """A lossy file that the picture passes through. `subsampling` is JPEG's; WebP's is always 4:2:0."""
+
+    quality: int
+    subsampling: str = "4:2:0"
+    format: str = "JPEG"
+
 
 @dataclass(frozen=True)
 class Degradation:
-    """What happens to one patch. `blur` is σ in HR pixels by axis (0: none), `detour` a factor of the LR's
-    size.
+    """What happens to one patch, in this order. `blur` is σ in HR pixels by axis (0: none), `detour` a factor
+    of the LR's size, `shrinker` one of SHRINKERS. `noise` is σ in 8-bit levels everywhere, `photon_noise`
+    that of white, which falls with the root of the signal.
     """
 
     blur: tuple[float, float] = (0.0, 0.0)
+    shrinker: str = "bicubic"
     detour: float = 1.0
     noise: float = 0.0
+    photon_noise: float = 0.0
     grey_noise: bool = False
-    jpeg: int | None = None
-    subsampling: str = "4:2:0"
+    saves: tuple[Save, ...] = ()
 
 
-def draw_degradation(random: np.random.Generator, scale: int) -> Degradation:
-    """The number of draws is always the same, so that one choice doesn't change the next."""
+def draw_degradation(random: np.random.Generator, scale: int, kind: str = "mild") -> Degradation:
+    """`mild`: what a picture from a good source has gone through; `wild`: any picture of the web. The number
+    of draws is always the same, so that one choice doesn't change the next.
+    """
+    return _wild(random, scale) if kind == "wild" else _mild(random, scale)
+
+
+def _mild(random: np.random.Generator, scale: int) -> Degradation:
     chances, amounts = random.random(6), random.random(6)
     if chances[0] < UNTOUCHED:
         return Degradation()
-    blur = amounts[:2] * LARGEST_BLUR * scale if chances[1] < BLUR_CHANCE else (0.0, 0.0)
-    low, high = RESIZE_FACTORS
-    worst, best = JPEG_QUALITIES
+    jpeg = Save(_between(JPEG_QUALITIES, amounts[4]), SUBSAMPLINGS[int(amounts[5] * len(SUBSAMPLINGS))])
     return Degradation(
-        blur=(float(blur[0]), float(blur[1])),
-        detour=float(low + amounts[2] * (high - low)) if chances[2] < RESIZE_CHANCE else 1.0,
+        blur=_blur(amounts[:2] * LARGEST_BLUR * scale, wanted=bool(chances[1] < BLUR_CHANCE)),
+        detour=_detour(amounts[2]) if chances[2] < RESIZE_CHANCE else 1.0,
         noise=float(amounts[3] * LARGEST_NOISE) if chances[3] < NOISE_CHANCE else 0.0,
         grey_noise=bool(chances[5] < 0.5),
-        jpeg=round(worst + amounts[4] * (best - worst)) if chances[4] < JPEG_CHANCE else None,
-        subsampling=SUBSAMPLINGS[int(amounts[5] * len(SUBSAMPLINGS))],
+        saves=(jpeg,) if chances[4] < JPEG_CHANCE else (),
     )
+
+
+def _wild(random: np.random.Generator, scale: int) -> Degradation:
+    chances, amounts = random.random(8), random.random(10)
+    if chances[0] < WILD_UNTOUCHED:
+        return Degradation()
+    lens = amounts[0] * WILD_LARGEST_BLUR * scale  # a lens blurs both axes alike, a shaken hand does not
+    blur = np.array([lens, lens * (1 if chances[6] < 0.7 else amounts[1])])
+    first, second = (
+        Save(
+            _between(JPEG_QUALITIES, amounts[4 + index]),
+            SUBSAMPLINGS[int(amounts[6 + index] * len(SUBSAMPLINGS))],
+            "WEBP" if amounts[8 + index] < WEBP_CHANCE else "JPEG",
+        )
+        for index in range(2)
+    )
+    saved = (first, second) if chances[5] < RESAVE_CHANCE else (first,)
+    noisy = chances[3] < WILD_NOISE_CHANCE
+    return Degradation(
+        blur=_blur(blur, wanted=bool(chances[1] < WILD_BLUR_CHANCE)),
+        shrinker=SHRINKERS[int(chances[7] * len(SHRINKERS))],
+        detour=_detour(amounts[2]) if chances[2] < RESIZE_CHANCE else 1.0,
+        noise=float(amounts[3] * LARGEST_NOISE) if noisy else 0.0,
+        photon_noise=float(amounts[1] * LARGEST_PHOTON_NOISE) if noisy else 0.0,
+        grey_noise=bool(chances[3] < WILD_NOISE_CHANCE / 2),
+        saves=saved if chances[4] < WILD_SAVE_CHANCE else (),
+    )
+
+
+def _between(bounds: tuple[float, float], share: float) -> int:
+    return round(bounds[0] + share * (bounds[1] - bounds[0]))
+
+
+def _detour(share: float) -> float:
+    low, high = RESIZE_FACTORS
+    return float(low + share * (high - low))
+
+
+def _blur(sigma: NDArray[np.float64], *, wanted: bool) -> tuple[float, float]:
+    return (float(sigma[0]), float(sigma[1])) if wanted else (0.0, 0.0)
 
 
 def degrade(hr: Pixels, scale: int, degradation: Degradation, random: np.random.Generator) -> Pixels:
     """The LR (h / scale, w / scale, 3) uint8 of `hr` (h, w, 3) uint8; `random` is for the noise."""
     height, width = hr.shape[:2]
-    vertical = _shrinking(height, scale, degradation.blur[0], degradation.detour)
-    horizontal = _shrinking(width, scale, degradation.blur[1], degradation.detour)
+    vertical, horizontal = (
+        _shrinking(length, scale, sigma, degradation)
+        for length, sigma in zip((height, width), degradation.blur, strict=True)
+    )
     lr = np.einsum("yj,jxc->yxc", vertical, hr.astype(np.float32), optimize=True)
     lr = np.einsum("xi,yic->yxc", horizontal, lr, optimize=True)
-    if degradation.noise:
+    if degradation.noise or degradation.photon_noise:
         shape = (*lr.shape[:2], 1 if degradation.grey_noise else 3)
-        lr = lr + degradation.noise * random.standard_normal(shape, np.float32)
-    levels = np.clip(np.floor(lr + 0.5), 0, 255).astype(np.uint8)
-    return (
-        levels
-        if degradation.jpeg is None
-        else _through_jpeg(levels, degradation.jpeg, degradation.subsampling)
-    )
+        variance = degradation.noise**2 + degradation.photon_noise**2 * lr.clip(0, 255) / 255
+        lr = lr + np.sqrt(variance, dtype=np.float32) * random.standard_normal(shape, np.float32)
+    levels: Pixels = np.clip(np.floor(lr + 0.5), 0, 255).astype(np.uint8)
+    for save in degradation.saves:
+        levels = _through_file(levels, save)
+    return levels
 
 
-def _shrinking(length: int, scale: int, sigma: float, detour: float) -> NDArray[np.float32]:
-    """(length / scale, length): blur, then bicubic to the LR's size, by way of `detour` times that size."""
+def _shrinking(length: int, scale: int, sigma: float, degradation: Degradation) -> NDArray[np.float32]:
+    """(length / scale, length): blur, then a shrink to the LR's size, by way of `detour` times that size."""
     result = length // scale
-    between = max(1, round(result * detour))
-    matrix = _resizing(length, between)
+    between = max(1, round(result * degradation.detour))
+    matrix = _resizing(length, between, degradation.shrinker)
     if between != result:
-        matrix = _resizing(between, result) @ matrix
+        matrix = _resizing(between, result, "bicubic") @ matrix
     return (matrix @ _blurring(length, sigma) if sigma else matrix).astype(np.float32)
 
 
-def _resizing(length: int, result: int) -> NDArray[np.float64]:
-    indices, weight = weights(length, result, result / length)
+@lru_cache(maxsize=512)
+def _resizing(length: int, result: int, shrinker: str) -> NDArray[np.float64]:
+    if shrinker in KERNELS:  # each row of Pillow's result is what becomes of one pixel
+        impulses = Image.fromarray(np.eye(length, dtype=np.float32))
+        return np.asarray(impulses.resize((result, length), KERNELS[shrinker]), np.float64).T
+    indices, weight = weights(length, result, result / length, shrinker != "aliased")
     matrix = np.zeros((result, length))
     np.add.at(matrix, (np.arange(result)[:, None], indices), weight)
     return matrix
@@ -99,7 +171,8 @@ def _blurring(length: int, sigma: float) -> NDArray[np.float64]:
     return np.asarray(kernel / kernel.sum(axis=1, keepdims=True))
 
 
-def _through_jpeg(pixels: Pixels, quality: int, subsampling: str) -> Pixels:
+def _through_file(pixels: Pixels, save: Save) -> Pixels:
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling=subsampling)
+    options = {"subsampling": save.subsampling} if save.format == "JPEG" else {}
+    Image.fromarray(pixels).save(stream, save.format, quality=save.quality, **options)
     return np.asarray(Image.open(stream).convert("RGB"))

@@ -23,7 +23,7 @@ def parse_duration(value: Any, name: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise UsageError(f"{name} {value!r} is no time; write it as 90s, 25m or 1h30m") from error
+        raise UsageError(f"{name} {value!r} is not a time; write it as 90s, 25m or 1h30m") from error
 
 
 def format_duration(seconds: float) -> str:
@@ -49,7 +49,7 @@ class Interval:
         counted = text.strip().isdigit()
         interval = cls(steps=int(text)) if counted else cls(seconds=parse_duration(text, name))
         if not interval.steps and interval.seconds <= 0:
-            raise UsageError(f"{name} {text!r} is no interval; write 500 for steps, or 5m for time")
+            raise UsageError(f"{name} {text!r} is not an interval; write 500 for steps, or 5m for time")
         return interval
 
     def passed(self, *, steps: int, seconds: float) -> bool:

@@ -216,8 +216,12 @@ def start_network(settings: TrainingSettings) -> tuple[RIPFDN, dict[str, str]]:
 
 
 def _channels_last(network: RIPFDN) -> RIPFDN:
-    """Its weights in the order of the pixels: a convolution would reorder them each time."""
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Its kernels in the order of the pixels: a convolution would reorder them each time. Nothing else: DDP
+    wants parameters with the strides of their gradients.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
 

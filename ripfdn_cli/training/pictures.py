@@ -50,8 +50,12 @@ class Picture:
         return self.height * self.width
 
 
+Copies = list[Picture]
+"""One picture and its smaller copies."""
+
+
 @dataclass(frozen=True)
-class LeftOut:
+class Skipped:
     """A file that is not trained on, and why: a clause that names it."""
 
     path: Path
@@ -104,30 +108,30 @@ def find_files(folders: Sequence[str]) -> list[Path]:
     return found
 
 
-def measure(path: Path, preparation: Preparation) -> list[Picture] | LeftOut:
+def measure(path: Path, preparation: Preparation) -> list[Picture] | Skipped:
     """The picture in `path` with its smaller copies, by its header alone."""
     try:
         header = read_header(read_file(path), str(path))
     except RipfdnError as error:
-        return LeftOut(path, str(error))
+        return Skipped(path, str(error))
     height, width = header.height, header.width
     if min(height, width) < preparation.smallest_side:
-        return LeftOut(path, f"{path} has {width}×{height} px, and a patch needs {preparation.smallest_side}")
+        return Skipped(path, f"{path} has {width}×{height} px, and a patch needs {preparation.smallest_side}")
     return preparation.copies(path, height, width)
 
 
-def load_copies(copies: Sequence[Picture], preparation: Preparation) -> list[tuple[Pixels, Pixels]] | LeftOut:
+def load_copies(copies: Sequence[Picture], preparation: Preparation) -> list[tuple[Pixels, Pixels]] | Skipped:
     """LR and HR of each of `copies`, which are of one file; it is decoded once."""
     path = copies[0].path
     try:
         whole = _read_rgb(path)
     except RipfdnError as error:
-        return LeftOut(path, str(error))
+        return Skipped(path, str(error))
     if whole.shape[:2] != (copies[0].height, copies[0].width):
-        return LeftOut(path, f"{path} is not of the size that its header says")
+        return Skipped(path, f"{path} is not of the size that its header says")
     known = preparation.near_duplicate(whole)
     if known is not None:
-        return LeftOut(path, f"{path} is nearly the same as {known} of the validation set")
+        return Skipped(path, f"{path} is nearly the same as {known} of the validation set")
     return [pair_of(whole, copy, preparation.scale) for copy in copies]
 
 
@@ -161,5 +165,5 @@ def in_threads(function: Callable[[T], R], items: Sequence[T], advance: Advance)
                 advance(1)
                 yield result
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # a Ctrl-C shall not wait for the other thousand pictures
+            pool.shutdown(cancel_futures=True)  # a Ctrl-C must not wait for the other thousand pictures
             raise

@@ -146,5 +146,5 @@ def _event_writer(folder: Path, resumed_at: int | None) -> Any:
     except ImportError:
         log.info("no TensorBoard logs and no %s: they need %s", CURVES, INSTALL_HINT)
         return None
-    # Steps after the state that is resumed were done in vain: TensorBoard shall forget them.
+    # Steps after the state that is resumed were done in vain: TensorBoard must forget them.
     return SummaryWriter(str(folder), purge_step=None if resumed_at is None else resumed_at + 1)

@@ -23,6 +23,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 STARTS = ("bilinear", "random")
 SWITCHES = ("auto", "on", "off")
 SAMPLINGS = ("pixels", "pictures")
+DEGRADATIONS = ("mild", "wild")
 TEACHER_SEES = ("clean", "degraded")
 
 
@@ -139,8 +140,13 @@ class TrainingSettings:
         choices=TEACHER_SEES,
     )
     crops: int = _setting(4000, "Of teacher-sees degraded: how many crops.", low=1, high=10**7)
-    crop: int = _setting(128, "Of teacher-sees degraded: side of a crop in LR pixels.", low=16, high=1024)
+    crop: int = _setting(80, "Of teacher-sees degraded: side of a crop in LR pixels.", low=16, high=1024)
     degrade: bool = _setting(False, "LR as in the wild: blur, resizing, noise, JPEG.")
+    degradations: str = _setting(
+        "mild",
+        "Of degrade: mild, or wild: other kernels, soft lenses, sensor noise, WebP, saved twice.",
+        choices=DEGRADATIONS,
+    )
 
     precision: str = _setting(
         "auto",
@@ -190,7 +196,7 @@ class TrainingSettings:
         if self.teacher_sees == "degraded" and self.crop < max(self.patch):
             raise UsageError(f"crop {self.crop} is less than patch {max(self.patch)}; raise --crop")
         if self.capture == "on" and self.optimizer == "soap":
-            raise UsageError("capture on can't be had with optimizer soap; use --capture auto")
+            raise UsageError("capture on does not work with optimizer soap; use --capture auto")
 
     def _check_choices(self) -> None:
         for name, item in FIELDS.items():
@@ -292,7 +298,7 @@ FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(TrainingSett
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The keys of a settings file. Raises UsageError where it can't be read or is no TOML."""
+    """The keys of a settings file. Raises UsageError where it can't be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

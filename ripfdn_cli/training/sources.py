@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.image_math.dihedral import transformed
 from ripfdn_cli.training.degrade import degrade, draw_degradation
+from ripfdn_cli.training.degraded_crops import CropCutter
 from ripfdn_cli.training.patches import (
-    CROP_STREAM,
     DEGRADING_STREAM,
     PackedPictures,
     Patches,
@@ -27,10 +26,11 @@ from ripfdn_cli.training.patches import (
 )
 from ripfdn_cli.training.pictures import (
     Advance,
-    LeftOut,
+    Copies,
     Picture,
     Pixels,
     Preparation,
+    Skipped,
     find_files,
     in_threads,
     load_copies,
@@ -38,14 +38,11 @@ from ripfdn_cli.training.pictures import (
 )
 from ripfdn_cli.training.reports import Listener
 from ripfdn_cli.training.settings import TrainingSettings
-from ripfdn_cli.training.streaming import LARGEST_POOL, Ahead, PoolSampler, StreamedPictures
+from ripfdn_cli.training.streaming import LARGEST_POOL, Lookahead, PoolSampler, StreamedPictures
 from ripfdn_cli.training.teacher import Teacher, open_teacher
 from ripfdn_cli.training.validation import ValidationSet
 
 log = logging.getLogger(__name__)
-
-Copies = list[Picture]
-"""One picture and its smaller copies."""
 
 
 @dataclass(frozen=True)
@@ -62,21 +59,21 @@ class OpenedSource:
 def open_source(
     settings: TrainingSettings, validation: Sequence[ValidationSet], device: torch.device, listener: Listener
 ) -> OpenedSource:
-    """Look at all pictures, say which are left out, and make the others ready: in memory where they fit.
+    """Look at all pictures, say which are skipped, and make the others ready: in memory where they fit.
 
     Raises InputError and UsageError where nothing is left to train on.
     """
-    teacher = open_teacher(settings) if settings.teacher else None  # what is wrong with it is told first
+    teacher = open_teacher(settings) if settings.teacher else None  # its errors come first
     preparation = Preparation(
         scale=settings.scale,
-        smallest_side=min(stage.patch for stage in settings.stages) * settings.scale,
+        smallest_side=_smallest_lr_side(settings) * settings.scale,
         shrink=settings.shrink,
         shrink_above=settings.shrink_above,
         known=tuple(item for data in validation for item in data.thumbnails),
     )
     files = find_files(settings.data)
     advance = listener.preparing("looking at pictures", len(files))
-    found = _sorted_out(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
+    found = _usable_of(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
     if teacher is not None and settings.teacher_sees == "degraded":
         opened = _degraded_crops(found, preparation, teacher, settings, device, listener)
     elif _bytes(found, settings.scale) * (2 if _kept_twice(settings) else 1) <= settings.memory * 2**30:
@@ -90,12 +87,12 @@ def open_source(
     return opened
 
 
-def _sorted_out(outcomes: Sequence[Copies | LeftOut], files: int) -> list[Copies]:
-    """What is usable of `outcomes`; the rest is told. Raises UsageError where nothing is."""
+def _usable_of(outcomes: Sequence[Copies | Skipped], files: int) -> list[Copies]:
+    """What is usable of `outcomes`; the rest is logged. Raises UsageError where nothing is."""
     for outcome in outcomes:
-        if isinstance(outcome, LeftOut):
-            log.warning("left out: %s", outcome.reason)
-    usable = [outcome for outcome in outcomes if not isinstance(outcome, LeftOut)]
+        if isinstance(outcome, Skipped):
+            log.warning("skipped: %s", outcome.reason)
+    usable = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
     if not usable:
         raise UsageError(f"none of {files} pictures can be trained on; give others, or a smaller --patch")
     return usable
@@ -118,9 +115,9 @@ def _packed(
     lr = np.empty((begins[-1], 3), np.uint8)
     hr = np.empty((begins[-1] * scale**2, 3), np.uint8)
 
-    def load(index: int) -> Copies | LeftOut:
+    def load(index: int) -> Copies | Skipped:
         pairs = load_copies(found[index], preparation)
-        if isinstance(pairs, LeftOut):
+        if isinstance(pairs, Skipped):
             return pairs
         at = begins[index]
         for low, high in pairs:
@@ -131,11 +128,11 @@ def _packed(
 
     advance = listener.preparing("decoding pictures", len(found))
     loaded = list(in_threads(load, range(len(found)), advance))
-    usable = _sorted_out(loaded, len(found))
-    used = [index for index, copies in enumerate(loaded) if not isinstance(copies, LeftOut)]
+    usable = _usable_of(loaded, len(found))
+    used = [index for index, copies in enumerate(loaded) if not isinstance(copies, Skipped)]
     pictures = [picture for copies in usable for picture in copies]
     starts = np.concatenate([begins[index] + _offsets(found[index], scale) for index in used])
-    _tell("in memory", usable)
+    _log_set("in memory", usable)
     undistilled = hr.copy() if _kept_twice(settings) else hr
     if teacher is not None:
         advance = listener.preparing("asking the teacher", len(pictures))
@@ -185,57 +182,26 @@ def _degraded_crops(
 ) -> OpenedSource:
     """A fixed set of degraded crops, with the teacher's results on them as targets: a network that is to undo
     degradation learns from what the teacher makes of the same pixels.
-
-    Each crop is a function of the seed and its number, so that a second run finds its result in the cache.
     """
-    s, side, count = settings.scale, settings.crop, settings.crops
+    s, count, side = settings.scale, settings.crops, settings.crop
     if count * side**2 * 3 * (1 + s**2) > settings.memory * 2**30:
         raise UsageError(f"{count} crops of {side} px don't fit in memory; raise --memory, or lower --crops")
-    pictures = [picture for copies in found for picture in copies]
-    wanted = Sampler(pictures, scale=s, seed=settings.seed, by=settings.sampling).draw(0, side, count)
-    lr = np.empty((count, side, side, 3), np.uint8)
-    hr = np.empty((count, side * s, side * s, 3), np.uint8)
-    owner = [index for index, copies in enumerate(found) for _ in copies]
-
-    def cut(index: int) -> Copies | LeftOut:
-        """All crops of one file, which is decoded once."""
-        numbers = [number for number in range(count) if owner[wanted[number, 0]] == index]
-        if not numbers:
-            return found[index]
-        pairs = load_copies(found[index], preparation)
-        if isinstance(pairs, LeftOut):
-            return pairs
-        first = owner.index(index)
-        for number in numbers:
-            picture, top, left, orientation = wanted[number].tolist()
-            high = pairs[picture - first][1]
-            square = high[top * s : (top + side) * s, left * s : (left + side) * s]
-            hr[number] = transformed(square, orientation)
-            random = generator(settings.seed, CROP_STREAM, 0, number)
-            lr[number] = degrade(hr[number], s, draw_degradation(random, s), random)
-        return found[index]
-
+    cutter = CropCutter(found, preparation, settings)
     advance = listener.preparing("cutting crops", len(found))
-    outcomes = list(in_threads(cut, range(len(found)), advance))
-    usable = _sorted_out(outcomes, len(found))
-    missing = {index for index, outcome in enumerate(outcomes) if isinstance(outcome, LeftOut)}
-    kept = [number for number in range(count) if owner[wanted[number, 0]] not in missing]
-    lr, hr = lr[kept], hr[kept]
-    advance = listener.preparing("asking the teacher", len(kept))
+    outcomes = list(in_threads(cutter.cut, range(len(found)), advance))
+    usable = _usable_of(outcomes, len(found))
+    lr, hr = cutter.cut_from([not isinstance(outcome, Skipped) for outcome in outcomes])
+    advance = listener.preparing("asking the teacher", len(lr))
     for low, high in zip(lr, hr, strict=True):
         high[:] = teacher.target(low, high)
         advance(1)
-    _tell(f"in memory as {len(kept)} degraded crops", usable)
-    crops = [Picture(Path(f"{number}"), side * s, side * s) for number in kept]
-    source = PackedPictures(
-        torch.from_numpy(lr.reshape(-1, 3)),
-        torch.from_numpy(hr.reshape(-1, 3)),
-        np.arange(len(kept), dtype=np.int64) * side**2,
-        crops,
-        Sampler(crops, scale=s, seed=settings.seed, by=settings.sampling),
-        scale=s,
-        device=device if _has_room(device, lr.nbytes + hr.nbytes) else torch.device("cpu"),
-    )
+    _log_set(f"in memory as {len(lr)} degraded crops", usable)
+    crops = [Picture(Path(f"{number}"), side * s, side * s) for number in range(len(lr))]
+    sampler = Sampler(crops, scale=s, seed=settings.seed, by=settings.sampling)
+    place = device if _has_room(device, lr.nbytes + hr.nbytes) else torch.device("cpu")
+    tensors = torch.from_numpy(lr.reshape(-1, 3)), torch.from_numpy(hr.reshape(-1, 3))
+    starts = np.arange(len(lr), dtype=np.int64) * side**2
+    source = PackedPictures(*tensors, starts, crops, sampler, scale=s, device=place)
     return OpenedSource(source, len(usable), _provenance(teacher))
 
 
@@ -248,17 +214,17 @@ def _streamed(
 ) -> OpenedSource:
     """Every picture is decoded once to see that it can be, and again when it is drawn from."""
 
-    def check(copies: Copies) -> Copies | LeftOut:
+    def check(copies: Copies) -> Copies | Skipped:
         pairs = load_copies(copies[:1], preparation)
-        return pairs if isinstance(pairs, LeftOut) else copies
+        return pairs if isinstance(pairs, Skipped) else copies
 
     advance = listener.preparing("checking pictures", len(found))
-    usable = _sorted_out(list(in_threads(check, found, advance)), len(found))
+    usable = _usable_of(list(in_threads(check, found, advance)), len(found))
     pictures = [picture for copies in usable for picture in copies]
     limit = int(settings.memory * 2**30)
     mean = _bytes(usable, settings.scale) / len(pictures)
     pool = max(1, min(LARGEST_POOL, int(0.8 * limit / mean)))
-    _tell(f"streamed, {pool} at a time in memory", usable)
+    _log_set(f"streamed, {pool} at a time in memory", usable)
     sampler = PoolSampler(pictures, scale=settings.scale, seed=settings.seed, pool=pool)
     source = StreamedPictures(pictures, sampler, preparation, cache_bytes=limit)
     return OpenedSource(_finished(source, settings, ahead=True, degraded_from=source), len(usable))
@@ -269,8 +235,11 @@ class Degraded:
     or one of the same patches before a teacher had part in them. The same for the same seed and step.
     """
 
-    def __init__(self, source: PatchSource, pictures: PatchSource, *, scale: int, seed: int) -> None:
-        self._source, self._pictures, self._scale, self._seed = source, pictures, scale, seed
+    def __init__(
+        self, source: PatchSource, pictures: PatchSource, *, scale: int, seed: int, kind: str = "mild"
+    ) -> None:
+        self._source, self._pictures = source, pictures
+        self._scale, self._seed, self._kind = scale, seed, kind
 
     def patches(self, request: Request) -> Patches:
         _, targets = self._source.patches(request)
@@ -279,7 +248,8 @@ class Degraded:
         made = []
         for index, square in enumerate(squares, request.first):
             random = generator(self._seed, DEGRADING_STREAM, request.step, index)
-            made.append(degrade(square, self._scale, draw_degradation(random, self._scale), random))
+            drawn = draw_degradation(random, self._scale, self._kind)
+            made.append(degrade(square, self._scale, drawn, random))
         return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), targets
 
     def close(self) -> None:
@@ -290,8 +260,17 @@ def _finished(
     source: PatchSource, settings: TrainingSettings, *, ahead: bool, degraded_from: PatchSource
 ) -> PatchSource:
     if settings.degrade:
-        source = Degraded(source, degraded_from, scale=settings.scale, seed=settings.seed)
-    return Ahead(source, workers=settings.workers) if ahead and settings.workers else source
+        source = Degraded(
+            source, degraded_from, scale=settings.scale, seed=settings.seed, kind=settings.degradations
+        )
+    return Lookahead(source, workers=settings.workers) if ahead and settings.workers else source
+
+
+def _smallest_lr_side(settings: TrainingSettings) -> int:
+    """Pixels of LR under which a picture is of no use."""
+    if settings.teacher_sees == "degraded":
+        return settings.crop
+    return min(stage.patch for stage in settings.stages)
 
 
 def _kept_twice(settings: TrainingSettings) -> bool:
@@ -318,7 +297,7 @@ def _offsets(copies: Copies, scale: int) -> NDArray[np.int64]:
     return np.asarray(np.cumsum(sizes) - sizes)
 
 
-def _tell(how: str, usable: Sequence[Copies]) -> None:
+def _log_set(how: str, usable: Sequence[Copies]) -> None:
     originals = sum(copies[0].pixels for copies in usable) / 1e6
     smaller = sum(len(copies) - 1 for copies in usable)
     log.info(

@@ -109,7 +109,7 @@ def restore_generators(tensors: dict[str, Tensor], device: torch.device) -> None
 def _read(path: Path) -> RunState:
     metadata, arrays = parse_safetensors(read_bounded(path), path)
     if metadata.get("format") != FORMAT or metadata.get("format_version") != str(FORMAT_VERSION):
-        raise CheckpointError(f"{path} is no training state of this version of ripfdn")
+        raise CheckpointError(f"{path} is not a training state of this version of ripfdn")
     try:
         values: dict[str, Any] = {name: json.loads(metadata[name]) for name in _JSON}
     except (KeyError, ValueError) as error:

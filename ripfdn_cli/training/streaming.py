@@ -23,7 +23,7 @@ from ripfdn_cli.training.patches import (
     lr_sides,
     placed,
 )
-from ripfdn_cli.training.pictures import LeftOut, Picture, Pixels, Preparation, load_copies
+from ripfdn_cli.training.pictures import Picture, Pixels, Preparation, Skipped, load_copies
 
 PATCHES_PER_PICTURE = 64
 """Drawn on average from a picture while it is among those that are drawn from: what its decoding is shared
@@ -141,14 +141,14 @@ class StreamedPictures:
 
     def _load(self, index: int) -> Pair:
         loaded = load_copies([self._pictures[index]], self._preparation)
-        if isinstance(loaded, LeftOut):
+        if isinstance(loaded, Skipped):
             raise InputError(
                 f"{loaded.path} changed since the run began: {loaded.reason}; put it back and --resume"
             )
         return loaded[0]
 
 
-class Ahead:
+class Lookahead:
     """`source` with its next steps made in `workers` threads while the network is busy with this one.
 
     Threads, for decoding, NumPy and PyTorch leave the interpreter free, and share one cache.

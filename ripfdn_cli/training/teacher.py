@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import CheckpointError, UsageError
-from ripfdn_cli.files.sealed_cache import SealedCache
+from ripfdn_cli.files.sealed_cache import Key, SealedCache
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.torch_devices import best_device
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 RESULTS = SealedCache(name="teachers", suffix=".pixels", what="a teacher's result", limit=32 * 2**30)
 """What teachers made of pictures: (s·h, s·w, 3) uint8 by the SHA-256 of the teacher and of the LR pixels."""
 _RESULTS_VERSION = "1"
+_TRIM_EVERY = 100
+"""Results between two looks at the size of the cache."""
 
 
 class TeacherNetwork(Protocol):
@@ -47,6 +49,7 @@ class Teacher:
 
     def __init__(self, network: TeacherNetwork, *, name: str, share: float, ensemble: bool) -> None:
         self._network, self._name, self._share, self._ensemble = network, name, share, ensemble
+        self._kept, self._keeps = 0, True  # a cache that can't be written is told once
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -76,8 +79,14 @@ class Teacher:
             return np.frombuffer(kept, np.uint8).reshape(shape)
         result = self._computed(np.asarray(lr / np.float32(255), np.float32))
         levels: Pixels = np.rint(result.clip(0, 1) * 255).astype(np.uint8)
-        RESULTS.keep(key, levels.tobytes())
+        self._keep(key, levels)
         return levels
+
+    def _keep(self, key: Key, levels: Pixels) -> None:
+        if not self._keeps:
+            return
+        self._kept += 1
+        self._keeps = RESULTS.keep(key, levels.tobytes(), trim=self._kept % _TRIM_EVERY == 1)
 
     def _computed(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         if not self._ensemble:

@@ -77,6 +77,23 @@ def test_the_same_command_again_needs_resume_and_then_goes_on(
     assert load_state(tmp_path / "a").position.steps == 4
 
 
+def test_a_branch_is_a_folder_in_that_of_the_run(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a"
+    stable = [*TINY, "--schedule", "constant", "--warmup", "0"]
+    assert train(str(data), "-o", str(folder), "-q", "--branch-decay", "3", *stable) == 2
+    assert "has no saved state to branch from" in capsys.readouterr().err
+    assert not folder.exists()
+    assert train(str(data), "-o", str(folder), "-q", *stable) == 0
+    assert train("-o", str(folder), "-q", "--branch-decay", "3") == 0
+    branch = Checkpoint.load(folder / "branch-4" / "last.safetensors")
+    assert branch.provenance["steps"] == 7
+    assert Checkpoint.load(folder / "last.safetensors").provenance["steps"] == 4
+    assert train("-o", str(folder), "-q", "--branch-decay", "soon") == 2
+    assert "branch-decay 'soon' is not a time" in capsys.readouterr().err
+
+
 def test_what_is_wrong_costs_no_folder(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,7 +113,7 @@ def test_what_is_wrong_costs_no_folder(
 
 def test_unreadable_data_and_weights(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(str(tmp_path / "none"), "-o", str(tmp_path / "a"), *TINY) == 4
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
     assert (
         train(str(data), "-o", str(tmp_path / "a"), "--init-from", str(tmp_path / "w.safetensors"), *TINY)
         == 4

@@ -85,6 +85,16 @@ def test_the_oldest_go_when_it_is_full(folder: Path) -> None:
     assert [CACHE.find(key) is not None for key in keys] == [False, False, True, True, True]
 
 
+def test_the_old_stay_where_nobody_looks_for_them(folder: Path) -> None:
+    small = replace(CACHE, limit=1500)
+    keys = [KEY | {"weights": str(index)} for index in range(3)]
+    for key in keys:
+        small.keep(key, bytes(1000), trim=False)
+    assert all(small.find(key) for key in keys)
+    small.keep(KEY, bytes(1000))
+    assert len(list(folder.iterdir())) == 1
+
+
 def test_the_newest_stays_however_large() -> None:
     small = replace(CACHE, limit=10)
     assert small.keep(KEY, bytes(1000))

@@ -1,9 +1,21 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from support.small_inputs import photograph
 
 from ripfdn_cli.image_math.matlab_bicubic import imresize
-from ripfdn_cli.training.degrade import JPEG_QUALITIES, LARGEST_NOISE, Degradation, degrade, draw_degradation
+from ripfdn_cli.training.degrade import (
+    JPEG_QUALITIES,
+    LARGEST_NOISE,
+    LARGEST_PHOTON_NOISE,
+    SHRINKERS,
+    Degradation,
+    Save,
+    degrade,
+    draw_degradation,
+)
 from ripfdn_cli.training.patches import generator
 
 HR = photograph(64, 96, seed=2)
@@ -37,7 +49,7 @@ def test_noise_has_its_sigma_and_colour(grey: bool) -> None:
 
 
 def test_jpeg_is_worse_the_lower_its_quality() -> None:
-    errors = [np.abs(made(jpeg=quality) - made()).mean() for quality in (95, 70, 30)]
+    errors = [np.abs(made(saves=(Save(quality),)) - made()).mean() for quality in (95, 70, 30)]
     assert 0 < errors[0] < errors[1] < errors[2]
 
 
@@ -49,16 +61,67 @@ def test_a_detour_loses_detail_and_keeps_the_size() -> None:
 def test_draws_are_within_their_ranges_and_of_every_kind() -> None:
     drawn = [draw_degradation(generator(0, 1, step), 4) for step in range(500)]
     assert any(d == Degradation() for d in drawn)
-    for name in ("blur", "detour", "noise", "jpeg"):
+    for name in ("blur", "detour", "noise", "saves"):
         differing = sum(getattr(d, name) != getattr(Degradation(), name) for d in drawn)
         assert 40 < differing < 450, name
     assert all(0 <= d.noise <= LARGEST_NOISE for d in drawn)
-    assert {d.subsampling for d in drawn} == {"4:2:0", "4:2:2", "4:4:4"}
-    qualities = [d.jpeg for d in drawn if d.jpeg is not None]
+    assert {save.subsampling for d in drawn for save in d.saves} == {"4:2:0", "4:2:2", "4:4:4"}
+    qualities = [save.quality for d in drawn for save in d.saves]
     assert JPEG_QUALITIES[0] <= min(qualities) < 40
     assert 85 < max(qualities) <= JPEG_QUALITIES[1]
 
 
+def test_wild_pictures_have_gone_through_everything() -> None:
+    drawn = [draw_degradation(generator(0, 1, step), 4, "wild") for step in range(800)]
+    assert {d.shrinker for d in drawn} == set(SHRINKERS)
+    assert {len(d.saves) for d in drawn} == {0, 1, 2}
+    assert {(save.format, save.subsampling) for d in drawn for save in d.saves} >= {
+        ("JPEG", "4:2:0"),
+        ("JPEG", "4:4:4"),
+        ("WEBP", "4:2:0"),
+    }
+    assert all(0 <= d.photon_noise <= LARGEST_PHOTON_NOISE for d in drawn)
+    assert 200 < sum(d.photon_noise > 0 for d in drawn) < 400
+    assert 40 < sum(d == Degradation() for d in drawn) < 130
+    assert any(d.blur[0] == d.blur[1] > 0 for d in drawn)
+    assert any(d.blur[0] > d.blur[1] > 0 for d in drawn)
+
+
+@pytest.mark.parametrize("shrinker", ["box", "bilinear", "lanczos"])
+def test_other_kernels_are_those_of_pillow(shrinker: str) -> None:
+    expected = Image.fromarray(HR).resize((24, 16), Image.Resampling[shrinker.upper()])
+    assert np.abs(made(shrinker=shrinker) - np.asarray(expected, float)).max() <= 1  # it rounds each axis
+    assert np.abs(made(shrinker=shrinker) - made()).max() > 1
+
+
+def test_aliased_pictures_are_those_of_four_neighbours() -> None:
+    stripes = np.zeros((16, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    aliased = degrade(stripes, 4, Degradation(shrinker="aliased"), generator(0, 1, 0))
+    smooth = degrade(stripes, 4, Degradation(), generator(0, 1, 0))
+    assert smooth[:, 2:-2].std() < 3
+    reference = imresize(stripes, 0.25, antialiasing=False)
+    assert np.abs(aliased.astype(int) - reference).max() <= 1
+
+
+def test_photon_noise_grows_with_the_root_of_the_signal() -> None:
+    for level in (16, 64, 196):
+        flat = np.full((256, 256, 3), level, np.uint8)
+        noisy = degrade(flat, 2, Degradation(photon_noise=10.0), generator(0, 1, 0)).astype(float)
+        assert noisy.std() == pytest.approx(10 * (level / 255) ** 0.5, rel=0.06)
+
+
+def test_a_picture_may_be_saved_twice_and_in_another_format() -> None:
+    once = made(saves=(Save(40),))
+    twice = made(saves=(Save(40), Save(60, "4:4:4", "WEBP")))
+    assert np.abs(twice - once).mean() > 0.1
+    stream = io.BytesIO()
+    Image.fromarray(once.astype(np.uint8)).save(stream, "WEBP", quality=60)
+    np.testing.assert_array_equal(twice, np.asarray(Image.open(stream).convert("RGB"), float))
+
+
 def test_the_same_numbers_give_the_same_picture() -> None:
-    first, again = (degrade(HR, 4, Degradation(noise=5.0, jpeg=50), generator(4, 1, 9)) for _ in range(2))
+    first, again = (
+        degrade(HR, 4, Degradation(noise=5.0, saves=(Save(50),)), generator(4, 1, 9)) for _ in range(2)
+    )
     np.testing.assert_array_equal(first, again)

@@ -103,6 +103,19 @@ def test_micro_batches_are_of_the_size_that_was_asked_for_or_that_suits_a_cpu() 
     assert learner().micro_batch(replace(STAGE, patch=16), 12) == 3  # six would take 2 each
 
 
+def test_gradients_lie_in_memory_as_their_parameters_do() -> None:
+    """DDP reduces them in the strides of the parameters, and copies each that has others."""
+    subject = learner()
+    lr, hr = pixels()
+    parameters = list(subject.network.parameters())
+    gradients = torch.autograd.grad(subject.loss(lr, hr, STAGE), parameters)
+    names = [name for name, _ in subject.network.named_parameters()]
+    for name, parameter, gradient in zip(names, parameters, gradients, strict=True):
+        assert gradient.stride() == parameter.stride(), name
+    assert subject.network.deep.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not subject.network.deep.weight.is_contiguous()
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_side_by_side_gives_the_gradients_of_one_after_another(threads: int) -> None:
     lr, hr = pixels(8)

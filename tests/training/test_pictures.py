@@ -8,9 +8,9 @@ from support.small_inputs import photograph
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.training.pictures import (
-    LeftOut,
     Picture,
     Preparation,
+    Skipped,
     find_files,
     in_threads,
     load_copies,
@@ -56,7 +56,7 @@ def test_what_is_of_no_use_is_left_out_with_its_reason(tmp_path: Path) -> None:
 
 
 def left_out(outcome: object) -> str:
-    assert isinstance(outcome, LeftOut)
+    assert isinstance(outcome, Skipped)
     return f"{outcome.path.name}: {outcome.reason}"
 
 
@@ -67,14 +67,14 @@ def test_near_duplicates_of_the_validation_set_are_found_at_other_sizes(tmp_path
     smaller = save(tmp_path / "smaller.jpg", imresize(original, size=(60, 80)))
     assert "nearly the same as Set/a" in left_out(load_copies([Picture(smaller, 60, 80)], preparation))
     unlike = save(tmp_path / "unlike.png", other)
-    assert not isinstance(load_copies([Picture(unlike, 96, 128)], preparation), LeftOut)
+    assert not isinstance(load_copies([Picture(unlike, 96, 128)], preparation), Skipped)
 
 
 def test_lr_is_matlabs_of_the_whole_picture_cut_to_a_multiple(tmp_path: Path) -> None:
     pixels = photograph(67, 50)
     path = save(tmp_path / "a.png", pixels)
     loaded = load_copies([Picture(path, 67, 50)], Preparation(scale=4, smallest_side=16))
-    assert not isinstance(loaded, LeftOut)
+    assert not isinstance(loaded, Skipped)
     lr, hr = loaded[0]
     np.testing.assert_array_equal(hr, pixels[:64, :48])
     np.testing.assert_array_equal(lr, imresize(pixels[:64, :48], 0.25))
@@ -93,7 +93,7 @@ def test_large_pictures_have_smaller_copies(tmp_path: Path) -> None:
         (0.625, 62, 125),
     ]  # half of it would be under the smallest side
     loaded = load_copies(copies, preparation)  # type: ignore[arg-type]
-    assert not isinstance(loaded, LeftOut)
+    assert not isinstance(loaded, Skipped)
     lr, hr = loaded[2]
     assert (hr.shape, lr.shape) == ((74, 150, 3), (37, 75, 3))
     assert len(measure(path, Preparation(scale=2, smallest_side=60, shrink=0.5, shrink_above=0.03))) == 1  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import pytest
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training.presets import PRESETS, resolve_settings
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings
+from ripfdn_cli.training.settings_table import settings_table
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -52,8 +53,8 @@ def test_flags_come_after_the_file_and_the_file_after_the_preset(tmp_path: Path)
         ({"patch": "16.5"}, "patch '16.5' is not a whole number"),
         ({"patch": 12}, "patch 12 is out of range"),
         ({"patch": "48,64,80"}, "patch has 3 values for 2 stages"),
-        ({"max_time": "soon"}, "max-time 'soon' is no time"),
-        ({"validate_every": "0s"}, "validate-every '0s' is no interval"),
+        ({"max_time": "soon"}, "max-time 'soon' is not a time"),
+        ({"validate_every": "0s"}, "validate-every '0s' is not an interval"),
         ({"scale": 5}, "scale 5 is not one of"),
         ({"deterministic": "yes"}, "deterministic 'yes' is not true or false"),
         ({"batch": True}, "batch True is not a whole number"),
@@ -70,6 +71,27 @@ def test_what_is_wrong_is_named(values: dict[str, object], message: str) -> None
 
 def test_every_setting_has_a_line_of_help() -> None:
     assert all(item.metadata["help"].endswith(".") for item in FIELDS.values())
+
+
+def test_the_guide_lists_the_settings_as_they_are() -> None:
+    """Written by scripts/training_settings.py."""
+    guide = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    table = settings_table()
+    assert f"<!-- settings -->\n{table}<!-- end of settings -->" in guide
+    lines = {line.split("|")[1].strip(" `*†"): line for line in table.splitlines()[2:]}
+    assert lines.keys() == {name.replace("_", "-") for name in FIELDS}
+    assert "| 0 to 0.999999 |" in " ".join(lines["ema"].split())
+    assert "adam, adamw, soap" in lines["optimizer"]
+
+
+def test_every_value_in_a_table_of_ranges_or_choices_is_checked() -> None:
+    for name, item in FIELDS.items():
+        wrong = "nonsense" if item.metadata["choices"] else None
+        if item.metadata["range"] is not None:
+            wrong = item.metadata["range"][1] * 2 + 1
+        if wrong is not None:
+            with pytest.raises(UsageError, match=name.replace("_", "-")):
+                resolve_settings("quick", None, {name: wrong})
 
 
 def test_a_file_that_is_no_toml(tmp_path: Path) -> None:

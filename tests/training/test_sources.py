@@ -79,7 +79,7 @@ def test_a_later_stage_that_no_picture_is_large_enough_for_is_found_at_once(tmp_
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no folder"):
+    with pytest.raises(InputError, match="not a folder"):
         opened(tmp_path / "none")
 
 

@@ -15,7 +15,7 @@ from ripfdn_cli.training.pictures import Picture, Preparation, load_copies
 from ripfdn_cli.training.sources import open_source
 from ripfdn_cli.training.streaming import (
     PATCHES_PER_PICTURE,
-    Ahead,
+    Lookahead,
     PictureCache,
     PoolSampler,
     StreamedPictures,
@@ -126,7 +126,7 @@ def test_a_picture_that_vanishes_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_making_ahead_changes_nothing_even_when_the_stage_does(tmp_path: Path, workers: int) -> None:
-    plain, ahead = streamed(tmp_path), Ahead(streamed(tmp_path), workers=workers)
+    plain, ahead = streamed(tmp_path), Lookahead(streamed(tmp_path), workers=workers)
     requests = [Request(step, 16, 4, 1, 3) for step in range(5)] + [
         Request(step, 18, 6, 0, 6) for step in (5, 6)
     ]
@@ -137,7 +137,7 @@ def test_making_ahead_changes_nothing_even_when_the_stage_does(tmp_path: Path, w
 
 
 def test_an_error_ahead_reaches_the_step_that_needs_it(tmp_path: Path) -> None:
-    ahead = Ahead(streamed(tmp_path), workers=2)
+    ahead = Lookahead(streamed(tmp_path), workers=2)
     ahead.patches(Request(0, 16, 4, 0, 4))
     with pytest.raises(Exception, match="no picture is large enough"):
         ahead.patches(Request(1, 200, 4, 0, 4))
@@ -147,7 +147,7 @@ def test_an_error_ahead_reaches_the_step_that_needs_it(tmp_path: Path) -> None:
 def test_sets_over_the_memory_are_streamed(tmp_path: Path) -> None:
     make_pictures(tmp_path)
     opened = open_source(tiny_settings(tmp_path, memory=5e-5), [], torch.device("cpu"), Watcher())
-    assert isinstance(opened.source, Ahead)
+    assert isinstance(opened.source, Lookahead)
     assert isinstance(opened.source._source, StreamedPictures)
     opened.source.close()
     in_memory = open_source(tiny_settings(tmp_path), [], torch.device("cpu"), Watcher())

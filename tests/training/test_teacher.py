@@ -183,6 +183,19 @@ def test_a_teacher_is_asked_once_for_each_picture(tmp_path: Path, monkeypatch: p
     assert len(asked) == 7
 
 
+def test_a_cache_that_cannot_be_written_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache").write_text("a file in the place of the folder")
+    monkeypatch.setenv("RIPFDN_CACHE", str(tmp_path / "cache"))
+    teacher = str(nearest(tmp_path / "nearest.onnx"))
+    settings = tiny_settings(make_pictures(tmp_path / "data"), teacher=teacher, teacher_share=1.0)
+    opened = open_source(settings, [], CPU, Watcher())
+    lr, target = opened.source.patches(Request(0, 16, 4, 0, 4))
+    assert torch.equal(target, lr.repeat_interleave(4, 2).repeat_interleave(4, 3))
+    assert sum("a teacher's result can't be kept" in message for message in caplog.messages) == 1
+
+
 def test_a_teacher_that_sees_degraded_crops_gives_its_results_on_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,47 @@
+"""The settings of training as a table for people."""
+
+from dataclasses import Field
+from typing import Any
+
+from ripfdn_cli.evaluation.markdown import escaped, markdown_table
+from ripfdn_cli.training.settings import FIELDS, STAGED, flag_of
+
+HEADINGS = ("setting", "default", "values", "what it is")
+
+
+def settings_table() -> str:
+    """Markdown: name, default, range or choices and help of each setting. `*`: one value for each stage;
+    `†`: may differ when a run is resumed.
+    """
+    rows = [
+        (f"`{flag_of(name)}`{_marks(name, item)}", _default(item), _values(item), escaped(_help(item)))
+        for name, item in FIELDS.items()
+    ]
+    return "\n".join(markdown_table(HEADINGS, rows, words=len(HEADINGS))) + "\n"
+
+
+def _marks(name: str, item: Field[Any]) -> str:
+    return ("*" if name in STAGED or name == "share" else "") + ("†" if item.metadata["resumable"] else "")
+
+
+def _default(item: Field[Any]) -> str:
+    values = item.default if isinstance(item.default, tuple) else (item.default,)
+    return ", ".join(_text(value) for value in values) or "–"
+
+
+def _values(item: Field[Any]) -> str:
+    if item.metadata["choices"]:
+        return ", ".join(item.metadata["choices"])
+    bounds = item.metadata["range"]
+    return f"{_text(bounds[0])} to {_text(bounds[1])}" if bounds else ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return (f"{value:g}" if isinstance(value, (int, float)) else value) or "–"
+
+
+def _help(item: Field[Any]) -> str:
+    text: str = item.metadata["help"]
+    return text
