@@ -14,13 +14,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import pytest
 import torch
 from PIL import Image
+from support.html_pages import browser
 from support.small_inputs import photograph, small_network
+from support.spandrel_import import spandrel
 
 from ripfdn_cli.files.storage import Location, location
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.model.architecture import NetworkConfig
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.network import RIPFDN, bilinear_start, to_checkpoint
+
+__all__ = ["browser", "spandrel"]
 
 SAME_AT_ANY_PRECISION = ("pictures", "video")
 """Folders of tests that run no network."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ripfdn_cli.cli.console import Console, console_options
-from ripfdn_cli.cli.places import Place
+from ripfdn_cli.cli.places import Place, check_new_files
 from ripfdn_cli.image_math.metrics import PAPERS, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ PLACE = Place()
     multiple=True,
     default=("x4",),
     show_default=True,
-    help="A name from 'ripfdn weights list', or a file; may be repeated.",
+    help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; repeatable.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option(
@@ -126,17 +126,12 @@ def _protocols(names: tuple[str, ...]) -> list[Protocol]:
 
 
 def _check_outputs(paths: list[Location], overwrite: bool) -> None:
-    """Raise OutputError now rather than after minutes of work."""
-    from ripfdn_cli.errors import OutputError, UsageError
-    from ripfdn_cli.files.storage import is_remote, stamp_of
+    from ripfdn_cli.errors import UsageError
+    from ripfdn_cli.files.storage import is_remote
 
     if len({str(path if is_remote(path) else path.resolve()) for path in paths}) < len(paths):
         raise UsageError(f"--csv and --report both name {paths[0]}; give two files")
-    for path in paths:
-        if not overwrite and stamp_of(path) is not None:
-            raise OutputError(f"{path} exists already; choose another name, or pass --overwrite")
-        if not is_remote(path) and not path.parent.is_dir():
-            raise OutputError(f"can't write {path}: there is no folder {path.parent}; make it first")
+    check_new_files(paths, overwrite)
 
 
 def _data_sets(

@@ -21,6 +21,7 @@ from ripfdn_cli.errors import RipfdnError
 
 COMMANDS = {
     "bench": ("ripfdn_cli.cli.bench", "Measure the engines of this machine."),
+    "compare": ("ripfdn_cli.cli.compare", "Show what several networks make of pictures, on one page."),
     "eval": ("ripfdn_cli.cli.eval", "Score and time weights on data sets."),
     "export": ("ripfdn_cli.cli.export", "Write the network as ONNX, OpenVINO or TorchScript."),
     "train": ("ripfdn_cli.cli.train", "Train the network on folders of pictures."),

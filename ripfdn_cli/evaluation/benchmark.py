@@ -1,5 +1,6 @@
 """Upscale data sets by several methods, time them, and score them."""
 
+import logging
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -9,13 +10,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.errors import CheckpointError, InputError, UsageError
 from ripfdn_cli.evaluation.complexity import Complexity, count_complexity
 from ripfdn_cli.evaluation.datasets import DataSet, LoadedPair, Pixels, load_pair
 from ripfdn_cli.evaluation.peak_memory import peak_memory
+from ripfdn_cli.foreign_networks import ForeignNetwork, is_onnx, load_foreign, may_be_foreign
 from ripfdn_cli.image_math.metrics import Protocol, Score, score
+from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.upscaler import Upscaler
+
+log = logging.getLogger(__name__)
 
 Upscale = Callable[[Pixels], Pixels]
 
@@ -24,14 +29,16 @@ INTERPOLATIONS = {"Bicubic": Image.Resampling.BICUBIC, "Lanczos": Image.Resampli
 
 @dataclass(frozen=True)
 class Network:
-    """What ran behind a method that is a network: what was loaded, not what was asked for."""
+    """What ran behind a method that is a network: what was loaded, not what was asked for. `complexity` is
+    None where it isn't counted: of networks of others.
+    """
 
     weights: str
     sha256: str
     engine: str
     precision: str
     device: str
-    complexity: Complexity
+    complexity: Complexity | None
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,8 @@ def interpolation_methods(scale: int) -> list[Method]:
 
 
 def network_methods(weights: Sequence[str | Path], engines: Engines) -> list[Method]:
-    """Every one of `weights` on every engine and precision; their scales may differ.
+    """Every one of `weights` on every engine and precision; their scales may differ. A network of others
+    (ONNX, or what spandrel reads) runs in fp32, by its own runtime.
 
     Raises what `Upscaler` raises, and UsageError for what would run twice.
     """
@@ -133,10 +141,9 @@ def network_methods(weights: Sequence[str | Path], engines: Engines) -> list[Met
     names = _distinct_names(weights)
     several = len(engines.names) * len(engines.precisions) > 1
     methods = [
-        _network_method(path, name, engine, precision, engines, several)
+        method
         for path, name in zip(weights, names, strict=True)
-        for engine in engines.names
-        for precision in engines.precisions
+        for method in _methods_of(path, name, engines, several)
     ]
     labels = [method.name for method in methods]
     for label in labels:
@@ -240,10 +247,64 @@ def _interpolate(kernel: Image.Resampling, scale: int) -> Upscale:
     return upscale
 
 
+def _methods_of(weights: str | Path, name: str, engines: Engines, several: bool) -> list[Method]:
+    if is_onnx(Path(weights)):
+        return [_foreign_method(weights, name, engines)]
+    try:
+        checkpoint = load_weights(weights)
+    except CheckpointError as error:
+        if not may_be_foreign(Path(weights)):
+            raise
+        log.info("%s; trying spandrel", error)
+        return [_foreign_method(weights, name, engines)]
+    return [
+        _network_method(checkpoint, weights, name, engine, precision, engines, several)
+        for engine in engines.names
+        for precision in engines.precisions
+    ]
+
+
+def _foreign_method(weights: str | Path, name: str, engines: Engines) -> Method:
+    path = Path(weights)
+    device = engines.device
+    if device == "auto" and not is_onnx(path):
+        from ripfdn_cli.torch_devices import best_device  # imports torch
+
+        device = best_device()
+
+    def load() -> ForeignNetwork:
+        return load_foreign(path, threads=engines.threads, device=device)
+
+    network = load()
+    return Method(
+        name,
+        network.scale,
+        _in_levels(network),
+        Network(str(weights), network.sha256, network.runtime, "fp32", network.device, None),
+        reload=lambda: _in_levels(load()),
+    )
+
+
+def _in_levels(network: ForeignNetwork) -> Upscale:
+    """`network` from 8 bits to 8 bits."""
+
+    def upscale(pixels: Pixels) -> Pixels:
+        result = network(pixels.astype(np.float32) / np.float32(255))
+        levels: Pixels = np.rint(result.clip(0, 1) * np.float32(255)).astype(np.uint8)
+        return levels
+
+    return upscale
+
+
 def _network_method(
-    path: str | Path, name: str, engine: str, precision: str, engines: Engines, several: bool
+    checkpoint: Checkpoint,
+    path: str | Path,
+    name: str,
+    engine: str,
+    precision: str,
+    engines: Engines,
+    several: bool,
 ) -> Method:
-    checkpoint = load_weights(path)
 
     def load() -> Upscaler:
         return Upscaler(

@@ -2,20 +2,21 @@
 
 import datetime
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from ripfdn_cli import __version__
 from ripfdn_cli.evaluation import report_plots
-from ripfdn_cli.evaluation.benchmark import Row, UpscaledPicture
+from ripfdn_cli.evaluation.benchmark import Method, Row, UpscaledPicture
 from ripfdn_cli.evaluation.report_pictures import SHOWN_SIDE, Card, picture_card
 from ripfdn_cli.evaluation.table import NOTHING, Column, cell, engine_text, notes, number_columns
 from ripfdn_cli.image_math.metrics import Protocol
 
+_PACKAGE = "ripfdn_cli.evaluation"
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -69,7 +70,7 @@ class Report:
         plot_columns = min(max(len(groups), 2), 3)
         frame = report_plots.Frame(width=360.0 if plot_columns == 3 else 540.0)
         return (
-            _environment()
+            page_environment()
             .get_template("page.html")
             .render(
                 title=_title(rows),
@@ -89,16 +90,16 @@ class Report:
                 shown_side=SHOWN_SIDE,
                 shown=list(dict.fromkeys(shot.label for card in self._cards for shot in card.shots)),
                 version=__version__,
-                machine=_machine(rows),
+                machine=machine(row.method for row in rows),
                 date=datetime.date.today().isoformat(),
             )
         )
 
 
-def _environment() -> Environment:
-    """Everything that is put into the page is escaped."""
+def page_environment(*packages: str) -> Environment:
+    """Templates in the folders "page" of `packages` and of this one; what is put into a page is escaped."""
     return Environment(
-        loader=PackageLoader("ripfdn_cli.evaluation", "page"),
+        loader=ChoiceLoader([PackageLoader(package, "page") for package in (*packages, _PACKAGE)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -170,9 +171,9 @@ def _network_lines(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     return list(found.values())
 
 
-def _machine(rows: Sequence[Row]) -> str:
-    """Processor, and the GPU where one was used."""
-    devices = {row.method.device for row in rows if row.method.device.startswith("cuda")}
+def machine(methods: Iterable[Method]) -> str:
+    """Processor, and the GPU where one of `methods` used it."""
+    devices = {method.device for method in methods if method.device.startswith("cuda")}
     if not devices:
         return _processor()
     import torch

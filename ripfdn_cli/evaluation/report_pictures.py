@@ -123,7 +123,7 @@ def picture_card(picture: UpscaledPicture, protocol: Protocol) -> Card:
         height=height,
         shown=shown,
         worst=worst,
-        shots=tuple(Shot(label, _uri(shown.of(pixels))) for label, pixels in images),
+        shots=tuple(Shot(label, webp_uri(shown.of(pixels))) for label, pixels in images),
         crops=() if worst is None or hr is None else _crops(images, hr, worst, protocol),
         scores=_scores(picture, protocol),
     )
@@ -171,7 +171,7 @@ def _crops(
     return tuple(
         Crop(
             label,
-            _uri(worst.of(pixels), lossless=True),
+            webp_uri(worst.of(pixels), lossless=True),
             None if pixels is hr else psnr(protocol.values(worst.of(pixels)), reference),
         )
         for label, pixels in images
@@ -187,7 +187,7 @@ def _scores(picture: UpscaledPicture, protocol: Protocol) -> tuple[PictureScore,
     )
 
 
-def _uri(pixels: Pixels, *, lossless: bool = False) -> str:
+def webp_uri(pixels: Pixels, *, lossless: bool = False) -> str:
     """`pixels` as a WebP data URI."""
     stream = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(pixels))

@@ -108,7 +108,7 @@ def record(row: Row, protocols: Iterable[Protocol]) -> dict[str, Any]:
         "protocols": {p.name: p.text(scale) for p in protocols},
         "seconds": row.seconds,
         "memory": row.memory,
-        "complexity": asdict(network.complexity) if network else None,
+        "complexity": asdict(network.complexity) if network and network.complexity else None,
         "pictures": [_picture(picture) for picture in row.pictures],
     }
 
@@ -125,7 +125,11 @@ def _score_columns(protocol: Protocol) -> list[Column]:
 
 
 def _complexity(pick: Callable[[Complexity], float]) -> Callable[[Row], float | None]:
-    return lambda row: None if row.method.network is None else pick(row.method.network.complexity)
+    def value(row: Row) -> float | None:
+        network = row.method.network
+        return None if network is None or network.complexity is None else pick(network.complexity)
+
+    return value
 
 
 def _flat(row: Row, protocols: Iterable[Protocol]) -> dict[str, Any]:

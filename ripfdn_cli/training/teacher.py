@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.files.sealed_cache import Key, SealedCache
+from ripfdn_cli.foreign_networks import is_onnx, load_onnx, load_with_spandrel, may_be_foreign
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.torch_devices import best_device
-from ripfdn_cli.training.foreign_networks import FOREIGN_SUFFIXES, load_onnx, load_with_spandrel
 from ripfdn_cli.training.pictures import Pixels
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.upscaler import Upscaler
@@ -116,12 +116,12 @@ def _network(settings: TrainingSettings) -> tuple[TeacherNetwork, bool]:
     """The network, and whether it is another than RIPFDN."""
     path = Path(settings.teacher)
     threads = settings.threads or None
-    if path.suffix.lower() == ".onnx":
+    if is_onnx(path):
         return load_onnx(path, threads), True
     try:
         return _OwnNetwork(settings), False
     except CheckpointError as error:
-        if path.suffix.lower() not in FOREIGN_SUFFIXES or not path.is_file():
+        if not may_be_foreign(path):
             raise
         log.info("%s; trying spandrel", error)
     device = best_device() if settings.device == "auto" else settings.device

@@ -1,16 +1,20 @@
 import csv
+import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 from skimage.data import astronaut
+from support.onnx_networks import nearest
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import CheckpointError, InputError, OutputError, RipfdnError, UsageError
 from ripfdn_cli.files.storage import Location, publish, read_object
+from ripfdn_cli.image_math.metrics import score
 
 PLAIN = ("--engine", "torch", "--precision", "fp32", "--device", "cpu", "--threads", "1")
 
@@ -196,3 +200,28 @@ def test_a_data_set_may_lie_in_a_store_and_the_table_go_there(
     assert len(rows[0]) == 3
     assert "exists already" in str(failure(invoke(*arguments)))
     assert isinstance(failure(invoke(store / "none", "-w", small_weights, *PLAIN)), InputError)
+
+
+def test_a_network_of_others_is_scored_beside_weights(
+    small_data_set: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    """One that repeats pixels, which Pillow does, too."""
+    page, network = tmp_path / "report.html", nearest(tmp_path / "other.onnx")
+    result = invoke(small_data_set, "-w", small_weights, "-w", network, *PLAIN, "--json", "--report", page)
+    own, other = records(result)[2:]
+    assert (own["method"], other["method"]) == ("small", "other")
+    assert other["precision"] == "fp32"
+    assert other["sha256"] == hashlib.sha256(network.read_bytes()).hexdigest()
+    assert other["complexity"] is None
+    for picture in other["pictures"]:
+        with Image.open(small_data_set / "LRbicx4" / f"{picture['name']}.png") as lr:
+            repeated = np.array(lr.resize((4 * lr.width, 4 * lr.height), Image.Resampling.NEAREST))
+        with Image.open(small_data_set / "HR" / f"{picture['name']}.png") as hr:
+            expected = score(repeated, np.array(hr), scale=4).psnr
+        assert picture["scores"]["Y"]["psnr"] == pytest.approx(expected, abs=1e-9)
+    assert "other" in page.read_text("utf-8")
+
+
+def test_a_file_that_is_no_network_is_told(small_data_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no network")
+    assert "can't be read as ONNX" in str(failure(invoke(small_data_set, "-w", tmp_path / "bad.onnx")))

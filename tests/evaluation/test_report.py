@@ -2,11 +2,8 @@
 
 import io
 import re
-import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
+from support.html_pages import Checked, view
 
 from ripfdn_cli.evaluation.benchmark import Method, Network, Row, evaluate
 from ripfdn_cli.evaluation.complexity import Complexity
@@ -54,31 +52,6 @@ def make_page(hr: Path | None, lr: Path | None = None) -> tuple[str, list[Row]]:
     data_set = replace(pair_folders(hr, lr, 4), name="Colours")
     rows = evaluate(data_set, [painted(RED), painted(BLUE)], [PAPERS, NTIRE], observe=report.add)
     return report.render(rows), rows
-
-
-class Checked(HTMLParser):
-    """Fails where tags don't match; collects the attributes that load things."""
-
-    VOID = frozenset({"meta", "img", "input", "br", "line", "rect", "circle"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.loaded: list[str] = []
-        self.ids: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.VOID:
-            self.open.append(tag)
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        self.loaded += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        pass
 
 
 def test_the_page_is_whole_and_loads_nothing(tmp_path: Path) -> None:
@@ -149,28 +122,6 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-CHROMEDRIVER = shutil.which("chromedriver")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    if CHROMIUM is None or CHROMEDRIVER is None:
-        pytest.skip("chromium and chromedriver are not installed (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in (
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
-    ):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Of a page with two green pictures that red and blue were made of."""
@@ -187,13 +138,6 @@ def page(browser: webdriver.Chrome, address: str) -> webdriver.Chrome:
     view(browser, 1200)
     browser.get(address)
     return browser
-
-
-def view(browser: webdriver.Chrome, width: int, scheme: str = "light") -> None:
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
 
 def stage_of(browser: webdriver.Chrome) -> WebElement:

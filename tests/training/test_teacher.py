@@ -2,17 +2,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
 from PIL import Image
+from support.onnx_networks import nearest
 from support.small_inputs import photograph
 from support.training_runs import Watcher, make_pictures, tiny_settings
 
 from ripfdn_cli.errors import CheckpointError, UsageError
+from ripfdn_cli.foreign_networks import ForeignNetwork
 from ripfdn_cli.image_math.matlab_bicubic import imresize
-from ripfdn_cli.training.foreign_networks import ForeignNetwork
 from ripfdn_cli.training.patches import Request
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.sources import open_source
@@ -122,23 +121,6 @@ def test_what_is_wrong_with_a_teacher_is_told_before_anything_is_looked_at(tmp_p
     (tmp_path / "bad.onnx").write_bytes(b"bad")
     with pytest.raises(CheckpointError, match="can't be read as ONNX"):
         open_source(tiny_settings(tmp_path, teacher=str(tmp_path / "bad.onnx")), [], CPU, Nothing())
-
-
-def nearest(path: Path) -> Path:
-    """An ONNX file that repeats each pixel four times each way."""
-    kernel = np.repeat(np.eye(3, dtype=np.float32), 16, axis=0).reshape(48, 3, 1, 1)
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["lr", "kernel"], ["sub_pixels"]),
-            helper.make_node("DepthToSpace", ["sub_pixels"], ["sr"], blocksize=4, mode="CRD"),
-        ],
-        "nearest",
-        [helper.make_tensor_value_info("lr", onnx.TensorProto.FLOAT, ["n", 3, "y", "x"])],
-        [helper.make_tensor_value_info("sr", onnx.TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(kernel, "kernel")],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
 
 
 def test_an_onnx_file_teaches_as_it_is(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""Super-resolution networks of others, as teachers: ONNX files, and what spandrel reads.
+"""Super-resolution networks of others: ONNX files, and what spandrel reads.
 
-They are run in fp32: in bf16 colours shift a little, and what is learned must not depend on the machine.
+They are run in fp32: in bf16 colours shift a little, and neither what is learned from them nor how they are
+seen may depend on the machine.
 """
 
 import hashlib
@@ -36,13 +37,23 @@ Run = Callable[[Image], Any]
 
 class ForeignNetwork:
     """`run` on pictures of any size: sides are padded to multiples of `multiple`, or to `side` where a
-    network takes no other; larger pictures go through it in tiles. `name` is for messages.
+    network takes no other; larger pictures go through it in tiles. `name` is for messages, `runtime` what
+    runs it on `device`.
     """
 
     def __init__(
-        self, run: Run, *, name: str, sha256: str, scale: int, multiple: int = 1, side: tuple[int, int] | None
+        self,
+        run: Run,
+        *,
+        name: str,
+        sha256: str,
+        scale: int,
+        multiple: int = 1,
+        side: tuple[int, int] | None,
+        runtime: str,
+        device: str = "cpu",
     ) -> None:
-        self.scale, self.sha256 = scale, sha256
+        self.scale, self.sha256, self.runtime, self.device = scale, sha256, runtime, device
         self._run, self._name, self._multiple, self._side = run, name, multiple, side
 
     def __call__(self, pixels: Image) -> Image:
@@ -85,10 +96,26 @@ class ForeignNetwork:
         if not np.isfinite(result).all():
             raise CheckpointError(
                 f"{self._name} made values that are not finite of a picture of {width}×{height} px; "
-                "give another teacher"
+                "give another network"
             )
         image: Image = result[0].transpose(1, 2, 0)[: self.scale * height, : self.scale * width]
         return image
+
+
+def load_foreign(path: Path, *, threads: int | None, device: str) -> ForeignNetwork:
+    """The network in `path`, by its suffix. Raises what `load_onnx` and `load_with_spandrel` raise."""
+    if is_onnx(path):
+        return load_onnx(path, threads)
+    return load_with_spandrel(path, device)
+
+
+def is_onnx(path: Path) -> bool:
+    return path.suffix.lower() == ".onnx"
+
+
+def may_be_foreign(path: Path) -> bool:
+    """Whether a file that is not RIPFDN's can be tried here."""
+    return path.is_file() and (is_onnx(path) or path.suffix.lower() in FOREIGN_SUFFIXES)
 
 
 def load_onnx(path: Path, threads: int | None) -> ForeignNetwork:
@@ -99,14 +126,15 @@ def load_onnx(path: Path, threads: int | None) -> ForeignNetwork:
     """
     content = _content(path)
     try:
-        make = _openvino_run if find_spec("openvino") else _onnxruntime_run
+        runtime = "openvino" if find_spec("openvino") else "onnxruntime"
+        make = _openvino_run if runtime == "openvino" else _onnxruntime_run
         shapes, run = make(content, threads)
     except UnavailableError:
         raise
     except Exception as error:
-        raise CheckpointError(f"teacher {path} can't be read as ONNX: {_first_line(error)}") from error
+        raise CheckpointError(f"{path} can't be read as ONNX: {_first_line(error)}") from error
     side = _declared_side(path, shapes)
-    return _probed(run, path, content, side)
+    return _probed(run, path, content, side, runtime)
 
 
 def load_with_spandrel(path: Path, device: str) -> ForeignNetwork:
@@ -117,7 +145,7 @@ def load_with_spandrel(path: Path, device: str) -> ForeignNetwork:
         import spandrel
     except Exception as error:
         raise UnavailableError(
-            f"teacher {path} is not RIPFDN's, and spandrel, which reads other networks, can't be imported "
+            f"{path} is not RIPFDN's, and spandrel, which reads other networks, can't be imported "
             f"({_first_line(error)}); pip install 'ripfdn-cli[integrations]'"
         ) from error
     import torch
@@ -126,20 +154,30 @@ def load_with_spandrel(path: Path, device: str) -> ForeignNetwork:
     try:
         model = spandrel.ModelLoader(device=torch.device(device)).load_from_file(path)
     except Exception as error:
-        raise CheckpointError(f"teacher {path} can't be read by spandrel: {_first_line(error)}") from error
+        raise CheckpointError(f"{path} can't be read by spandrel: {_first_line(error)}") from error
     single = isinstance(model, spandrel.ImageModelDescriptor)
     if not single or (model.input_channels, model.output_channels) != (3, 3):
-        raise CheckpointError(f"teacher {path} is not a network that takes one RGB picture to another")
+        raise CheckpointError(f"{path} is not a network that takes one RGB picture to another")
     model.eval().float()
 
     def run(pixels: Image) -> Any:
         with torch.inference_mode():
             return model(torch.from_numpy(pixels).to(device)).float().cpu().numpy()
 
-    return ForeignNetwork(run, name=f"teacher {path}", sha256=_sha256(content), scale=model.scale, side=None)
+    return ForeignNetwork(
+        run,
+        name=str(path),
+        sha256=_sha256(content),
+        scale=model.scale,
+        side=None,
+        runtime="spandrel",
+        device=device,
+    )
 
 
-def _probed(run: Run, path: Path, content: bytes, side: tuple[int, int] | None) -> ForeignNetwork:
+def _probed(
+    run: Run, path: Path, content: bytes, side: tuple[int, int] | None, runtime: str
+) -> ForeignNetwork:
     """The network with the scale and the multiple of sides that it shows on small pictures. Raises
     CheckpointError.
     """
@@ -155,17 +193,18 @@ def _probed(run: Run, path: Path, content: bytes, side: tuple[int, int] | None) 
         scale, rest = divmod(result.shape[-1], width)
         if result.shape == (1, 3, scale * height, scale * width) and not rest and scale:
             if not np.isfinite(result).all():
-                raise CheckpointError(f"teacher {path} makes values that are not finite; give another")
+                raise CheckpointError(f"{path} makes values that are not finite; give another")
             return ForeignNetwork(
                 run,
-                name=f"teacher {path}",
+                name=str(path),
                 sha256=_sha256(content),
                 scale=scale,
                 multiple=multiple,
                 side=side,
+                runtime=runtime,
             )
         failure = f"makes {_shape(result)} of {_shape(ramp)}"
-    raise CheckpointError(f"teacher {path} is not a super-resolution network: it {failure}")
+    raise CheckpointError(f"{path} is not a super-resolution network: it {failure}")
 
 
 Shapes = tuple[list[tuple[str, list[int | None]]], int]
@@ -195,7 +234,7 @@ def _onnxruntime_run(content: bytes, threads: int | None) -> tuple[Shapes, Run]:
         import onnxruntime
     except ImportError as error:
         raise UnavailableError(
-            "a teacher in ONNX needs a runtime that is not installed; pip install openvino, or onnxruntime"
+            "a network in ONNX needs a runtime that is not installed; pip install openvino, or onnxruntime"
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
@@ -219,20 +258,20 @@ def _declared_side(path: Path, shapes: Shapes) -> tuple[int, int] | None:
     inputs, outputs = shapes
     if len(inputs) != 1 or outputs != 1:
         raise CheckpointError(
-            f"teacher {path} has {len(inputs)} inputs and {outputs} outputs; one picture each is wanted"
+            f"{path} has {len(inputs)} inputs and {outputs} outputs; one picture each is wanted"
         )
     kind, sides = inputs[0]
     if kind != "f32" or len(sides) != 4 or sides[0] not in (None, 1) or sides[1] not in (None, 3):
         raise CheckpointError(
-            f"teacher {path} takes {kind} {_declared(sides)}; float32 (1, 3, height, width) is wanted"
+            f"{path} takes {kind} {_declared(sides)}; float32 (1, 3, height, width) is wanted"
         )
     height, width = sides[2:]
     if height is None and width is None:
         return None
     if height is None or width is None:
-        raise CheckpointError(f"teacher {path} takes {_declared(sides)}; fix both sides, or none")
+        raise CheckpointError(f"{path} takes {_declared(sides)}; fix both sides, or none")
     if min(height, width) < SMALLEST_TILE:
-        raise CheckpointError(f"teacher {path} takes {_declared(sides)}, which is too small for tiles")
+        raise CheckpointError(f"{path} takes {_declared(sides)}, which is too small for tiles")
     return height, width
 
 
@@ -240,7 +279,7 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"can't read teacher {path}: {error.strerror or error}") from error
+        raise CheckpointError(f"can't read {path}: {error.strerror or error}") from error
 
 
 def _sha256(content: bytes) -> str:

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from ripfdn_cli import foreign_networks
 from ripfdn_cli.errors import CheckpointError, UnavailableError
-from ripfdn_cli.training import foreign_networks
-from ripfdn_cli.training.foreign_networks import load_onnx, load_with_spandrel
+from ripfdn_cli.foreign_networks import load_onnx, load_with_spandrel
 
 Write = Callable[..., Path]
 FREE = (None, 3, None, None)
@@ -150,7 +150,7 @@ def test_what_is_no_teacher_is_told_in_a_line(
 
 def test_files_that_are_no_networks(runtime: str, tmp_path: Path) -> None:
     path = tmp_path / "n.onnx"
-    with pytest.raises(CheckpointError, match=r"can't read teacher .*n\.onnx"):
+    with pytest.raises(CheckpointError, match=r"can't read .*n\.onnx"):
         load_onnx(path, 1)
     path.write_bytes(b"not a network at all")
     with pytest.raises(CheckpointError, match="can't be read as ONNX"):

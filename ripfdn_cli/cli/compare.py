@@ -1,0 +1,117 @@
+"""`ripfdn compare`: pictures by several networks on one page, to compare by eye."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from ripfdn_cli.cli.console import Console, console_options
+from ripfdn_cli.cli.places import Place, check_new_files
+
+if TYPE_CHECKING:
+    from ripfdn_cli.comparison.views import ComparedPicture
+    from ripfdn_cli.evaluation.report_pictures import Window
+    from ripfdn_cli.files.storage import Location
+
+PLACE = Place()
+
+
+class CropType(click.ParamType["Window"]):
+    """WIDTHxHEIGHT+LEFT+TOP, as ImageMagick writes it."""
+
+    name = "WxH+X+Y"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Window:
+        from ripfdn_cli.evaluation.report_pictures import Window
+
+        if isinstance(value, Window):
+            return value
+        match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)\+(\d+)\+(\d+)", str(value), re.ASCII)
+        if match is None:
+            self.fail(f"{value} is not WIDTHxHEIGHT+LEFT+TOP; write 256x256+100+80", param, ctx)
+        width, height, left, top = map(int, match.groups())
+        return Window(top, left, height, width)
+
+
+@click.command()
+@click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True, type=PLACE)
+@click.option("-o", "--output", required=True, type=PLACE, help="The page: one HTML file.")
+@click.option(
+    "-w",
+    "--weights",
+    multiple=True,
+    default=("x4",),
+    show_default=True,
+    help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; repeatable.",
+)
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    type=PLACE,
+    help="The picture that PICTURE was made from, for scores and difference maps; one for each PICTURE.",
+)
+@click.option("--crop", type=CropType(), help="The part of each PICTURE to show.  [default: its middle]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--engine", default="auto", show_default=True, help="auto, openvino or torch.")
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads of the network; all cores by default.")
+@click.option("--overwrite", is_flag=True, help="Replace the page where it exists.")
+@console_options
+def compare(
+    console: Console,
+    *,
+    pictures: tuple[Location, ...],
+    output: Location,
+    weights: tuple[str, ...],
+    references: tuple[Location, ...],
+    crop: Window | None,
+    device: str,
+    engine: str,
+    precision: str,
+    threads: int | None,
+    overwrite: bool,
+) -> None:
+    """Show PICTUREs, and what several networks make of them on one page, with a line to drag between any two.
+
+    \b
+    ripfdn compare photo.jpg -o page.html --weights x4 --weights x4-photo
+    ripfdn compare lr.png --reference hr.png -o page.html --weights x4 --weights other.onnx
+    """
+    from ripfdn_cli.comparison.page import render
+    from ripfdn_cli.comparison.views import common_scale, compare_picture
+    from ripfdn_cli.errors import UsageError
+    from ripfdn_cli.evaluation.benchmark import Engines, network_methods
+    from ripfdn_cli.files.storage import publish
+
+    if references and len(references) != len(pictures):
+        raise UsageError(
+            f"{len(references)} --reference for {len(pictures)} pictures; give one for each, in their order"
+        )
+    check_new_files([output], overwrite)
+    methods = network_methods(weights, Engines((engine,), (precision,), device=device, threads=threads))
+    common_scale(methods)
+    compared = []
+    with console.progress(total=len(pictures), unit="picture") as bar:
+        for number, path in enumerate(pictures):
+            reference = references[number] if references else None
+            compared.append(compare_picture(path, methods, reference=reference, crop=crop))
+            bar.update()
+    publish(output, render(compared, methods).encode(), overwrite=overwrite)
+    _tell(console, compared, output)
+
+
+def _tell(console: Console, compared: list[ComparedPicture], output: Location) -> None:
+    for picture in compared:
+        for view in picture.views:
+            if view.seconds is None:
+                continue
+            score = {} if view.score is None else {"psnr": view.score.psnr, "ssim": view.score.ssim}
+            console.record(
+                {"picture": picture.name, "method": view.label, "seconds": view.seconds, "scores": score}
+            )
+            told = "" if view.score is None else f", {view.score.psnr:.3f} dB"
+            console.text(f"{picture.name}: {view.label} {view.seconds:.3f} s{told}")
+    console.text(f"wrote {output}")

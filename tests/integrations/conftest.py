@@ -1,3 +1,0 @@
-from support.spandrel_import import spandrel
-
-__all__ = ["spandrel"]
