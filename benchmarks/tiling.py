@@ -1,6 +1,6 @@
 """How far tiled results are from the untiled picture: tiles padded and cropped, as others do, and ours.
 
-    python benchmarks/tiling.py [PICTURE] [--tile 48]
+    python benchmarks/tiling.py [PICTURE] [--tile 48] [--precision fp32]
 
 Prints, for 8-bit output and the default weights, the largest difference in levels and the share of samples
 that differ at all. Without a picture it takes the sample in examples/, mirrored to leave room for tiles.
@@ -42,18 +42,20 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("picture", nargs="?", type=Path)
     parser.add_argument("--tile", type=int, default=48)
+    parser.add_argument("--precision", default="fp32")
     arguments = parser.parse_args()
     pixels = np.array(Image.open(arguments.picture or SAMPLE).convert("RGB"))
     if arguments.picture is None:
         pixels = np.pad(pixels, ((0, 192), (0, 192), (0, 0)), mode="reflect")
-    whole = Upscaler("x4", precision="fp32", tile=None)
+    precision = arguments.precision
+    whole = Upscaler("x4", precision=precision, tile=None)
     expected = whole.upscale(pixels)
     height, width = pixels.shape[:2]
     print(f"{width}×{height} px, tiles of {arguments.tile} px, {whole.engine_name} {whole.precision}")
     print(f"{'halo':>4}  {'pad and crop':>24}  {'ripfdn':>24}")
     for halo in HALOS:
         usual = pad_and_crop(whole, pixels, arguments.tile, halo)
-        ours = Upscaler("x4", precision="fp32", tile=arguments.tile, halo=halo).upscale(pixels)
+        ours = Upscaler("x4", precision=precision, tile=arguments.tile, halo=halo).upscale(pixels)
         print(f"{halo:4}  {difference(usual, expected):>24}  {difference(ours, expected):>24}", flush=True)
 
 

@@ -26,10 +26,10 @@ def no_bf16() -> UnavailableError:
     hidden_by = _hidden_by()
     if hidden_by is not None:
         return UnavailableError(
-            f"--precision bf16: {hidden_by} in the environment hides it; unset that, or use fp32"
+            f"`precision` bf16: {hidden_by} in the environment hides it; unset that, or use fp32"
         )
     return UnavailableError(
-        "--precision bf16: this processor has no bf16 arithmetic (AVX512-BF16 or AMX); use fp32"
+        "`precision` bf16: this processor has no bf16 arithmetic (AVX512-BF16 or AMX); use fp32"
     )
 
 

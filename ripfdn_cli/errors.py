@@ -1,11 +1,13 @@
 """Every error a user can meet, with its exit code. Imports nothing, so that every module may import it.
 
-A message is one line: what failed, on which input, and what to do about it.
+A message is one line: what failed, on which input, and what to do about it. It names a parameter in
+backticks, as `halo` or `precision="fp32"`; the command line shows that as the option --halo or
+--precision fp32 (`cli/wording.py`).
 """
 
 
 class RipfdnError(Exception):
-    """Base of all errors that are shown to the user as one line. Exit code 1: internal error."""
+    """Base of all errors that are shown to the user as one line. Exit code 1: an internal error."""
 
     exit_code = 1
 
@@ -15,7 +17,7 @@ class InternalError(RipfdnError):
 
 
 class UsageError(RipfdnError):
-    """The request itself can't be carried out as it was put: flags, names, settings."""
+    """The request itself is wrong: parameters, names, settings."""
 
     exit_code = 2
 

@@ -56,7 +56,7 @@ def _imported() -> Any:
         import openvino as module
     except ImportError as error:
         raise UnavailableError(
-            f"OpenVINO can't be loaded ({error}); {PIP_LINE}, or use --engine torch"
+            f"OpenVINO can't be loaded ({error}); {PIP_LINE}, or use `engine=torch`"
         ) from error
     return module
 

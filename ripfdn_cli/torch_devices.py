@@ -18,19 +18,19 @@ def available_device(device: str) -> torch.device:
         wanted = torch.device(device)
     except RuntimeError as error:
         raise UnavailableError(
-            f"--device {device} is not a device; give auto, cpu, cuda, cuda:0 or mps"
+            f"`device` {device} is not a device; give auto, cpu, cuda, cuda:0 or mps"
         ) from error
     if wanted.type == "cuda" and not (
         torch.cuda.is_available() and (wanted.index or 0) < torch.cuda.device_count()
     ):
         raise UnavailableError(
-            f"--device {device}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices; "
-            "use --device auto, or install a CUDA build of torch"
+            f"`device` {device}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices; "
+            "use `device=auto`, or install a CUDA build of torch"
         )
     if wanted.type == "mps" and not torch.backends.mps.is_available():
-        raise UnavailableError(f"--device {device}: Metal is not available here; use --device auto")
+        raise UnavailableError(f"`device` {device}: Metal is not available here; use `device=auto`")
     if wanted.type not in ("cpu", "cuda", "mps"):
-        raise UnavailableError(f"--device {device} is not supported; give auto, cpu, cuda, cuda:0 or mps")
+        raise UnavailableError(f"`device` {device} is not supported; give auto, cpu, cuda, cuda:0 or mps")
     return wanted
 
 
@@ -44,7 +44,7 @@ def best_device() -> str:
 def check_precision(precision: str, device: torch.device) -> None:
     """Raises UnavailableError where `device` can't compute at `precision`, or only slower than in fp32."""
     if device.type == "cpu" and precision == "fp16":
-        raise UnavailableError("--precision fp16 is not for CPUs; use fp32, or --device cuda")
+        raise UnavailableError("`precision` fp16 is not for CPUs; use fp32, or `device=cuda`")
     if device.type == "cpu" and precision == "bf16" and not native_bf16():
         raise no_bf16()
 

@@ -1,10 +1,14 @@
-"""An array in, a larger array out: one engine and the tile grid. No files, no command line."""
+"""An image in, a larger one out: one engine and the tile grid. No files, no command line."""
+
+from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +19,7 @@ from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, O
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed
 from ripfdn_cli.image_math.value_range import ValueRange, limit_overshoot
 from ripfdn_cli.image_math.yuv_format import YuvFormat
+from ripfdn_cli.image_objects import upscaled
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.tile_grid import (
@@ -28,6 +33,9 @@ from ripfdn_cli.model.tile_grid import (
     whole_grid,
 )
 from ripfdn_cli.model.weights_store import load_weights
+
+if TYPE_CHECKING:
+    from ripfdn_cli.image_objects import AnyImage
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +62,9 @@ class UpscalerSettings:
 
 
 class Upscaler:
-    """RIPFDN with a way to run it. It serves any number of pictures, one call at a time."""
+    """RIPFDN with a way to run it, for any number of images. Threads may share one: their calls run in turn,
+    because one call already keeps the device busy.
+    """
 
     def __init__(
         self,
@@ -89,6 +99,7 @@ class Upscaler:
 
     def _start(self, checkpoint: Checkpoint, device: str, settings: UpscalerSettings) -> None:
         check_halo(settings.halo)
+        self._lock = threading.RLock()
         self._tile, self._halo = checked_tile(settings.tile), settings.halo
         self._threads, self._ensemble = settings.threads, settings.ensemble
         self._checkpoint = checkpoint
@@ -135,43 +146,60 @@ class Upscaler:
             return fixed_grid(height, width, tile=self._tile, halo=self._halo)
         return planned_grid(height, width, halo=self._halo, largest_tile=self._largest_tile)
 
-    def upscale(self, pixels: NDArray[Any], *, progress: Progress | None = None) -> NDArray[Any]:
-        """`pixels` (H, W, 3) RGB uint8, uint16 or floating → (scale·H, scale·W, 3) of the same dtype.
+    def upscale(self, image: AnyImage, *, progress: Progress | None = None) -> AnyImage:
+        """`image` made `scale` times as large, as the same kind of object:
+
+        - a NumPy array (H, W, 3), RGB in uint8, uint16 or floats, of any byte order;
+        - an image of PIL in mode L, LA, RGB, RGBA or I;16; its `info` is copied;
+        - a torch tensor (3, H, W) or (N, 3, H, W), RGB in uint8, uint16 or floats, on any device.
 
         Integers are rounded. Floats within 0..1 are taken as they are and not clamped; others are laid into
-        0..1 by `ValueRange` and taken back, within the range that they had. Where the memory does not
-        suffice, the tile halves until it does, with a warning; a result that is not finite is computed again
-        in fp32. Raises InputError for other arrays, OutOfMemoryError, NonFiniteResultError.
+        0..1 by `ValueRange` and taken back, within the range that they had. `progress` is called after every
+        tile. Where the memory does not suffice, the tile halves until it does, with a warning; a result that
+        is not finite is computed again in fp32. Raises InputError for anything else, OutOfMemoryError,
+        NonFiniteResultError.
         """
+        result: AnyImage = upscaled(image, partial(self._upscale_pixels, progress=progress), self.scale)
+        return result
+
+    def _upscale_pixels(self, pixels: NDArray[Any], *, progress: Progress | None = None) -> NDArray[Any]:
+        """`upscale` for an array in the machine's byte order."""
         height, width = check_pixels(pixels)
         dtype = pixels.dtype
         working = pixels if dtype.kind == "u" else pixels.astype(np.float32)
         values = None if dtype.kind == "u" else ValueRange.beyond_unit(working)
         padded = _pad_to_smallest(working if values is None else values.to_unit(working))
-        if self._ensemble:
-            result = self._averaged(padded, progress)
-        else:
-            result = self._computed(padded[None], progress)[0]
+        with self._lock:
+            if self._ensemble:
+                result = self._averaged(padded, progress)
+            else:
+                result = self._computed(padded[None], progress)[0]
         result = result[: self.scale * height, : self.scale * width]
         if values is not None:
             result = limit_overshoot(values.from_unit(result), working, self.scale)
         return result.astype(dtype, copy=False)
 
     def upscale_batch(
-        self, pictures: Sequence[NDArray[Any]], *, progress: Progress | None = None
-    ) -> list[NDArray[Any]]:
-        """What `upscale` gives for each of `pictures`, frames of one size and type, in less time on a GPU:
+        self, images: Sequence[AnyImage], *, progress: Progress | None = None
+    ) -> list[AnyImage]:
+        """What `upscale` gives for each of `images`. Arrays of one size and type take less time on a GPU:
         small ones go through the network as a batch, and copying one hides behind computing another.
         """
-        first = pictures[0]
-        alike = all(picture.shape == first.shape and picture.dtype == first.dtype for picture in pictures)
-        if self._ensemble or first.dtype.kind != "u" or min(first.shape[:2]) < SMALLEST_SIDE or not alike:
-            return [self.upscale(picture, progress=progress) for picture in pictures]
-        check_pixels(first)
+        results: list[AnyImage] | None = self._batch_at_once(images, progress)
+        if results is not None:
+            return results
+        return [self.upscale(image, progress=progress) for image in images]
+
+    def _batch_at_once(self, images: Sequence[Any], progress: Progress | None) -> Any:
+        """The results as a list, or None where `images` can't go through the network at once."""
+        if self._ensemble or not _form_a_batch(images):
+            return None
+        check_pixels(images[0])
         try:
-            return list(self._pasted(np.stack(pictures), self.grid(*first.shape[:2]), progress))
+            with self._lock:
+                return list(self._pasted(np.stack(images), self.grid(*images[0].shape[:2]), progress))
         except (OutOfMemoryError, NonFiniteResultError):  # which one at a time may yet do
-            return [self.upscale(picture, progress=progress) for picture in pictures]
+            return None
 
     @property
     def converts_yuv(self) -> bool:
@@ -193,15 +221,16 @@ class Upscaler:
         """
         engine = self._engine
         if not isinstance(engine, YuvEngine):
-            raise InternalError(f"{engine.name} converts no colours")
+            raise InternalError(f"{engine.name} does not convert colours")
         grid = self.grid(source.height, source.width)
         tiles, batch = tuple(_part(grid, tile) for tile in grid), self._batch_size(grid)
         batches = [frames[start : start + batch] for start in range(0, len(frames), batch)]
         results = []
-        for result in engine.run_yuv(YuvJob(part, source, target, tiles) for part in batches):
-            results.append(result)
-            if progress is not None:
-                progress(len(results), len(batches))
+        with self._lock:
+            for result in engine.run_yuv(YuvJob(part, source, target, tiles) for part in batches):
+                results.append(result)
+                if progress is not None:
+                    progress(len(results), len(batches))
         return results
 
     def _batch_size(self, grid: TileGrid) -> int:
@@ -260,10 +289,12 @@ class Upscaler:
         except OutOfMemoryError as error:
             raise OutOfMemoryError(
                 f"out of memory with tiles of {grid.tile_width}×{grid.tile_height} px, the smallest; "
-                "close other programs, use --device cpu, or lower --halo"
+                "close other programs, use `device=cpu`, or lower `halo`"
             ) from error
         self._tile, self._largest_tile = "auto", half
-        log.warning("out of memory; going on with tiles of %d×%d px", smaller.tile_width, smaller.tile_height)
+        log.warning(
+            "out of memory; continuing with tiles of %d×%d px", smaller.tile_width, smaller.tile_height
+        )
         return smaller
 
     def _fall_back_to_fp32(self, error: NonFiniteResultError) -> None:
@@ -289,7 +320,7 @@ def checked_tile(tile: int | str | None) -> int | str | None:
     if tile is None or tile == "auto":
         return tile
     if not isinstance(tile, int):
-        raise UsageError(f"--tile {tile} is not auto, none or a number of pixels")
+        raise UsageError(f"`tile` {tile} is not auto, none or a number of pixels")
     check_tile(tile)
     return tile
 
@@ -299,14 +330,25 @@ def check_pixels(pixels: NDArray[Any]) -> tuple[int, int]:
     it.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise InputError(f"an array of shape {pixels.shape} is no RGB picture; it must be (height, width, 3)")
+        raise InputError(
+            f"an array of shape {pixels.shape} is not an RGB image; it must be (height, width, 3)"
+        )
     if not (pixels.dtype in (np.uint8, np.uint16) or pixels.dtype.kind == "f"):
         raise InputError(f"pixels of type {pixels.dtype} are not supported; use uint8, uint16 or floats")
     if 0 in pixels.shape:
         raise InputError(f"an array of shape {pixels.shape} has no pixels")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise InputError("the picture has pixels that are NaN or infinite; replace them first")
+        raise InputError("the image has pixels that are NaN or infinite; replace them first")
     return pixels.shape[0], pixels.shape[1]
+
+
+def _form_a_batch(images: Sequence[Any]) -> bool:
+    """Whether `images` are arrays of one shape and type that can go through the network at once."""
+    if len(images) == 0 or not all(isinstance(image, np.ndarray) for image in images):
+        return False
+    first = images[0]
+    alike = all(image.shape == first.shape and image.dtype == first.dtype for image in images)
+    return alike and first.ndim == 3 and first.dtype in LEVELS and min(first.shape[:2]) >= SMALLEST_SIDE
 
 
 def _pad_to_smallest(pixels: NDArray[Any]) -> NDArray[Any]:

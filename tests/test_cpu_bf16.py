@@ -99,7 +99,7 @@ def test_hidden_bf16_is_refused_with_what_hides_it(
 ) -> None:
     monkeypatch.setenv(*setting)
     assert load_engine(golden_checkpoint(), engine=engine, device="cpu").precision == "fp32"
-    with pytest.raises(UnavailableError, match=f"--precision bf16: {'='.join(setting)} in the environment"):
+    with pytest.raises(UnavailableError, match=f"`precision` bf16: {'='.join(setting)} in the environment"):
         load_engine(golden_checkpoint(), engine=engine, device="cpu", precision="bf16")
 
 
@@ -134,7 +134,7 @@ def test_a_switch_that_is_set_to_nonsense_is_an_error(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_bf16_is_refused_where_the_processor_has_none(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
-    module = "openvino_engine" if engine == "openvino" else "torch_engine"
-    monkeypatch.setattr(f"ripfdn_cli.engines.{module}.native_bf16", lambda: False)
+    module = "engines.openvino_engine" if engine == "openvino" else "torch_devices"
+    monkeypatch.setattr(f"ripfdn_cli.{module}.native_bf16", lambda: False)
     with pytest.raises(UnavailableError, match="this processor has no bf16 arithmetic"):
         load_engine(golden_checkpoint(), engine=engine, device="cpu", precision="bf16")

@@ -11,5 +11,5 @@ def test_nothing_is_compiled_on_a_cpu() -> None:
 
 @pytest.mark.parametrize("device", ["cuda:99", "xpu", "nonsense", "cuda:-1", "meta"])
 def test_a_device_that_is_not_there_is_an_error_that_names_it(device: str) -> None:
-    with pytest.raises(UnavailableError, match=f"--device {device}"):
+    with pytest.raises(UnavailableError, match=f"`device` {device}"):
         available_device(device)

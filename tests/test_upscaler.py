@@ -77,8 +77,8 @@ def test_small_pictures_are_padded_by_their_edges(size: tuple[int, int]) -> None
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (np.zeros((9, 9), np.uint8), "no RGB picture"),
-        (np.zeros((9, 9, 4), np.uint8), "no RGB picture"),
+        (np.zeros((9, 9), np.uint8), "not an RGB image"),
+        (np.zeros((9, 9, 4), np.uint8), "not an RGB image"),
         (np.zeros((9, 9, 3), np.int32), "int32"),
         (np.zeros((0, 9, 3), np.uint8), "no pixels"),
         (np.full((9, 9, 3), np.nan, np.float32), "NaN"),
@@ -118,7 +118,7 @@ def test_out_of_memory_halves_the_tiles_and_says_so(caplog: pytest.LogCaptureFix
     engine = faulty._engine = Faulty(faulty._engine, largest=240 * 270 // 2)
     with caplog.at_level(logging.WARNING):
         result = faulty.upscale(pixels)
-    assert "going on with tiles of" in caplog.text
+    assert "continuing with tiles of" in caplog.text
     assert engine.tried[0] == 240 * 270
     assert all(area <= 240 * 270 // 2 for area in engine.tried[1:])
     planned = load(memory=engine.tile_memory.of(240 * 270 // 2))

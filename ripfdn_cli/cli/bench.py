@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import click
 
+from ripfdn_cli.cli.choices import Weights, devices, engines, precisions
 from ripfdn_cli.cli.console import Console, console_options
-from ripfdn_cli.cli.sizes import Rectangle
+from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
+from ripfdn_cli.cli.sizes import Count, Rectangle
 
 if TYPE_CHECKING:
     from ripfdn_cli.evaluation.speed import Speed
+
+log = logging.getLogger(__name__)
 
 SIZES = ("128x128", "256x256", "512x512", "1280x720")
 ALL = "all"
 
 
-@click.command()
-@click.option(
-    "--weights", default="x4", show_default=True, help="A name from 'ripfdn weights list', or a file."
+_EXAMPLES = (
+    ("ripfdn bench", "every engine and precision, on four sizes"),
+    ("ripfdn bench --engine torch --device cuda --size 1920x1080", "one engine on one size"),
+    ("ripfdn bench --json > speeds.jsonl", "for programs"),
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--engine", default=ALL, show_default=True, help="all, openvino or torch.")
-@click.option("--precision", default=ALL, show_default=True, help="all, fp32, bf16 or fp16.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads of the network.  [default: all cores]")
-@click.option(
-    "--size",
-    "sizes",
-    type=Rectangle(),
-    multiple=True,
-    default=SIZES,
-    show_default=True,
-    help="Width and height of an input; may be repeated.",
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@titled(
+    NETWORK,
+    click.option(
+        "-w",
+        "--weights",
+        type=Weights(),
+        default="x4",
+        help="A name from 'ripfdn weights list', or a file.",
+    ),
+    click.option("--device", type=devices("auto"), default="auto", help="Where the network runs."),
+    click.option("--engine", type=engines(ALL), default=ALL, help="What runs the network."),
+    click.option("--precision", type=precisions(ALL), default=ALL, help="Arithmetic of the network."),
+    click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]"),
+)
+@titled(
+    INPUT_AND_OUTPUT,
+    click.option(
+        "--size",
+        "sizes",
+        type=Rectangle(),
+        multiple=True,
+        default=SIZES,
+        help="Width and height of an input; may be repeated.",
+    ),
 )
 @console_options
 def bench(
@@ -55,6 +76,7 @@ def bench(
     from ripfdn_cli.model.weights_store import load_weights
 
     load_weights(weights)  # a wrong name is told before anything starts
+    _check_sizes(sizes)
     device = _real_device(device)
     candidates = [
         Candidate(weights, one, at, device, threads)
@@ -62,7 +84,7 @@ def bench(
         for at in _choices(precision, "--precision", _precisions())
     ]
     machine = machine_name(device)
-    console.text(f"{machine}, {threads or 'all'} threads, weights {weights}")
+    log.info("%s, %s threads, weights %s", machine, threads or "all", weights)
     with console.progress(total=len(candidates), unit="engine") as bar:
 
         def done(candidate: Candidate) -> None:
@@ -74,7 +96,7 @@ def bench(
             speeds.append(speed)
     if not speeds:
         raise UnavailableError(
-            f"nothing that was asked for is on this machine ({engine}, {precision}, {device}); "
+            f"nothing that was asked for is available on this machine ({engine}, {precision}, {device}); "
             "run with -v for the reasons"
         )
     for line in table(speeds):
@@ -103,6 +125,17 @@ def table(speeds: list[Speed]) -> list[str]:
         for size in speed.sizes
     ]
     return markdown_table(headings, rows, words=2)
+
+
+def _check_sizes(sizes: tuple[tuple[int, int], ...]) -> None:
+    from ripfdn_cli.errors import UsageError
+    from ripfdn_cli.model.architecture import SMALLEST_SIDE
+
+    for width, height in sizes:
+        if min(width, height) < SMALLEST_SIDE:
+            raise UsageError(
+                f"--size {width}x{height}: a side is shorter than {SMALLEST_SIDE} px, the smallest"
+            )
 
 
 def _real_device(device: str) -> str:

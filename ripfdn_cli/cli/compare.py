@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ripfdn_cli.cli.choices import Weights, devices, engines, precisions
 from ripfdn_cli.cli.console import Console, console_options
-from ripfdn_cli.cli.places import Place, check_new_files
+from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
+from ripfdn_cli.cli.places import Place
+from ripfdn_cli.cli.sizes import Count
 
 if TYPE_CHECKING:
     from ripfdn_cli.comparison.views import ComparedPicture
@@ -35,30 +38,46 @@ class CropType(click.ParamType["Window"]):
         return Window(top, left, height, width)
 
 
-@click.command()
+_EXAMPLES = (
+    ("ripfdn compare photo.jpg -o page.html -w x4 -w x4-photo", "two networks on one picture"),
+    (
+        "ripfdn compare lr.png --reference hr.png -o page.html -w x4 -w other.onnx",
+        "scores, and another network",
+    ),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True, type=PLACE)
-@click.option("-o", "--output", required=True, type=PLACE, help="The page: one HTML file.")
-@click.option(
-    "-w",
-    "--weights",
-    multiple=True,
-    default=("x4",),
-    show_default=True,
-    help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; repeatable.",
+@titled(
+    INPUT_AND_OUTPUT,
+    click.option("-o", "--output", required=True, type=PLACE, help="The page: one HTML file."),
+    click.option(
+        "--reference",
+        "references",
+        multiple=True,
+        type=PLACE,
+        help="The picture that PICTURE was made from, for scores and difference maps; one for each PICTURE.",
+    ),
+    click.option("--crop", type=CropType(), help="The part of each PICTURE to show.  [default: its middle]"),
+    click.option("--overwrite", is_flag=True, help="Replace the page where it exists."),
 )
-@click.option(
-    "--reference",
-    "references",
-    multiple=True,
-    type=PLACE,
-    help="The picture that PICTURE was made from, for scores and difference maps; one for each PICTURE.",
+@titled(
+    NETWORK,
+    click.option(
+        "-w",
+        "--weights",
+        type=Weights(),
+        multiple=True,
+        default=("x4",),
+        help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; may be "
+        "repeated.",
+    ),
+    click.option("--device", type=devices("auto"), default="auto", help="Where the network runs."),
+    click.option("--engine", type=engines("auto"), default="auto", help="What runs the network."),
+    click.option("--precision", type=precisions("auto"), default="auto", help="Arithmetic of the network."),
+    click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]"),
 )
-@click.option("--crop", type=CropType(), help="The part of each PICTURE to show.  [default: its middle]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--engine", default="auto", show_default=True, help="auto, openvino or torch.")
-@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads of the network; all cores by default.")
-@click.option("--overwrite", is_flag=True, help="Replace the page where it exists.")
 @console_options
 def compare(
     console: Console,
@@ -74,23 +93,18 @@ def compare(
     threads: int | None,
     overwrite: bool,
 ) -> None:
-    """Show PICTUREs, and what several networks make of them on one page, with a line to drag between any two.
-
-    \b
-    ripfdn compare photo.jpg -o page.html --weights x4 --weights x4-photo
-    ripfdn compare lr.png --reference hr.png -o page.html --weights x4 --weights other.onnx
-    """
+    """Show PICTUREs and what several networks make of them on one page, with a line to drag between two."""
     from ripfdn_cli.comparison.page import render
     from ripfdn_cli.comparison.views import common_scale, compare_picture
     from ripfdn_cli.errors import UsageError
     from ripfdn_cli.evaluation.benchmark import Engines, network_methods
-    from ripfdn_cli.files.storage import publish
+    from ripfdn_cli.files.storage import check_publishable, publish
 
     if references and len(references) != len(pictures):
         raise UsageError(
             f"{len(references)} --reference for {len(pictures)} pictures; give one for each, in their order"
         )
-    check_new_files([output], overwrite)
+    check_publishable(output, overwrite=overwrite)
     methods = network_methods(weights, Engines((engine,), (precision,), device=device, threads=threads))
     common_scale(methods)
     compared = []

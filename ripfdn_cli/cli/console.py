@@ -17,6 +17,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 from tqdm import tqdm
 
+from ripfdn_cli.cli.help_pages import MESSAGES, titled
+from ripfdn_cli.cli.wording import as_options
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -50,6 +53,8 @@ class Console:
     def record(self, values: dict[str, Any]) -> None:
         """One JSON object on a line of its own on stdout, with --json only."""
         if self.json:
+            if isinstance(error := values.get("error"), str):
+                values = values | {"error": as_options(error)}
             click.echo(json.dumps(values, ensure_ascii=True))
 
     def fail(self, message: str) -> None:
@@ -57,7 +62,7 @@ class Console:
         colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
         label = click.style("ripfdn: error:", fg="red", bold=True) if colour else "ripfdn: error:"
         with suppress(OSError):  # there is nowhere else to say it, and the exit code remains
-            tqdm.write(f"{label} {printable(message)}", file=sys.stderr)
+            tqdm.write(f"{label} {printable(as_options(message))}", file=sys.stderr)
 
     def progress(
         self, *, total: int | None, unit: str, description: str = "", seconds: float = SECONDS_BETWEEN_LINES
@@ -112,9 +117,14 @@ def progress_line(state: Mapping[str, Any]) -> str:
 def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P, R]:
     """Give a click command -q, -v and --json, and the Console they set as its first argument."""
 
-    @click.option("-q", "--quiet", is_flag=True, help="Errors and warnings only.")
-    @click.option("-v", "--verbose", is_flag=True, help="Say what is chosen and why; tracebacks with errors.")
-    @click.option("--json", "json", is_flag=True, help="Results as JSON lines on stdout.")
+    @titled(
+        MESSAGES,
+        click.option("-q", "--quiet", is_flag=True, help="Errors and warnings only."),
+        click.option(
+            "-v", "--verbose", is_flag=True, help="Say what is chosen and why; tracebacks with errors."
+        ),
+        click.option("--json", "json", is_flag=True, help="Results as JSON lines on stdout."),
+    )
     @click.pass_obj
     @wraps(command)
     def wrapper(console: Console, /, *args: Any, quiet: bool, verbose: bool, json: bool, **options: Any) -> R:
@@ -122,6 +132,16 @@ def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P
         return command(console, *args, **options)
 
     return wrapper  # type: ignore[return-value]
+
+
+def count_progress(bar: "tqdm[Any]") -> Callable[[int, int], None]:
+    """Shows on `bar` how many are done, of as many as there are."""
+
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return show
 
 
 def printable(text: str) -> str:
@@ -135,4 +155,4 @@ class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "ripfdn: warning: " if record.levelno >= logging.WARNING else ""
         with suppress(OSError):
-            tqdm.write(prefix + printable(record.getMessage()), file=sys.stderr)
+            tqdm.write(prefix + printable(as_options(record.getMessage())), file=sys.stderr)

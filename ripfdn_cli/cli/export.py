@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
 import click
 
+from ripfdn_cli.cli.choices import Weights
 from ripfdn_cli.cli.console import Console, console_options
+from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
+from ripfdn_cli.cli.sizes import Amount, Count
+
+log = logging.getLogger(__name__)
 
 
-class TileShape(click.ParamType["tuple[int, int]"]):
+class TileShape(Amount["tuple[int, int]"]):
     """HEIGHTxWIDTH in px, or one number for both."""
 
     name = "HxW"
@@ -20,38 +26,56 @@ class TileShape(click.ParamType["tuple[int, int]"]):
     ) -> tuple[int, int]:
         match = re.fullmatch(r"(\d{1,6})(?:[x×](\d{1,6}))?", str(value).strip())
         if match is None:
-            self.fail(f"{value!r} is no tile; write height and width in px, as 256x256", param, ctx)
+            self.fail(f"{value!r} is not a tile; write height and width in px, as 256x256", param, ctx)
         height = int(match[1])
         return height, int(match[2] or height)
 
 
-@click.command()
-@click.option(
-    "--weights", default="x4", show_default=True, help="A name from 'ripfdn weights list', or a file."
+_EXAMPLES = (
+    ("ripfdn export -o ripfdn_x4.onnx", "for ONNX Runtime and whatever reads ONNX"),
+    ("ripfdn export -w x2 --to openvino --half", "x2_fp16.xml and .bin"),
+    ("ripfdn export --to onnx --tile 256x256 --opset 16", "of one size, for older programs"),
 )
-@click.option(
-    "--to",
-    type=click.Choice(["onnx", "openvino", "torchscript"]),
-    help="What to write.  [default: what the suffix of -o says]",
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@titled(
+    INPUT_AND_OUTPUT,
+    click.option(
+        "-w",
+        "--weights",
+        type=Weights(),
+        default="x4",
+        help="A name from 'ripfdn weights list', or a file.",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        help="The file: .onnx, .xml (with a .bin beside it) or .pt.  [default: named after the weights]",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace files that exist already."),
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="The file: .onnx, .xml (with a .bin beside it) or .pt.  [default: named after the weights]",
+@titled(
+    NETWORK,
+    click.option(
+        "--to",
+        "target",
+        type=click.Choice(["onnx", "openvino", "torchscript"]),
+        help="What to write.  [default: what the suffix of -o says]",
+    ),
+    click.option(
+        "--tile", type=TileShape(), help="The one size the network will take.  [default: any from 15 px]"
+    ),
+    click.option("--opset", type=Count(1), help="Version of ONNX's operators.  [default: 17]"),
+    click.option("--half", is_flag=True, help="Weights in fp16; input and output stay float32."),
 )
-@click.option(
-    "--tile", type=TileShape(), help="The one size the network will take.  [default: any from 15 px]"
-)
-@click.option("--opset", type=click.IntRange(1), help="Version of ONNX's operators.  [default: 17]")
-@click.option("--half", is_flag=True, help="Weights in fp16; input and output stay float32.")
-@click.option("--overwrite", is_flag=True, help="Replace files that exist already.")
 @console_options
 def export(
     console: Console,
     *,
     weights: str,
-    to: str | None,
+    target: str | None,
     output: Path | None,
     tile: tuple[int, int] | None,
     opset: int | None,
@@ -63,45 +87,29 @@ def export(
     One input (N, 3, H, W) float32 RGB in 0..1, one output 2, 3 or 4 times the size. What is written has been
     run and compared with the network first.
     """
-    from ripfdn_cli.errors import UsageError
-    from ripfdn_cli.exporting.export import TARGETS, files_of, target_of
-    from ripfdn_cli.exporting.export import export as export_network
-    from ripfdn_cli.exporting.export_target import DEFAULT_OPSET, Form
-    from ripfdn_cli.model.weights_store import load_weights
+    from ripfdn_cli import api
 
-    if to is None and output is None:
-        raise UsageError("say what to export: --to onnx, openvino or torchscript, or a file with -o")
-    target = to or target_of(output or Path())
-    if opset is not None and target != "onnx":
-        raise UsageError(f"--opset {opset} is for ONNX only, not for {target}")
-    form = Form(tile=tile, half=half, opset=opset or DEFAULT_OPSET)
-    path = output or Path(_default_stem(weights, tile, half=half) + TARGETS[target].suffixes[0])
-    checkpoint = load_weights(weights)
-    agreement = export_network(checkpoint, target, path, form=form, overwrite=overwrite)
+    exported = api.export(
+        weights, output, target=target, tile=tile, half=half, opset=opset, overwrite=overwrite
+    )
+    difference, psnr_difference = exported.agreement.difference, exported.agreement.psnr_difference
     console.record(
         {
-            "output": str(path),
-            "files": [str(file) for file in files_of(target, path)],
-            "target": target,
-            "scale": checkpoint.config.scale,
+            "output": str(exported.output),
+            "files": [str(file) for file in exported.files],
+            "target": exported.target,
+            "scale": exported.scale,
             "tile": tile,
             "half": half,
-            "opset": form.opset if target == "onnx" else None,
-            "largest_difference": agreement.difference,
-            "psnr_difference": agreement.psnr_difference,
+            "opset": exported.opset,
+            "largest_difference": difference,
+            "psnr_difference": psnr_difference,
         }
     )
-    console.text(
-        f"wrote {path} (×{checkpoint.config.scale}; from the network's own result it differs by at most "
-        f"{agreement.difference:.1g} of its range, {agreement.psnr_difference:.4f} dB)"
+    log.info(
+        "wrote %s (×%d; it differs from the network's own result by at most %.1g of its range, %.4f dB)",
+        exported.output,
+        exported.scale,
+        difference,
+        psnr_difference,
     )
-
-
-def _default_stem(weights: str, tile: tuple[int, int] | None, *, half: bool) -> str:
-    """x4, x4_256x256, x4_fp16."""
-    parts = [Path(weights).stem]
-    if tile is not None:
-        parts.append(f"{tile[0]}x{tile[1]}")
-    if half:
-        parts.append("fp16")
-    return "_".join(parts)

@@ -17,7 +17,8 @@ import click
 
 from ripfdn_cli import __version__
 from ripfdn_cli.cli.console import Console
-from ripfdn_cli.errors import RipfdnError
+from ripfdn_cli.cli.help_pages import SETTINGS, Group
+from ripfdn_cli.errors import OutputError, RipfdnError
 
 COMMANDS = {
     "bench": ("ripfdn_cli.cli.bench", "Measure the engines of this machine."),
@@ -44,7 +45,7 @@ class Terminated(BaseException):
     """SIGTERM arrived. Not an Exception: like KeyboardInterrupt, it must reach the top."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose subcommands are imported when they are called, not when they are listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,21 +58,23 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+    def command_lines(self, ctx: click.Context) -> list[tuple[str, str]]:
+        return [(name, COMMANDS[name][1]) for name in self.list_commands(ctx)]
 
 
-@click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RIPFDN"}
-)
+@click.group(cls=LazyGroup, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="ripfdn")
 def cli() -> None:
-    """Upscale pictures with RIPFDN, a super-resolution network small enough for any laptop.
+    """Upscale pictures and videos with RIPFDN, a super-resolution network small enough for any laptop.
 
-    Every option can also be set in the environment, as RIPFDN_UPSCALE_DEVICE=cpu sets 'upscale --device'.
-    Exit codes: 0 done, 1 internal error, 2 usage, 3 some of several items failed, 4 input unreadable, 5
-    output can't be written, 6 out of memory, 130 interrupted, 143 terminated.
+    \b
+      ripfdn upscale in.png -o out.png    # four times as large
+      ripfdn upscale --help               # sizes, formats, video, more examples
+
+    Every option can also be set in the environment: RIPFDN_UPSCALE_DEVICE=cpu sets 'upscale --device'.
+
+    Exit codes: 0 done, 1 internal error, 2 wrong usage, 3 some of several items failed, 4 unreadable input,
+    5 output can't be written, 6 out of memory, 130 interrupted, 143 terminated.
     """
 
 
@@ -99,6 +102,9 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
         return EXIT_TERMINATED
     except RipfdnError as error:
         return _failed(console, str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)  # the help page, in its own lines
+        return error.exit_code
     except click.ClickException as error:
         return _failed(console, " ".join(error.format_message().split()), 2)
     except BrokenPipeError:
@@ -109,7 +115,7 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
             reason = f"{error.filename}: {error.strerror}; choose another name, or see to its permissions"
             return _failed(console, reason, 2)
         if error.errno not in _UNWRITABLE:
-            return _internal(console, error)
+            return _failed_by_system(console, error)
         from ripfdn_cli.files.atomic_file import output_error
 
         _silence_stdout()
@@ -127,7 +133,9 @@ def _silence_stdout() -> None:
 
 def _internal(console: Console, error: Exception) -> int:
     return _failed(
-        console, f"internal error, {type(error).__name__}: {error}; run with -v for the traceback", 1
+        console,
+        f"internal error (please report it), {type(error).__name__}: {error}; -v shows the traceback",
+        1,
     )
 
 
@@ -136,6 +144,14 @@ def _failed(console: Console, message: str, status: int) -> int:
         traceback.print_exc()
     console.fail(message)
     return status
+
+
+def _failed_by_system(console: Console, error: OSError) -> int:
+    """What the system refused of a file, and nobody has told better, is not an internal error."""
+    if error.filename is None:
+        return _internal(console, error)
+    reason = f"can't use {error.filename}: {error.strerror}; check the folder's space and permissions"
+    return _failed(console, reason, OutputError.exit_code)
 
 
 def _raise_terminated(signum: int, frame: FrameType | None) -> None:

@@ -8,14 +8,21 @@ from typing import Any, TypeVar
 
 import click
 
+from ripfdn_cli.cli.help_pages import titled
+
 R = TypeVar("R")
 Command = Callable[..., Any]
 
 
 def option_group(
-    argument: str, make: Callable[..., Any], options: Sequence[Callable[[Command], Command]]
+    argument: str,
+    make: Callable[..., Any],
+    options: Sequence[Callable[[Command], Command]],
+    *,
+    title: str = "",
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """A decorator that gives a command `options`, and what `make` makes of their values as `argument`.
+    """A decorator that gives a command `options`, under a `title` in its help, and what `make` makes of their
+    values as `argument`.
 
     `make` takes the values by the options' names; what it raises is the command's error.
     """
@@ -27,15 +34,9 @@ def option_group(
             own = {name: values.pop(name) for name in names}
             return command(*args, **{argument: make(**own)}, **values)
 
-        return _decorated(wrapper, options)
+        return titled(title, *options)(wrapper)
 
     return decorate
-
-
-def _decorated(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def option_names(options: Sequence[Callable[[Command], Command]]) -> list[str]:
@@ -44,5 +45,5 @@ def option_names(options: Sequence[Callable[[Command], Command]]) -> list[str]:
     def command() -> None:
         """Only there to be asked for its parameters."""
 
-    parameters = click.command(_decorated(command, options)).params
+    parameters = click.command(titled("", *options)(command)).params
     return [parameter.name for parameter in parameters if parameter.name is not None]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ripfdn_cli.cli.choices import picture_formats
+from ripfdn_cli.cli.help_pages import titled
 from ripfdn_cli.cli.option_groups import option_group
-from ripfdn_cli.cli.sizes import PixelCount, Rectangle, Scale
-from ripfdn_cli.errors import UsageError
+from ripfdn_cli.cli.sizes import Count, PixelCount, Rectangle, Scale
 
 if TYPE_CHECKING:
     from ripfdn_cli.pipeline.output_size import SizeRequest
@@ -19,20 +20,52 @@ R = TypeVar("R")
 
 
 def _size(**request: Any) -> SizeRequest:
-    from ripfdn_cli.pipeline.output_size import SizeRequest
+    from ripfdn_cli.api import size_request
 
-    return SizeRequest(**request)
+    return size_request(**request)
 
 
 _SIZE_OPTIONS = (
     click.option("--scale", type=Scale(), help="How many times larger: 2, 3, 4 or any number.  [default: 4]"),
-    click.option("--width", type=click.IntRange(1), help="Width of the result in px."),
-    click.option("--height", type=click.IntRange(1), help="Height of the result in px."),
-    click.option("--long-side", type=click.IntRange(1), help="The longer side of the result in px."),
+    click.option("--width", type=Count(1), help="Width of the result in px."),
+    click.option("--height", type=Count(1), help="Height of the result in px."),
+    click.option("--long-side", type=Count(1), help="The longer side of the result in px."),
     click.option("--fit", type=Rectangle(), help="The largest size that fits into so many px."),
 )
-size_options = option_group("size", _size, _SIZE_OPTIONS)
+size_options = option_group("size", _size, _SIZE_OPTIONS, title="Size")
 """Gives a click command the options of a result's size, and what they say as its argument `size`."""
+
+_OPTIONS = (
+    click.option(
+        "--format",
+        "format_name",
+        type=picture_formats(),
+        help="Of the results.  [default: as the output is named]",
+    ),
+    click.option(
+        "--quality",
+        type=click.IntRange(1, 100),
+        help="Of lossy formats.  [default: 95 for jpeg, 90 for others]",
+    ),
+    click.option("--lossless", is_flag=True, help="WebP and JPEG XL without loss."),
+    click.option("--depth", type=click.Choice(["8", "16"]), help="Bits per channel.  [default: the input's]"),
+    click.option(
+        "--background",
+        default="white",
+        help="Under transparent pixels where the format has no transparency, and of videos always: a name or "
+        "#rrggbb.",
+    ),
+    click.option(
+        "--strip-metadata", is_flag=True, help="Keep the colour profile and nothing else beside the pixels."
+    ),
+    click.option(
+        "--wrap",
+        is_flag=True,
+        help="The picture is a texture that tiles: its edges continue at the opposite ones.",
+    ),
+    click.option("--max-pixels", type=PixelCount(), default="250M", help="Refuse larger inputs."),
+)
+_PICTURE_SETTINGS = ("quality", "lossless", "background", "strip_metadata", "wrap", "max_pixels")
 
 
 def picture_options(command: Callable[..., R]) -> Callable[..., R]:
@@ -40,73 +73,17 @@ def picture_options(command: Callable[..., R]) -> Callable[..., R]:
     `picture` and `file_format`. It must have `size_options` and `network_options` as well.
     """
 
-    @click.option(
-        "--format",
-        "format_name",
-        metavar="NAME",
-        help="png, jpeg, webp, tiff, bmp, avif, ppm, gif, jxl or heic.  [default: as the output is named]",
-    )
-    @click.option(
-        "--quality", type=click.IntRange(1, 100), help="Of lossy formats.  [default: 95 jpeg, 90 others]"
-    )
-    @click.option("--lossless", is_flag=True, help="WebP and JPEG XL without loss.")
-    @click.option("--depth", type=click.Choice(["8", "16"]), help="Bits a channel.  [default: the input's]")
-    @click.option(
-        "--background",
-        default="white",
-        show_default=True,
-        help="Under transparent pixels where the format has no transparency, and of videos always: a name or "
-        "#rrggbb.",
-    )
-    @click.option(
-        "--strip-metadata", is_flag=True, help="Keep the colour profile and nothing else beside the pixels."
-    )
-    @click.option(
-        "--wrap",
-        is_flag=True,
-        help="The picture is a texture that tiles: its edges continue at the opposite ones.",
-    )
-    @click.option(
-        "--max-pixels", type=PixelCount(), default="250M", show_default=True, help="Refuse larger inputs."
-    )
+    @titled("Pictures", *_OPTIONS)
     @wraps(command)
     def wrapper(
-        *args: Any,
-        size: Any,
-        network: Any,
-        format_name: str | None,
-        quality: int | None,
-        lossless: bool,
-        depth: str | None,
-        background: str,
-        strip_metadata: bool,
-        wrap: bool,
-        max_pixels: int,
-        **others: Any,
+        *args: Any, size: Any, network: Any, format_name: str | None, depth: str | None, **values: Any
     ) -> R:
-        from ripfdn_cli.image_jobs.picture_job import PictureSettings
-        from ripfdn_cli.pictures.formats import format_named
+        from ripfdn_cli import api
 
-        picture = PictureSettings(
-            size=size,
-            depth=None if depth is None else int(depth),
-            quality=quality,
-            lossless=lossless,
-            background=_colour(background),
-            strip_metadata=strip_metadata,
-            wrap=network.halo if wrap else 0,
-            max_pixels=max_pixels,
-        )
-        file_format = None if format_name is None else format_named(format_name)
-        return command(*args, network=network, picture=picture, file_format=file_format, **others)
+        own = {name: values.pop(name) for name in _PICTURE_SETTINGS}
+        bits = None if depth is None else int(depth)
+        picture = api.picture_settings(size, network, depth=bits, **own)
+        file_format = api.file_format(format_name)
+        return command(*args, network=network, picture=picture, file_format=file_format, **values)
 
     return wrapper
-
-
-def _colour(name: str) -> tuple[int, int, int]:
-    from PIL import ImageColor
-
-    try:
-        return ImageColor.getrgb(name)[:3]
-    except ValueError as error:
-        raise UsageError(f"--background {name} is no colour; write it as white or #ffffff") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -20,15 +19,3 @@ class Place(click.ParamType["Location"]):
         from ripfdn_cli.files.storage import location
 
         return location(value) if isinstance(value, str) else value  # type: ignore[return-value]
-
-
-def check_new_files(paths: Sequence[Location], overwrite: bool) -> None:
-    """Raise OutputError now rather than after minutes of work."""
-    from ripfdn_cli.errors import OutputError
-    from ripfdn_cli.files.storage import is_remote, stamp_of
-
-    for path in paths:
-        if not overwrite and stamp_of(path) is not None:
-            raise OutputError(f"{path} exists already; choose another name, or pass --overwrite")
-        if not is_remote(path) and not path.parent.is_dir():
-            raise OutputError(f"can't write {path}: there is no folder {path.parent}; make it first")

@@ -2,54 +2,70 @@
 
 import re
 from fractions import Fraction
+from typing import TypeVar
 
 import click
 
 _STEPS = ("", "K", "M", "G", "T")
 
+T = TypeVar("T")
 
-class MemorySize(click.ParamType[int]):
+
+class Amount(click.ParamType[T]):
+    """A type that help pages call by its `name`, as it is written."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return self.name
+
+
+class Count(click.IntRange):
+    """A whole number of at least `min`, called N in help pages."""
+
+    name = "n"
+
+
+class MemorySize(Amount[int]):
     """Bytes, from a number with an optional K, M, G or T (powers of 1024)."""
 
-    name = "size"
+    name = "BYTES"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", str(value).strip(), re.IGNORECASE)
         if match is None or (amount := int(float(match[1]) * 1024 ** _STEPS.index(match[2].upper()))) < 1:
-            self.fail(f"{value!r} is no amount of memory; write it as 2G or 512M", param, ctx)
+            self.fail(f"{value!r} is not an amount of memory; write it as 2G or 512M", param, ctx)
         return amount
 
 
-class PixelCount(click.ParamType[int]):
+class PixelCount(Amount[int]):
     """Pixels, from a number with an optional K, M or G (powers of 1000)."""
 
-    name = "pixels"
+    name = "PIXELS"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)P?", str(value).strip(), re.IGNORECASE)
         if match is None or (amount := int(float(match[1]) * 1000 ** _STEPS.index(match[2].upper()))) < 1:
-            self.fail(f"{value!r} is no number of pixels; write it as 500M", param, ctx)
+            self.fail(f"{value!r} is not a number of pixels; write it as 500M", param, ctx)
         return amount
 
 
-class Scale(click.ParamType[Fraction]):
+class Scale(Amount[Fraction]):
     """A factor such as 2 or 2.5, exactly as it is written."""
 
-    name = "number"
+    name = "FACTOR"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
         if isinstance(value, Fraction):
             return value
         if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", str(value)) or (scale := Fraction(str(value))) == 0:
-            self.fail(f"{value!r} is no scale; write it as 2 or 2.5", param, ctx)
+            self.fail(f"{value!r} is not a supported scale; write it as 2 or 2.5", param, ctx)
         return scale
 
 
-class Rectangle(click.ParamType["tuple[int, int]"]):
+class Rectangle(Amount["tuple[int, int]"]):
     """Width and height in px, as 1920x1080."""
 
     name = "WxH"
@@ -59,11 +75,11 @@ class Rectangle(click.ParamType["tuple[int, int]"]):
     ) -> tuple[int, int]:
         match = re.fullmatch(r"(\d+)[x×](\d+)", str(value), re.IGNORECASE)
         if match is None or not (int(match[1]) and int(match[2])):
-            self.fail(f"{value!r} is no width and height; write them as 1920x1080", param, ctx)
+            self.fail(f"{value!r} is not a width and height; write them as 1920x1080", param, ctx)
         return int(match[1]), int(match[2])
 
 
-class TileSize(click.ParamType["int | str | None"]):
+class TileSize(Amount["int | str | None"]):
     """auto, none, or the inner side of a tile in px."""
 
     name = "auto|none|N"

@@ -2,6 +2,8 @@
 reports.
 """
 
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import Field, asdict
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
+from ripfdn_cli.cli.choices import Names, Weights
 from ripfdn_cli.cli.console import Console, console_options
+from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training import train as run_training
 from ripfdn_cli.training.durations import format_duration
@@ -20,7 +24,10 @@ from ripfdn_cli.training.settings import FIELDS, TrainingSettings
 if TYPE_CHECKING:
     from ripfdn_cli.training.reports import StepReport, ValidationReport
 
+log = logging.getLogger(__name__)
+
 _NOT_FLAGS = ("preset", "data", "val")
+_WEIGHTS = ("init_from", "teacher")
 
 
 def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,12 +37,28 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for name, item in reversed(FIELDS.items()):
         if name in _NOT_FLAGS:
             continue
-        flag, text = name.replace("_", "-"), item.metadata["help"]
+        flag, text = name.replace("_", "-"), item.metadata["help"] + _default(name)
         if item.type is bool:
             command = click.option(f"--{flag}/--no-{flag}", name, default=None, help=text)(command)
         else:
-            command = click.option(f"--{flag}", name, metavar=_metavar(item), help=text)(command)
+            kind = _type(name, item)
+            command = click.option(f"--{flag}", name, type=kind, metavar=_metavar(item), help=text)(command)
     return command
+
+
+def _default(name: str) -> str:
+    """What help says of the value where none is given: that of the default preset."""
+    value = getattr(resolve_settings(None, None, {}), name)
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"  [default: {text}]" if text else ""
+
+
+def _type(name: str, item: Field[Any]) -> click.ParamType[str] | None:
+    """What completes values; the settings check them."""
+    if name in _WEIGHTS:
+        return Weights()
+    choices = item.metadata["choices"]
+    return Names(lambda: choices, strict=False) if choices else None
 
 
 def _metavar(item: Field[Any]) -> str:
@@ -46,30 +69,47 @@ def _metavar(item: Field[Any]) -> str:
     return f"{base}[,…]" if hasattr(item.type, "__args__") else base
 
 
-@click.command()
+_EXAMPLES = (
+    ("ripfdn train photos/ --val Set5 -o runs/mine --max-time 2h", "two hours, scored on Set5 meanwhile"),
+    ("ripfdn train -o runs/mine --resume --max-time 4h", "the same run for two hours more"),
+    ("ripfdn train photos/ -o runs/x2 --scale 2 --init-from x4", "another scale, from what x4 has learned"),
+    ("ripfdn train --preset factsheet --print-config > mine.toml", "settings to edit, for --config"),
+    ("torchrun --nproc-per-node 8 -m ripfdn_cli train photos/ -o runs/large", "on eight GPUs"),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("data", nargs=-1, type=click.Path(path_type=str))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; made if it isn't there."
+@titled(
+    INPUT_AND_OUTPUT,
+    click.option(
+        "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; made if it isn't there."
+    ),
+    click.option(
+        "--preset",
+        type=click.Choice(sorted(PRESETS)),
+        help="Where the settings start from.  [default: quick]",
+    ),
+    click.option(
+        "--config", type=click.Path(path_type=Path), help="Settings as a TOML file; flags come after it."
+    ),
+    click.option("--val", multiple=True, type=click.Path(path_type=str), help=FIELDS["val"].metadata["help"]),
+    click.option(
+        "--resume",
+        is_flag=True,
+        help="Go on with the run in the output folder, or start it if there is none.",
+    ),
+    click.option(
+        "--branch-decay",
+        metavar="LENGTH",
+        default="",
+        show_default=False,
+        help="From the saved state, let a copy of the run decay to a rate of zero over LENGTH, 20m or 500 "
+        "steps; its weights go to the folder branch-STEPS, and the run stays as it is.",
+    ),
+    click.option("--print-config", is_flag=True, help="Print the settings as TOML and train nothing."),
 )
-@click.option(
-    "--preset", type=click.Choice(sorted(PRESETS)), help="Where the settings start from.  [default: quick]"
-)
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="Settings as a TOML file; flags come after it."
-)
-@click.option("--val", multiple=True, type=click.Path(path_type=str), help=FIELDS["val"].metadata["help"])
-@click.option(
-    "--resume", is_flag=True, help="Go on with the run in the output folder, or start it if there is none."
-)
-@click.option(
-    "--branch-decay",
-    metavar="LENGTH",
-    default="",
-    help="From the saved state, let a copy of the run decay to a rate of zero over LENGTH, 20m or 500 steps; "
-    "its weights go to the folder branch-STEPS, and the run stays as it is.",
-)
-@click.option("--print-config", is_flag=True, help="Print the settings as TOML and train nothing.")
-@_setting_options
+@titled("Settings, with the defaults of --preset quick", _setting_options)
 @console_options
 def train(
     console: Console,
@@ -101,7 +141,10 @@ def train(
     base = _saved_settings(output) if resume or branch_decay else None
     settings = _settings(base, preset, config, given)
     with _Watcher(console) as watcher:
-        run_training(settings, output, resume=resume, branch_decay=branch_decay, listener=watcher)
+        folder = run_training(settings, output, resume=resume, branch_decay=branch_decay, listener=watcher)
+    if os.environ.get("RANK", "0") == "0":
+        names = ", ".join(sorted(path.name for path in folder.glob("*.safetensors")))
+        log.info("the run is in %s, its weights are %s", folder, names)
 
 
 def _saved_settings(folder: Path) -> TrainingSettings | None:

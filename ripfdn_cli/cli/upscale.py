@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ripfdn_cli.cli.console import Console, console_options
+from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
 from ripfdn_cli.cli.network_options import network_options
 from ripfdn_cli.cli.picture_options import picture_options, size_options
-from ripfdn_cli.cli.sizes import Rectangle
+from ripfdn_cli.cli.sizes import Count, Rectangle
 from ripfdn_cli.cli.upscale_pipe import PIPE, tile_progress, upscale_pipe
 from ripfdn_cli.cli.upscale_video import (
     DAMAGED,
@@ -42,41 +43,64 @@ log = logging.getLogger(__name__)
 STATUSES = ("done", "skipped", "failed")
 
 
-@click.command()
+_EXAMPLES = (
+    ("ripfdn upscale in.png -o out.png", "one picture, four times as large"),
+    ("ripfdn upscale in.png -o out.png --fit 3840x2160", "as large as fits into 4K"),
+    ("ripfdn upscale photos/ -o large/", "a folder, at any depth; run it again after a crash and it goes on"),
+    (
+        "ripfdn upscale photos/ -o 'large/{stem}_x{scale}{ext}' --format webp",
+        "names and a format of your choice",
+    ),
+    ("cat in.png | ripfdn upscale - -o - --format webp > out.webp", "from a pipe to a pipe"),
+    ("ripfdn upscale clip.mp4 -o clip_4x.mkv", "a video, with everything beside its picture"),
+    ("ripfdn upscale frames/ -o clip.mkv --fps 24", "numbered frames become a video"),
+    ("ripfdn upscale photos/ -o large/ --dry-run", "how large, how long, how much memory"),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("inputs", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(),
-    help="A file, a folder, a name template such as 'out/{stem}_x{scale}{ext}', or - for stdout.",
+@titled(
+    INPUT_AND_OUTPUT,
+    click.option(
+        "-o",
+        "--output",
+        required=True,
+        type=click.Path(),
+        help="A file, a folder, a name template such as 'out/{stem}_x{scale}{ext}', or - for stdout.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace outputs that exist already."),
+    click.option(
+        "--skip-existing",
+        is_flag=True,
+        help="Leave out what is done already, by a journal beside it; folders do so without --overwrite.",
+    ),
+    click.option("--include", multiple=True, metavar="GLOB", help="Of folders, only files that match."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Of folders, no files that match."),
+    click.option(
+        "--raw",
+        type=Rectangle(),
+        help="Stdin has frames of this size, WxH, as raw rgb24; y4m says so itself.",
+    ),
+    click.option(
+        "-n", "--dry-run", is_flag=True, help="Say what would be done, how large, how long, and stop."
+    ),
 )
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist already.")
-@click.option(
-    "--skip-existing",
-    is_flag=True,
-    help="Leave out what is done already, by a journal beside it; folders do so without --overwrite.",
+@titled(
+    "Cluster",
+    click.option(
+        "--shard",
+        metavar="N/M",
+        help="Only share N of M, as 3/16: for the jobs of an array, all into one folder.",
+    ),
+    click.option(
+        "--on",
+        type=click.Choice(["ray"]),
+        help="Run on a Ray cluster; without --address, on one of this machine.",
+    ),
+    click.option("--address", help="Of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT."),
+    click.option("--workers", type=Count(1), help="Engines on the cluster.  [default: all it has room for]"),
 )
-@click.option("--include", multiple=True, metavar="GLOB", help="Of folders, only files that match.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Of folders, no files that match.")
-@click.option(
-    "--shard",
-    metavar="N/M",
-    help="Only share N of M, as 3/16: for the jobs of an array, all into one folder.",
-)
-@click.option(
-    "--on",
-    type=click.Choice(["ray"]),
-    help="Run on a Ray cluster; without --address, on one of this machine.",
-)
-@click.option("--address", help="Of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT.")
-@click.option(
-    "--workers", type=click.IntRange(1), help="Engines on the cluster.  [default: all it has room for]"
-)
-@click.option(
-    "--raw", type=Rectangle(), help="Stdin has frames of this size, WxH, as raw rgb24; y4m says so itself."
-)
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done, how large, how long, and stop.")
 @size_options
 @network_options
 @picture_options
@@ -160,7 +184,7 @@ def _cluster(on: str | None, address: str | None, workers: int | None) -> RayClu
     from ripfdn_cli.distributed.ray_run import RayCluster
 
     if on is None and (address is not None or workers is not None):
-        raise UsageError(f"{'--address' if address else '--workers'} is for a cluster; give --on ray, too")
+        raise UsageError(f"{'--address' if address else '--workers'} is for a cluster; add --on ray")
     return None if on is None else RayCluster(address, workers)
 
 

@@ -113,7 +113,7 @@ def _upscale_picture(
     head: bytes | None,
 ) -> None:
     """The picture `given`; from stdin where its first bytes `head` are read already."""
-    from ripfdn_cli.files.storage import location, make_folder, publish
+    from ripfdn_cli.files.storage import check_publishable, location, make_folder, publish
     from ripfdn_cli.image_jobs.image_run import ImageRun, Outcome
     from ripfdn_cli.pictures.files import read_file, read_limited
     from ripfdn_cli.pipeline.output_names import output_names
@@ -126,6 +126,8 @@ def _upscale_picture(
         raise UsageError(f"-o {output}: what comes from stdin has no name; name the file to write")
     if target is not None and file_format is None:
         file_format = output_names(output, [source], None).format_for(target)
+    if target is not None:
+        check_publishable(target, overwrite=overwrite, in_new_folder=True)
     if head is not None:
         stdin = BufferedReader(Resumed(head, sys.stdin.buffer))
         data, name = read_limited(stdin, "stdin", picture.max_pixels), "stdin"

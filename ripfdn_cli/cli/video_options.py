@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from ripfdn_cli.cli.choices import Names
 from ripfdn_cli.cli.option_groups import option_group, option_names
 from ripfdn_cli.video.tags import NAMED_TAG
 
 if TYPE_CHECKING:
     from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
+CODECS = ("x264", "x265", "av1", "vp9", "prores", "ffv1")
+"""Those that need nothing of the machine."""
 _DROPPABLE = (
     *("audio", "subtitles", "captions", "data", "attachments", "chapters", "tags", "metadata"),
     "unsupported",
@@ -122,7 +125,8 @@ def _settings(**values: Any) -> VideoSettings:
 _OPTIONS = (
     click.option(
         "--codec",
-        help="x264, x265, av1, vp9, prores, ffv1, or an encoder of the machine such as hevc_nvenc.  "
+        type=Names(lambda: CODECS, strict=False, more="|…"),
+        help="One of these, or an encoder of the machine such as hevc_nvenc.  "
         "[default: x264; in WebM vp9, or av1 for more than 8 bits]",
     ),
     click.option("--crf", type=int, help="Quality, less is better.  [default: 18 for x264, else by codec]"),
@@ -173,7 +177,7 @@ _OPTIONS = (
 )
 FOR_VIDEO = option_names(_OPTIONS)
 """Names of the parameters that are for video only."""
-video_options = option_group("video", _settings, _OPTIONS)
+video_options = option_group("video", _settings, _OPTIONS, title="Video")
 """Gives a click command the options for video, and what they say as its argument `video`, a VideoSettings
 whose size, limit of pixels and background are of the options for pictures.
 """

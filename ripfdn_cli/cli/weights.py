@@ -1,18 +1,23 @@
 """`ripfdn weights`: list, inspect, fetch, import and export checkpoints."""
 
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ripfdn_cli.cli.console import Console, console_options
+from ripfdn_cli.cli.choices import Weights
+from ripfdn_cli.cli.console import Console, console_options, count_progress
+from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Group, titled
 from ripfdn_cli.errors import CheckpointError, SomeItemsFailedError
+
+log = logging.getLogger(__name__)
 
 OUTPUT = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group()
+@click.group(cls=Group)
 def weights() -> None:
     """List, inspect, fetch, import and export weights.
 
@@ -20,7 +25,7 @@ def weights() -> None:
     """
 
 
-@weights.command("list")
+@weights.command("list", examples=[("ripfdn weights list --json", "for programs")])
 @console_options
 def list_(console: Console) -> None:
     """List the weights that can be named: those that came with ripfdn and your own."""
@@ -45,8 +50,8 @@ def list_(console: Console) -> None:
         raise SomeItemsFailedError("; ".join(damaged))
 
 
-@weights.command()
-@click.argument("name")
+@weights.command(examples=[("ripfdn weights info x4", "what x4 was trained on, and what it scores")])
+@click.argument("name", type=Weights())
 @console_options
 def info(console: Console, name: str) -> None:
     """Show config, provenance and hash of NAME, a name or a file, after checking that it is whole."""
@@ -67,25 +72,47 @@ def info(console: Console, name: str) -> None:
         console.text(line)
 
 
-@weights.command("import")
+@weights.command(
+    "import",
+    examples=[
+        ("ripfdn weights import model.pth", "installed as 'model'; then: ripfdn upscale -w model …"),
+        ("ripfdn weights import runs/mine/best.safetensors --name mine", "installed as 'mine'"),
+        ("ripfdn weights import model.pth model.safetensors", "converted, into a file"),
+    ],
+)
 @click.argument("source", type=click.Path(path_type=Path))
-@click.argument("output", type=OUTPUT)
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists.")
+@click.argument("output", type=OUTPUT, required=False)
+@titled(
+    INPUT_AND_OUTPUT,
+    click.option("--name", help="What --weights will call them.  [default: as SOURCE is called]"),
+    click.option("--overwrite", is_flag=True, help="Replace OUTPUT, or weights of that name."),
+)
 @console_options
-def import_(console: Console, source: Path, output: Path, overwrite: bool) -> None:
-    """Convert SOURCE, weights under the authors' names (.pth, .safetensors), to OUTPUT in ripfdn's format."""
-    from ripfdn_cli.files.atomic_file import write_bytes
-    from ripfdn_cli.model.released_checkpoint import import_released
+def import_(console: Console, source: Path, output: Path | None, name: str | None, overwrite: bool) -> None:
+    """Install SOURCE under a name that --weights takes; or, with OUTPUT, write it to that file instead.
 
-    checkpoint = import_released(source, {"imported_from": source.name})
+    SOURCE has weights in ripfdn's format, as 'ripfdn train' writes them, or under the authors' names (.pth,
+    .safetensors).
+    """
+    from ripfdn_cli.files.atomic_file import write_bytes
+    from ripfdn_cli.model.weights_store import import_weights, install
+
+    if output is not None and name is not None:
+        raise click.UsageError("OUTPUT and --name contradict each other; give one")
+    checkpoint = import_weights(source)
+    if output is None:
+        called = name or source.stem
+        path = install(called, checkpoint, overwrite=overwrite)
+        _tell_installed(console, called, path, checkpoint.config.scale)
+        return
     write_bytes(output, checkpoint.to_bytes(), overwrite=overwrite)
     _tell_written(console, output, checkpoint.config.scale)
 
 
-@weights.command()
-@click.argument("name")
+@weights.command(examples=[("ripfdn weights export x4 team23.pth", "for the authors' code")])
+@click.argument("name", type=Weights())
 @click.argument("output", type=OUTPUT)
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists.")
+@titled(INPUT_AND_OUTPUT, click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists."))
 @console_options
 def export(console: Console, name: str, output: Path, overwrite: bool) -> None:
     """Write NAME under the authors' names to OUTPUT (.pth or .safetensors), for tools made for their code."""
@@ -94,29 +121,52 @@ def export(console: Console, name: str, output: Path, overwrite: bool) -> None:
     from ripfdn_cli.model.weights_store import load_weights
 
     if output.suffix not in (".pth", ".safetensors"):
-        raise click.UsageError(f"{output} ends in neither .pth nor .safetensors; give one of them")
+        raise click.UsageError(f"{output} does not end in .pth or .safetensors; use one of them")
     checkpoint = load_weights(name)
     content = _serialised(export_released(checkpoint), output.suffix)
     write_bytes(output, content, overwrite=overwrite)
     _tell_written(console, output, checkpoint.config.scale)
 
 
-@weights.command()
+@weights.command(
+    examples=[
+        ("ripfdn weights fetch released", "then: ripfdn upscale -w released …"),
+        (
+            "ripfdn weights fetch released --url team23_RIPFDN.pth",
+            "from a file that was downloaded elsewhere",
+        ),
+    ]
+)
 @click.argument("name", type=click.Choice(["released"]))
-@click.option("--url", help="A mirror to fetch from; what comes is checked against the same SHA-256.")
+@titled(
+    INPUT_AND_OUTPUT,
+    click.option(
+        "--url",
+        help="A mirror or a file to take them from; the SHA-256 must be the same.  [default: the authors']",
+    ),
+)
 @console_options
 def fetch(console: Console, name: str, url: str | None) -> None:
-    """Download the checkpoint that RIPFDN's authors released, and install it under the name 'released'."""
+    """Download the checkpoint that RIPFDN's authors released, and install it under the name 'released'.
+
+    HTTPS_PROXY and NO_PROXY are honoured.
+    """
     from ripfdn_cli.model.weights_store import RELEASED_LICENCE, fetch_released
 
-    path, scale = fetch_released(url)
-    console.text(f"licence of these weights: {RELEASED_LICENCE}")
-    _tell_written(console, path, scale)
+    with console.progress(total=None, unit="B", description=name) as bar:
+        path, scale = fetch_released(url, count_progress(bar))
+    log.info("licence of these weights: %s", RELEASED_LICENCE)
+    _tell_installed(console, name, path, scale)
+
+
+def _tell_installed(console: Console, name: str, path: Path, scale: int) -> None:
+    console.record({"name": name, "output": str(path), "scale": scale})
+    log.info("installed %s as '%s' (×%d)", path, name, scale)
 
 
 def _tell_written(console: Console, path: Path, scale: int) -> None:
     console.record({"output": str(path), "scale": scale})
-    console.text(f"wrote {path} (×{scale})")
+    log.info("wrote %s (×%d)", path, scale)
 
 
 def _serialised(tensors: dict[str, Any], suffix: str) -> bytes:

@@ -255,7 +255,7 @@ class _Pool:
         if self._deaths[name] < _MOST_ATTEMPTS:
             return None
         reason = (
-            f"{_MOST_ATTEMPTS} workers died with it; it may need more memory than they have, see --memory"
+            f"{_MOST_ATTEMPTS} workers died with it; it may need more memory than they have, see `memory`"
         )
         return _failed(task, reason)
 
@@ -270,7 +270,7 @@ def _share(network: NetworkSettings, resources: dict[str, float]) -> tuple[Netwo
     """The settings of a worker, and what it needs of a machine: a GPU, or some cores. Raises UsageError."""
     if network.devices not in (("auto",), ("cpu",), ("cuda",)):
         raise UsageError(
-            f"--device {','.join(network.devices)}: Ray gives each worker its device; "
+            f"`device` {','.join(network.devices)}: Ray gives each worker its device; "
             "leave it auto, cpu or cuda"
         )
     if network.devices == ("cuda",) or (network.devices == ("auto",) and resources.get("GPU", 0) >= 1):
@@ -292,7 +292,7 @@ def _connected(cluster: RayCluster) -> Iterator[Any]:
         import ray
     except ImportError as error:
         raise UnavailableError(
-            "--on ray needs a package that is not installed; pip install 'ripfdn-cli[ray]'"
+            "`on` ray needs a package that is not installed; pip install 'ripfdn-cli[ray]'"
         ) from error
     if ray.is_initialized():
         yield ray
@@ -305,7 +305,7 @@ def _connected(cluster: RayCluster) -> Iterator[Any]:
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             reason = " ".join(str(error).split())
             raise UnavailableError(
-                f"can't reach Ray at {address}: {reason}; check --address and the token (RAY_AUTH_TOKEN_PATH)"
+                f"can't reach Ray at {address}: {reason}; check `address` and the token (RAY_AUTH_TOKEN_PATH)"
             ) from error
     # What Ray says of itself would go to stdout, where only results go.
     ray._private.worker.print_to_stdstream = _log_said

@@ -42,11 +42,11 @@ def load_engine(
 
 def _check_names(engine: str, precision: str, threads: int | None) -> None:
     if engine not in (AUTO, *ENGINES):
-        raise UsageError(f"--engine {engine} is not one of auto, {', '.join(ENGINES)}")
+        raise UsageError(f"`engine` {engine} is not one of auto, {', '.join(ENGINES)}")
     if precision not in (AUTO, *PRECISIONS):
-        raise UsageError(f"--precision {precision} is not one of auto, {', '.join(PRECISIONS)}")
+        raise UsageError(f"`precision` {precision} is not one of auto, {', '.join(PRECISIONS)}")
     if threads is not None and threads < 1:
-        raise UsageError(f"--threads {threads} is less than 1")
+        raise UsageError(f"`threads` {threads} is less than 1")
 
 
 def auto_device(engine: str = AUTO) -> str:
@@ -80,7 +80,7 @@ def _openvino(checkpoint: Checkpoint, device: str, precision: str, threads: int 
     from ripfdn_cli.openvino_runtime import native_bf16
 
     if device != "cpu":
-        raise UnavailableError(f"--engine openvino runs on the CPU, not on {device}; use --engine torch")
+        raise UnavailableError(f"`engine` openvino runs on the CPU, not on {device}; use `engine=torch`")
     chosen = ("bf16" if native_bf16() else "fp32") if precision == AUTO else precision
     return OpenVinoEngine(checkpoint, precision=chosen, threads=threads)
 

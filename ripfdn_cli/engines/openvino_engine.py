@@ -75,6 +75,7 @@ class OpenVinoEngine:
         self._weights = checkpoint.sha256 or hashlib.sha256(checkpoint.to_bytes()).hexdigest()
         self._core = openvino().Core()
         self._config = _compile_config(precision, threads)
+        self._converted: bytes | None = None
         self._requests: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
@@ -126,11 +127,12 @@ class OpenVinoEngine:
     def _graph(self) -> Any:
         """The converted network, from the cache or, once, from torch."""
         key = self._key()
-        content = GRAPHS.find(key)
+        content = self._converted or GRAPHS.find(key)
         if content is None:
             log.info("preparing these weights for OpenVINO, once; it takes some seconds")
             content = to_bytes(converted_graph(self._checkpoint, rewritten=self._rewritten))
             GRAPHS.keep(key, content)
+            self._converted = content  # also for the next shape, where it could not be kept
         return from_bytes(content)
 
     def _key(self) -> Key:
@@ -146,7 +148,7 @@ class OpenVinoEngine:
 def check_precision(precision: str) -> None:
     """Raises UnavailableError where OpenVINO can't compute at `precision` on this processor, or shouldn't."""
     if precision not in _PRECISION_HINTS:
-        raise UnavailableError(f"--precision {precision} is not for CPUs; use fp32, or --device cuda")
+        raise UnavailableError(f"`precision` {precision} is not for CPUs; use fp32, or `device=cuda`")
     if precision == "bf16" and not native_bf16():
         raise no_bf16()
 
@@ -183,5 +185,5 @@ def _out_of_memory_as_ours() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         text = str(error)
         if isinstance(error, MemoryError) or "bad_alloc" in text or "allocate" in text:
-            raise OutOfMemoryError("out of memory; close other programs, or lower --memory") from error
+            raise OutOfMemoryError("out of memory; close other programs, or lower `memory`") from error
         raise

@@ -62,10 +62,12 @@ class Method:
 
 @dataclass(frozen=True)
 class Engines:
-    """How to run networks: every engine of `names` with every one of `precisions`."""
+    """How to run networks: every engine of `names` with every one of `precisions`. fp32 unless another is
+    asked for, so that scores are the same on every machine.
+    """
 
     names: Sequence[str] = ("auto",)
-    precisions: Sequence[str] = ("auto",)
+    precisions: Sequence[str] = ("fp32",)
     device: str = "auto"
     tile: int | str | None = "auto"
     threads: int | None = None
@@ -137,7 +139,7 @@ def network_methods(weights: Sequence[str | Path], engines: Engines) -> list[Met
     Raises what `Upscaler` raises, and UsageError for what would run twice.
     """
     if len(set(map(str, weights))) < len(weights):
-        raise UsageError("some --weights are given twice; give each once")
+        raise UsageError("some `weights` are given twice; give each once")
     names = _distinct_names(weights)
     several = len(engines.names) * len(engines.precisions) > 1
     methods = [
@@ -148,7 +150,7 @@ def network_methods(weights: Sequence[str | Path], engines: Engines) -> list[Met
     labels = [method.name for method in methods]
     for label in labels:
         if labels.count(label) > 1:
-            raise UsageError(f"{label} would run twice; take one --engine or --precision away")
+            raise UsageError(f"{label} would run twice; leave out one `engine` or one `precision`")
     return methods
 
 
@@ -184,6 +186,35 @@ def evaluate(
     memory = [_memory(method, largest.lr) for method in methods]
     columns = zip(methods, zip(*done, strict=True), memory, strict=True)
     return [Row(data_set.name, method, pictures, peak) for method, pictures, peak in columns]
+
+
+def evaluate_sets(
+    data_sets: Sequence[DataSet],
+    networks: Sequence[Method],
+    protocols: Sequence[Protocol],
+    *,
+    repeat: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    observe: Observer | None = None,
+) -> list[Row]:
+    """Rows of interpolations and of those `networks` that have its scale, for each of `data_sets`. `progress`
+    is called after every picture. Raises InputError.
+    """
+    total, done, rows = sum(len(data_set.pairs) for data_set in data_sets), 0, list[Row]()
+
+    def tell(picture: UpscaledPicture) -> None:
+        nonlocal done
+        done += 1
+        if observe is not None:
+            observe(picture)
+        if progress is not None:
+            progress(done, total)
+
+    for data_set in data_sets:
+        own = [method for method in networks if method.scale == data_set.scale]
+        methods = [*interpolation_methods(data_set.scale), *own]
+        rows += evaluate(data_set, methods, protocols, repeat=repeat, observe=tell)
+    return rows
 
 
 class _Timed:
@@ -233,7 +264,7 @@ def _scores(
         if min(hr.shape[:2]) < smallest:
             raise InputError(
                 f"{pair.name} of {data_set.name} has {hr.shape[1]}×{hr.shape[0]} px, too small to score "
-                f"({smallest} px a side are the least); take it out of the data set"
+                f"(at least {smallest} px per side are needed); remove it from the data set"
             )
         scores[protocol.name] = score(output, hr, scale=data_set.scale, protocol=protocol)
     return scores

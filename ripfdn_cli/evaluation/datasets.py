@@ -1,6 +1,8 @@
 """Data sets of super-resolution: HR pictures and the LR pictures that belong to them, as 8-bit RGB."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from ripfdn_cli.pictures.find_pictures import find_pictures
 from ripfdn_cli.pictures.formats import SUFFIXES
 
 HR_FOLDER = "HR"
+_OR_FOLDERS = ", or name folders of pictures with `hr` and `lr`"
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -55,10 +58,40 @@ def lr_folder(scale: int) -> str:
     return f"LRbicx{scale}"
 
 
-def find_data_set(folder: Location, scale: int) -> DataSet:
+def find_data_sets(
+    sets: Sequence[Location], hr: Location | None, lr: Location | None, scales: Sequence[int]
+) -> list[DataSet]:
+    """The data sets in the folders `sets`, and that of the pictures in `hr` and `lr`, at all `scales`; those
+    of one name are numbered: Set5, Set5 (2). Raises UsageError where none is named, InputError.
+    """
+    if not sets and hr is None and lr is None:
+        raise UsageError(
+            "no data set; name a folder with HR/ in it, or folders of pictures with `hr` and `lr`"
+        )
+    if lr is not None and len(scales) > 1:
+        raise UsageError(
+            f"`lr` is a folder of pictures of one scale, and the weights are of {', '.join(map(str, scales))}"
+        )
+    found = [find_data_set(folder, scale, _OR_FOLDERS) for folder in sets for scale in scales]
+    if hr is not None or lr is not None:
+        found += [pair_folders(hr, lr, scale) for scale in scales]
+    return _numbered(found)
+
+
+def _numbered(found: Sequence[DataSet]) -> list[DataSet]:
+    seen: Counter[tuple[str, int]] = Counter()
+    result = []
+    for data_set in found:
+        seen[data_set.name, data_set.scale] += 1
+        count = seen[data_set.name, data_set.scale]
+        result.append(replace(data_set, name=f"{data_set.name} ({count})") if count > 1 else data_set)
+    return result
+
+
+def find_data_set(folder: Location, scale: int, advice: str = "") -> DataSet:
     """The data set in `folder`: HR/ with LRbicx`scale`/ beside it or without, or the latter alone.
 
-    Raises InputError where it has neither, no pictures, or names without a partner.
+    Raises InputError where it has neither (ending in `advice`), no pictures, or names without a partner.
     """
     if not is_folder(folder):
         raise InputError(f"{folder} is not a folder; name the folder of a data set")
@@ -66,8 +99,7 @@ def find_data_set(folder: Location, scale: int) -> DataSet:
     has_hr, has_lr = is_folder(hr), is_folder(lr)
     if not has_hr and not has_lr:
         raise InputError(
-            f"{folder} has no folder {HR_FOLDER} or {lr_folder(scale)}; "
-            "give a folder that has, or name folders of pictures with --hr and --lr"
+            f"{folder} has no folder {HR_FOLDER} or {lr_folder(scale)}; give a folder that has one{advice}"
         )
     return pair_folders(hr if has_hr else None, lr if has_lr else None, scale)
 
@@ -121,7 +153,7 @@ def _pictures(folder: Location) -> dict[str, Location]:
     for below in find_pictures(folder, deep=False):
         path = folder / below.name
         if path.stem in found:
-            raise InputError(f"{found[path.stem]} and {path} share a name; take one of them away")
+            raise InputError(f"{found[path.stem]} and {path} have the same name; remove one of them")
         found[path.stem] = path
     if not found:
         raise InputError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))})")
@@ -141,8 +173,8 @@ def _check_partners(
         if alone:
             more = f" ({len(alone)} such pictures in all)" if len(alone) > 1 else ""
             raise InputError(
-                f"{have[alone[0]]} has no partner in {folder}{more}; add it, or take the picture away: "
-                "the score of a part is not that of the data set"
+                f"{have[alone[0]]} has no partner in {folder}{more}; add it, or remove the picture: "
+                "the score of a part of a data set is not that of the whole"
             )
 
 
@@ -150,7 +182,7 @@ def _cut_to_multiple(hr: Pixels, scale: int, pair: PicturePair) -> Pixels:
     height, width = (side - side % scale for side in hr.shape[:2])
     if not height or not width:
         size = f"{hr.shape[1]}×{hr.shape[0]} px"
-        raise InputError(f"{pair.hr} has {size}, less than one LR pixel at scale {scale}; take it away")
+        raise InputError(f"{pair.hr} has {size}, less than one LR pixel at scale {scale}; remove it")
     return hr[:height, :width]
 
 
@@ -159,6 +191,6 @@ def _cut_to(hr: Pixels, height: int, width: int, scale: int, pair: PicturePair) 
     if not all(0 <= pixels < scale for pixels in surplus):
         raise InputError(
             f"{pair.lr} has {width // scale}×{height // scale} px and {pair.hr} {hr.shape[1]}×{hr.shape[0]}: "
-            f"no pair at scale {scale}; give folders of this scale"
+            f"they are not a pair at scale {scale}; give folders of this scale"
         )
     return hr[:height, :width]

@@ -54,7 +54,7 @@ def check_agreement(run: Runner, engine: Engine, form: Form) -> Agreement:
     ):
         raise InternalError(
             f"the exported network differs from ripfdn's own by {agreement.difference:.2g} of its range and "
-            f"{agreement.psnr_difference:.2g} dB; nothing was written, please report it with your versions"
+            f"{agreement.psnr_difference:.2g} dB; nothing was written; please report it with your versions"
         )
     return agreement
 
@@ -85,7 +85,7 @@ def _both(run: Runner, engine: Engine, pictures: Pictures) -> tuple[Pictures, Pi
     if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
         raise InternalError(
             f"the exported network gives {theirs.dtype} {theirs.shape} where ripfdn's own gives {ours.dtype} "
-            f"{ours.shape}; nothing was written, please report it with your versions"
+            f"{ours.shape}; nothing was written; please report it with your versions"
         )
     return ours, theirs
 

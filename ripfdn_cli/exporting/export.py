@@ -1,26 +1,81 @@
 """From weights to files for other programs: convert, compare with the network, and only then write."""
 
-import errno
 import json
 import logging
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from ripfdn_cli import __version__
 from ripfdn_cli.engines.torch_engine import TorchEngine
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.exporting.agreement import Agreement, check_agreement
-from ripfdn_cli.exporting.export_target import Form, Metadata
+from ripfdn_cli.exporting.export_target import DEFAULT_OPSET, Form, Metadata
 from ripfdn_cli.exporting.onnx_target import ONNX
 from ripfdn_cli.exporting.openvino_target import OPENVINO
 from ripfdn_cli.exporting.torchscript_target import TORCHSCRIPT
-from ripfdn_cli.files.atomic_file import output_error, replacing
+from ripfdn_cli.files.atomic_file import check_writable, replacing
 from ripfdn_cli.model.architecture import SMALLEST_SIDE
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.weights_store import load_weights
 
 log = logging.getLogger(__name__)
 
 TARGETS = {"onnx": ONNX, "openvino": OPENVINO, "torchscript": TORCHSCRIPT}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote: `files`, `output` first, and how well they agree with the network. `opset`: of
+    ONNX, None for other targets.
+    """
+
+    output: Path
+    files: tuple[Path, ...]
+    target: str
+    scale: int
+    opset: int | None
+    agreement: Agreement
+
+
+def export_named(
+    weights: str,
+    output: Path | None,
+    *,
+    target: str | None = None,
+    tile: tuple[int, int] | None = None,
+    half: bool = False,
+    opset: int | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """`export` of the weights of a name or a file; `target` is None for what the suffix of `output` says, and
+    without an `output` the file is named after the weights. Raises what `export` raises.
+    """
+    if target is None and output is None:
+        raise UsageError("no target; give `target` (onnx, openvino or torchscript) or `output`")
+    target = target or target_of(output or Path())
+    if target not in TARGETS:
+        raise UsageError(f"`target` {target} is not one of {', '.join(TARGETS)}")
+    if opset is not None and target != "onnx":
+        raise UsageError(f"`opset` {opset} is for ONNX only, not for {target}")
+    form = Form(tile=tile, half=half, opset=opset or DEFAULT_OPSET)
+    path = output or Path(_default_stem(weights, form) + TARGETS[target].suffixes[0])
+    checkpoint = load_weights(weights)
+    agreement = export(checkpoint, target, path, form=form, overwrite=overwrite)
+    return Exported(
+        output=path,
+        files=tuple(files_of(target, path)),
+        target=target,
+        scale=checkpoint.config.scale,
+        opset=form.opset if target == "onnx" else None,
+        agreement=agreement,
+    )
+
+
+def _default_stem(weights: str, form: Form) -> str:
+    """x4, x4_256x256, x4_fp16."""
+    tile = [] if form.tile is None else [f"{form.tile[0]}x{form.tile[1]}"]
+    return "_".join([Path(weights).stem, *tile, *(["fp16"] if form.half else [])])
 
 
 def target_of(path: Path) -> str:
@@ -29,7 +84,7 @@ def target_of(path: Path) -> str:
         if path.suffix == target.suffixes[0]:
             return name
     known = ", ".join(f"{target.suffixes[0]} ({name})" for name, target in TARGETS.items())
-    raise UsageError(f"{path} has no suffix of an exported network; give one of {known}")
+    raise UsageError(f"{path} does not end in the suffix of an exported network; use one of {known}")
 
 
 def files_of(target: str, output: Path) -> list[Path]:
@@ -38,7 +93,7 @@ def files_of(target: str, output: Path) -> list[Path]:
     """
     suffixes = TARGETS[target].suffixes
     if output.suffix != suffixes[0]:
-        raise UsageError(f"{output} does not end in {suffixes[0]}, which --to {target} writes")
+        raise UsageError(f"{output} does not end in {suffixes[0]}, which is the suffix of {target}")
     return [output.with_suffix(suffix) for suffix in suffixes]
 
 
@@ -55,7 +110,8 @@ def export(
     """
     form = form or Form()
     paths = files_of(target, output)
-    _check_writable(paths, overwrite)
+    for path in paths:
+        check_writable(path, overwrite=overwrite, in_new_folder=False)
     log.info("converting ×%d weights to %s", checkpoint.config.scale, target)
     files = TARGETS[target].build(checkpoint, form, metadata_of(checkpoint))
     log.info("comparing the result with the network")
@@ -78,15 +134,6 @@ def metadata_of(checkpoint: Checkpoint) -> Metadata:
         "provenance": json.dumps(provenance, sort_keys=True),
         "weights_sha256": checkpoint.sha256,
     }
-
-
-def _check_writable(paths: list[Path], overwrite: bool) -> None:
-    """What can be known before the work."""
-    for path in paths:
-        if not path.parent.is_dir():
-            raise output_error(path, FileNotFoundError(errno.ENOENT, "no such folder"))
-        if path.exists() and not overwrite:
-            raise output_error(path, FileExistsError())
 
 
 def _write(contents: dict[Path, bytes], overwrite: bool) -> None:

@@ -40,9 +40,11 @@ class Form:
     def __post_init__(self) -> None:
         if self.tile is not None and min(self.tile) < SMALLEST_SIDE:
             height, width = self.tile
-            raise UsageError(f"--tile {height}x{width} has a side under the smallest of {SMALLEST_SIDE} px")
+            raise UsageError(
+                f"`tile` {height}x{width}: a side is shorter than {SMALLEST_SIDE} px, the smallest"
+            )
         if self.opset not in OPSETS:
-            raise UsageError(f"--opset {self.opset} is not within {OPSETS[0]} to {OPSETS[-1]}")
+            raise UsageError(f"`opset` {self.opset} is not within {OPSETS[0]} to {OPSETS[-1]}")
 
 
 @dataclass(frozen=True)

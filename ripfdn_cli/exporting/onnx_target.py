@@ -22,8 +22,8 @@ _ERROR_SEVERITY = 3
 
 
 def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
-    """The ONNX file. Raises UnavailableError where its packages are missing."""
-    onnx, _, _ = map(_package, ("onnx", "onnxscript", "onnxruntime"))  # before the work
+    onnx, _, runtime = map(_package, ("onnx", "onnxscript", "onnxruntime"))  # before the work
+    runtime.disable_telemetry_events()
     proto = _exported(WholeImage.of(checkpoint, form, half=form.half), form.opset)
     _tidy(proto)
     # torch writes the newest; a reader refuses a version that is newer than itself.
@@ -37,6 +37,7 @@ def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
 def load(files: Files) -> Runner:
     """The file in ONNX Runtime, as a function of an array (N, 3, H, W)."""
     runtime = _package("onnxruntime")
+    runtime.disable_telemetry_events()  # on Windows it reports to its makers otherwise
     options = runtime.SessionOptions()
     options.log_severity_level = _ERROR_SEVERITY
     session = runtime.InferenceSession(files[_SUFFIX], options, providers=["CPUExecutionProvider"])

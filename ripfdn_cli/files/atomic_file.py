@@ -80,6 +80,24 @@ def publish(whole: Path, path: Path, *, overwrite: bool = True) -> None:
         raise output_error(path, error) from error
 
 
+def check_writable(path: Path, *, overwrite: bool = True, in_new_folder: bool = True) -> None:
+    """Raises OutputError where a file can't be written to `path`: for what comes before minutes of work. With
+    `in_new_folder`, its folder may be made later, and the one that it would be made in counts.
+    """
+    if not in_new_folder and not path.parent.is_dir():
+        raise output_error(path, FileNotFoundError(errno.ENOENT, "there is no such folder"))
+    if path.is_dir():
+        raise output_error(path, IsADirectoryError(errno.EISDIR, "it is a folder"))
+    if not overwrite and os.path.lexists(path):
+        raise output_error(path, FileExistsError())
+    folder = next((parent for parent in path.absolute().parents if os.path.lexists(parent)), path.parent)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
 def remove_stale_temporaries(folder: Path) -> int:
     """Delete what killed runs left half-written in `folder`; how many files that were.
 
@@ -97,11 +115,9 @@ def remove_stale_temporaries(folder: Path) -> int:
 def output_error(path: Path, error: OSError) -> OutputError:
     """The OutputError that tells a user why `path` can't be written."""
     if isinstance(error, FileExistsError):
-        return OutputError(f"{path} exists already; choose another name, or pass --overwrite")
+        return OutputError(f"{path} exists already; choose another name, or pass `overwrite`")
     if error.errno in _FULL:
-        return DiskFullError(
-            f"can't write {path}: {error.strerror}; free some, and run the same command again"
-        )
+        return DiskFullError(f"can't write {path}: {error.strerror}; free some space, and run it again")
     reason = error.strerror or str(error) or type(error).__name__
     return OutputError(
         f"can't write {path}: {reason}; check the folder's space and permissions, or choose another"

@@ -97,7 +97,7 @@ def _parsed(path: Path, content: bytes, skip_damaged: bool) -> list[dict[str, An
             lines.append(dict(json.loads(line)))
         except (ValueError, TypeError) as error:
             if not skip_damaged:
-                raise OutputError(f"{path} is damaged: {error}; delete it to begin anew") from error
+                raise OutputError(f"{path} is damaged: {error}; delete it to start over") from error
     return lines
 
 

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 _MAGIC = b"RIPFDN1\n"
 _DIGEST = hashlib.sha256
 
+_told: set[str] = set()
+"""Folders that can't be written, of which the user knows."""
+
 Key = dict[str, str]
 
 
@@ -58,8 +61,8 @@ class SealedCache:
         return payload
 
     def keep(self, key: Key, payload: bytes, *, trim: bool = True) -> bool:
-        """Keep `payload` under `key`. A folder that can't be written is a warning, and False: only time is
-        lost. Who keeps thousands looks for old ones to delete only now and then: `trim`.
+        """Keep `payload` under `key`. A folder that can't be written is one warning a process, and False:
+        only time is lost. Who keeps thousands looks for old ones to delete only now and then: `trim`.
         """
         path = self._path(key)
         try:
@@ -68,7 +71,13 @@ class SealedCache:
             if trim:
                 self._trim(path)
         except (OSError, OutputError) as error:
-            log.warning("%s can't be kept for the next run: %s", self.what, error)
+            if str(self.folder) not in _told:
+                _told.add(str(self.folder))
+                log.warning(
+                    "%s can't be kept for the next run: %s; or name another folder by RIPFDN_CACHE",
+                    self.what,
+                    str(error).removesuffix(", or choose another"),
+                )
             return False
         return True
 

@@ -22,6 +22,7 @@ from ripfdn_cli.errors import InputError, OutputError, RipfdnError, UnavailableE
 from ripfdn_cli.files.atomic_file import (
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
+    check_writable,
     output_error,
     remove_stale_temporaries,
     write_bytes,
@@ -114,6 +115,16 @@ def stamp_of(place: Location) -> Stamp | None:
 def stamp_of_status(status: os.stat_result) -> Stamp:
     """The stamp of a local file."""
     return Stamp(status.st_size, status.st_mtime_ns)
+
+
+def check_publishable(place: Location, *, overwrite: bool, in_new_folder: bool = False) -> None:
+    """Raises OutputError where `publish` to `place` would fail, as far as can be known before the work: in a
+    folder that is there, or, with `in_new_folder`, one that is made for it.
+    """
+    if not is_remote(place):
+        check_writable(place, overwrite=overwrite, in_new_folder=in_new_folder)
+    elif not overwrite and stamp_of(place) is not None:
+        raise OutputError(f"{place} exists already; choose another name, or pass `overwrite`")
 
 
 def read_object(place: Location, most: int) -> bytes:
@@ -324,7 +335,7 @@ def _writing(place: Location) -> Iterator[None]:
     except RipfdnError:
         raise
     except FileExistsError as error:
-        raise OutputError(f"{place} exists already; choose another name, or pass --overwrite") from error
+        raise OutputError(f"{place} exists already; choose another name, or pass `overwrite`") from error
     except Exception as error:
         raise OutputError(f"can't write {place}: {_reason(error)}; check the URL and your access") from error
 

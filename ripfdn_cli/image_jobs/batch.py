@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.files.storage import Location, Snapshot, is_folder, is_remote, remove_stale
+from ripfdn_cli.files.storage import (
+    Location,
+    Snapshot,
+    check_publishable,
+    is_folder,
+    is_remote,
+    remove_stale,
+)
 from ripfdn_cli.image_jobs.image_run import Digests, ImageRun, ImageTask, Outcome, plan_tasks
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
 from ripfdn_cli.pictures.formats import Format
@@ -87,6 +94,9 @@ class Batch:
         journaled = not self.is_single or self.request.skip_existing or cluster is not None
         with open_journal(self.folder, self.request.journal) if journaled else nullcontext() as journal:
             done, to_do = self._divided(journal)
+            if journal is None:  # for which its folder was written already
+                for task in to_do:
+                    check_publishable(task.output, overwrite=True, in_new_folder=True)
             self._remove_stale()
             yield from self.failed
             yield from (Outcome(task.source.path, task.output) for task in done)
@@ -156,7 +166,7 @@ def plan_batch(request: BatchRequest, picture: PictureSettings, network: Network
     sources = without_own_results(found.sources, request.inputs, names.folder, request.journal)
     if not sources and not found.unreadable:
         where = ", ".join(map(str, request.inputs))
-        raise InputError(f"no pictures in {where}; look at --include and --exclude, and at the suffixes")
+        raise InputError(f"no pictures in {where}; look at `include` and `exclude`, and at the suffixes")
     tasks, failed = plan_tasks(sources, names, picture, network.selection.default_scale)
     failed += [Outcome(path, None, error=error) for path, error in found.unreadable]
     check_collisions(

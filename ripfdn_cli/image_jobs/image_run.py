@@ -181,7 +181,7 @@ class ImageRun:
             return Outcome(source, output, error=OutOfMemoryError(message))
         except Exception as error:  # noqa: BLE001 - an internal error with one picture is not one with the others
             log.debug("%s", traceback.format_exc())
-            message = f"internal error with {source}, {type(error).__name__}: {error}"
+            message = f"internal error with {source} (please report it), {type(error).__name__}: {error}"
             return Outcome(source, output, error=InternalError(message))
         return Outcome(source, output, facts, size=size, seconds=time.perf_counter() - started)
 

@@ -64,20 +64,20 @@ class PictureSettings:
     def encoding(self, entry: Format) -> Encoding:
         """How files of format `entry` are written, by those of the options that apply to it."""
         unsupported = self.unsupported(entry)
-        quality = None if "--quality" in unsupported else self.quality
-        return Encoding(entry, quality, self.lossless and "--lossless" not in unsupported, self.background)
+        quality = None if "quality" in unsupported else self.quality
+        return Encoding(entry, quality, self.lossless and "lossless" not in unsupported, self.background)
 
     def samples(self, entry: Format) -> str | None:
         """The type of the samples that --depth asks for, where it applies to `entry`."""
-        return None if self.depth is None or "--depth" in self.unsupported(entry) else DEPTHS[self.depth]
+        return None if self.depth is None or "depth" in self.unsupported(entry) else DEPTHS[self.depth]
 
     def unsupported(self, entry: Format) -> dict[str, str]:
         """Options that do not apply to files of format `entry`, each with what is wrong and what to do."""
         found = unsupported_options(entry, self.quality, self.lossless)
         if self.depth is not None and DEPTHS[self.depth] not in entry.samples:
-            found["--depth"] = (
+            found["depth"] = (
                 f"{entry.title} does not support {self.depth} bits per channel; choose png or tiff, "
-                "or leave out --depth"
+                "or leave out `depth`"
             )
         return found
 
@@ -86,14 +86,14 @@ class PictureSettings:
         that applies to some only, a warning names the others.
         """
         formats = {entry.name: entry for entry in entries}
-        for option in ("--depth", "--lossless", "--quality"):
+        for option in ("depth", "lossless", "quality"):
             refusals = {name: self.unsupported(entry).get(option) for name, entry in formats.items()}
             others = [name for name, refusal in refusals.items() if refusal is not None]
             if others and len(others) == len(formats):
                 raise UsageError(refusals[others[0]])
             if others:
                 titles = ", ".join(sorted(formats[name].title for name in others))
-                log.warning("%s does not apply to %s; those are written without it", option, titles)
+                log.warning("`%s` does not apply to %s; those are written without it", option, titles)
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class PictureJob:
         if samples.startswith("uint") and (outside := share_outside(frame)):
             log.warning(
                 "%s: %.3g %% of its samples lie outside of the range that %s has for them and are clipped; "
-                "choose tiff without --depth to keep them",
+                "choose tiff without `depth` to keep them",
                 name,
                 100 * outside,
                 entry.title,

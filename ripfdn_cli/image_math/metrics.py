@@ -4,11 +4,14 @@ A score means nothing without its protocol: rounding luma to 8 bit costs 0.02 dB
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ripfdn_cli.errors import UsageError
 
 PEAK = 255.0
 SSIM_WINDOW = 11
@@ -58,6 +61,16 @@ ROUNDED_LUMA = Protocol(
 )
 NTIRE = Protocol("RGB", "8-bit results, RGB (NTIRE's challenge on efficient super-resolution)", luma=False)
 PROTOCOLS = {protocol.name: protocol for protocol in (PAPERS, ROUNDED_LUMA, NTIRE)}
+ALL_PROTOCOLS = "all"
+
+
+def protocols_named(names: Sequence[str]) -> list[Protocol]:
+    """The protocols of these names, each once, or all of them. Raises UsageError."""
+    for name in names:
+        if name not in (*PROTOCOLS, ALL_PROTOCOLS):
+            raise UsageError(f"`protocol` {name} is not one of {', '.join(PROTOCOLS)}, {ALL_PROTOCOLS}")
+    chosen = PROTOCOLS if ALL_PROTOCOLS in names else dict.fromkeys(names)
+    return [PROTOCOLS[name] for name in chosen]
 
 
 @dataclass(frozen=True)

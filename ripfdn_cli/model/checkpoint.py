@@ -57,13 +57,13 @@ class Checkpoint:
             )
         for name in sorted(self.tensors.keys() - expected.keys()):
             raise CheckpointError(
-                f"{self.source}: tensor {name} is unexpected; the file is of another network"
+                f"{self.source}: tensor {name} is unexpected; the file is for another network"
             )
         for name, shape in expected.items():
             array = self.tensors[name]
             if array.shape != shape:
                 raise CheckpointError(
-                    f"{self.source}: tensor {name} has shape {array.shape}, the config asks for {shape}"
+                    f"{self.source}: tensor {name} has shape {array.shape}, but the config requires {shape}"
                 )
             if array.dtype != np.float32:
                 raise CheckpointError(f"{self.source}: tensor {name} is {array.dtype}, not float32")
@@ -99,6 +99,12 @@ class Checkpoint:
         return cls(config, tensors, provenance, hashlib.sha256(content).hexdigest(), str(path))
 
 
+def is_own_format(path: Path) -> bool:
+    """Whether the safetensors file `path` is one that `Checkpoint.save` wrote. Raises CheckpointError."""
+    metadata, _ = parse_safetensors(read_bounded(path), path)
+    return METADATA_KEY in metadata
+
+
 def read_bounded(path: Path) -> bytes:
     """The bytes of a weights file. Raises CheckpointError where it can't be read or is absurdly large."""
     try:
@@ -114,7 +120,7 @@ def read_bounded(path: Path) -> bytes:
                 f"{path} {what}; give a checkpoint file or a name from 'ripfdn weights list'"
             )
         if path.stat().st_size > _LARGEST_FILE:
-            raise CheckpointError(f"{path} is over {_LARGEST_FILE >> 20} MiB; it is no RIPFDN checkpoint")
+            raise CheckpointError(f"{path} is over {_LARGEST_FILE >> 20} MiB; it is not a RIPFDN checkpoint")
         return path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"can't read {path}: {error.strerror or error}") from error
@@ -129,7 +135,7 @@ def parse_safetensors(content: bytes, path: Path) -> tuple[dict[str, str], dict[
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error}); "
+            f"{path} is not a complete safetensors file ({error}); "
             "convert the authors' .pth with 'ripfdn weights import', or get the file again"
         ) from error
     metadata = header.get("__metadata__", {})
@@ -139,7 +145,7 @@ def parse_safetensors(content: bytes, path: Path) -> tuple[dict[str, str], dict[
 def _parse_metadata(metadata: dict[str, str], path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
     if METADATA_KEY not in metadata:
         raise CheckpointError(
-            f"{path} is a safetensors file of something else (no '{METADATA_KEY}' in its metadata); "
+            f"{path} is a safetensors file of another program (no '{METADATA_KEY}' in its metadata); "
             "weights under the authors' names are converted with 'ripfdn weights import'"
         )
     try:
@@ -153,5 +159,5 @@ def _parse_metadata(metadata: dict[str, str], path: Path) -> tuple[NetworkConfig
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise CheckpointError(f"{path}: damaged metadata ({error}); get the file again") from error
     if not isinstance(provenance, dict):
-        raise CheckpointError(f"{path}: damaged metadata (provenance is no object); get the file again")
+        raise CheckpointError(f"{path}: damaged metadata (provenance is not an object); get the file again")
     return config, provenance

@@ -191,5 +191,7 @@ def to_checkpoint(network: RIPFDN, provenance: dict[str, object]) -> Checkpoint:
     """`network`'s weights as a Checkpoint, float32."""
     tensors = {name: tensor.detach().float().cpu().numpy() for name, tensor in network.state_dict().items()}
     if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
-        raise CheckpointError("refusing to save weights that are not finite; resume from an earlier state")
+        raise CheckpointError(
+            "the weights have values that are not finite and are not saved; resume from an earlier state"
+        )
     return Checkpoint(config=network.config, tensors=tensors, provenance=provenance)

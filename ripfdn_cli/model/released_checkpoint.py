@@ -114,7 +114,7 @@ def _parsed(content: bytes, path: Path) -> StateDict:
     if isinstance(loaded, dict) and isinstance(loaded.get("params"), dict):
         loaded = loaded["params"]
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
-        raise CheckpointError(f"{path} holds no dict of tensors; it is no RIPFDN checkpoint")
+        raise CheckpointError(f"{path} does not contain a dict of tensors; it is not a RIPFDN checkpoint")
     return {str(name): tensor.detach().float().numpy() for name, tensor in loaded.items()}
 
 
@@ -126,12 +126,12 @@ def _config_of(tensors: StateDict, source: str) -> NetworkConfig:
         partial = _shape(tensors, "blocks.0.refine1.spatial.weight")[0]
     except (KeyError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
-            f"{source} has no tensor {error}; it is no RIPFDN checkpoint under the authors' names"
+            f"{source} has no tensor {error}; it is not a RIPFDN checkpoint under the authors' names"
         ) from error
     try:
         return NetworkConfig(scale=scale, channels=channels, blocks=blocks, partial_ratio=partial / channels)
     except UsageError as error:
-        raise CheckpointError(f"{source}: {error}; it is no RIPFDN checkpoint") from error
+        raise CheckpointError(f"{source}: {error}; it is not a RIPFDN checkpoint") from error
 
 
 def _shape(tensors: StateDict, name: str) -> tuple[int, ...]:

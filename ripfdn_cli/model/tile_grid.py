@@ -111,8 +111,8 @@ def planned_grid(height: int, width: int, *, halo: int, largest_tile: int) -> Ti
     ]
     if not pairs:
         raise OutOfMemoryError(
-            f"a {width}×{height} picture needs tiles of {rows[-1].size * columns[-1].size} px or more, "
-            f"the memory budget allows {largest_tile}; raise --memory, or lower --halo"
+            f"a {width}×{height} picture needs tiles of at least {rows[-1].size * columns[-1].size} px, and "
+            f"the memory budget allows {largest_tile}; raise `memory`, or lower `halo`"
         )
     row, column = min(
         pairs, key=lambda pair: (pair[0].computed * pair[1].computed, pair[0].count * pair[1].count)
@@ -123,13 +123,13 @@ def planned_grid(height: int, width: int, *, halo: int, largest_tile: int) -> Ti
 def check_tile(tile: int) -> None:
     """Raises UsageError for a `tile` that is too small."""
     if tile < SMALLEST_TILE:
-        raise UsageError(f"--tile {tile} is under the smallest tile of {SMALLEST_TILE} px")
+        raise UsageError(f"`tile` {tile} is smaller than {SMALLEST_TILE} px, the smallest tile")
 
 
 def check_halo(halo: int) -> None:
     """Raises UsageError for a negative `halo`."""
     if halo < 0:
-        raise UsageError(f"--halo {halo} is negative; {DEFAULT_HALO} is the default, {EXACT_HALO} is exact")
+        raise UsageError(f"`halo` {halo} is negative; {DEFAULT_HALO} is the default, {EXACT_HALO} is exact")
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,25 @@
 authors' on the web.
 """
 
-import hashlib
-import urllib.error
-import urllib.request
-from http.client import HTTPException
+import re
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
 from platformdirs import user_data_path
 
-from ripfdn_cli.errors import CheckpointError, InputError
-from ripfdn_cli.files.atomic_file import write_bytes
-from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint
+from ripfdn_cli.errors import CheckpointError, UsageError
+from ripfdn_cli.files.atomic_file import check_writable, output_error, write_bytes
+from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, is_own_format
+from ripfdn_cli.model.weights_download import Progress, fetch
 
 RELEASED_URL = "https://raw.githubusercontent.com/Lumos-Leo/ESR23-RIPFDN/e0a851a9584007c729649bba6709e655f33e807d/model_zoo/team23_RIPFDN.pth"
 RELEASED_SHA256 = "9a6ff65017acb2bd82a9dd55f1e42609da7523a72af8a6cd740e10361e76dd2a"
 RELEASED_LICENCE = (
     "MIT, copyright 2023 the organizers of the NTIRE 2023 Challenge on Efficient Super-Resolution"
 )
-_LARGEST_DOWNLOAD = 16 * 2**20
-_TIMEOUT = 30.0
+RELEASED = "released"
+"""The name under which they are installed."""
 
 
 def shipped_folder() -> Path:
@@ -52,9 +51,13 @@ def weights_path(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.exists() or path.suffix or len(path.parts) > 1:
         return path
-    raise CheckpointError(
-        f"no weights named {name_or_path}; there are {', '.join(sorted(known))}, or give the path of a file"
-    )
+    names = ", ".join(sorted(known))
+    if str(name_or_path) == RELEASED:
+        raise CheckpointError(
+            f"the weights {RELEASED} are not on this machine yet; download them with "
+            f"'ripfdn weights fetch {RELEASED}'. There are {names}"
+        )
+    raise CheckpointError(f"no weights named {name_or_path}; there are {names}, or give the path of a file")
 
 
 def load_weights(name_or_path: str | Path) -> Checkpoint:
@@ -69,40 +72,48 @@ def load_weights(name_or_path: str | Path) -> Checkpoint:
     return Checkpoint.load(path)
 
 
-def download(url: str, sha256: str) -> bytes:
-    """The content behind `url`, checked before anyone uses it. Raises InputError; leaves nothing behind."""
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
-            content: bytes = response.read(_LARGEST_DOWNLOAD + 1)
-    except urllib.error.HTTPError as error:
-        raise InputError(
-            f"{url} answered {error.code} {error.reason}; try again later, or give a mirror with --url"
-        ) from error
-    except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise InputError(
-            f"can't download {url}: {reason}; check the network, or give a mirror with --url"
-        ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise InputError(
-            f"{url} gave a file with SHA-256 {found}, not {sha256}: "
-            "it is damaged or was replaced, and was not kept"
+def install_path(name: str, *, overwrite: bool = True) -> Path:
+    """The file that `install` will write for `name`, in a folder that is made here. Raises UsageError for
+    names that can't be installed, OutputError where the folder can't be written or the name is taken.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UsageError(f"{name!r} is not a name for weights; use letters, digits, '.', '_' and '-'")
+    if not overwrite and name in list_weights():
+        raise UsageError(
+            f"there are weights named {name} already; choose another `name`, or pass `overwrite`"
         )
-    return content
+    path = user_folder() / f"{name}{SUFFIX}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    check_writable(path)
+    return path
 
 
-def install(name: str, checkpoint: Checkpoint) -> Path:
-    """Put `checkpoint` among the user's own weights under `name`. Raises OutputError."""
-    folder = user_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}{SUFFIX}"
+def install(name: str, checkpoint: Checkpoint, *, overwrite: bool = True) -> Path:
+    """Put `checkpoint` among the user's own weights under `name`, and tell its file. Raises what
+    `install_path` raises, OutputError.
+    """
+    path = install_path(name, overwrite=overwrite)
     write_bytes(path, checkpoint.to_bytes())
     return path
 
 
-def fetch_released(url: str | None = None) -> tuple[Path, int]:
-    """Download the authors' checkpoint, check and convert it, install it as `released`. Its file and scale.
+def import_weights(source: Path) -> Checkpoint:
+    """The weights in `source`: in ripfdn's own format, or under the authors' names (.pth, .safetensors).
+    Raises CheckpointError.
+    """
+    from ripfdn_cli.model.released_checkpoint import import_released
+
+    if source.suffix == SUFFIX and is_own_format(source):
+        return Checkpoint.load(source)
+    return import_released(source, {"imported_from": source.name})
+
+
+def fetch_released(url: str | None = None, progress: Progress | None = None) -> tuple[Path, int]:
+    """Download the authors' checkpoint (from `url`: a mirror, or the path of a file), check and convert it,
+    install it as `released`. Its file and scale.
 
     Raises InputError where it can't be had or has another hash, OutputError where it can't be kept.
     """
@@ -110,11 +121,24 @@ def fetch_released(url: str | None = None) -> tuple[Path, int]:
 
     from ripfdn_cli.model.released_checkpoint import import_released
 
-    source = url or RELEASED_URL
-    content = download(source, RELEASED_SHA256)
-    with tempfile.TemporaryDirectory() as folder:
-        downloaded = Path(folder) / "released.pth"
-        downloaded.write_bytes(content)
-        provenance = {"source": source, "sha256_of_source": RELEASED_SHA256, "licence": RELEASED_LICENCE}
-        checkpoint = import_released(downloaded, provenance)
-    return install("released", checkpoint), checkpoint.config.scale
+    made = _missing_folders(user_folder())
+    try:
+        install_path(RELEASED)  # before anything is downloaded
+        source = url or RELEASED_URL
+        content = fetch(source, RELEASED_SHA256, progress)
+        with tempfile.TemporaryDirectory() as folder:
+            downloaded = Path(folder) / "released.pth"
+            downloaded.write_bytes(content)
+            provenance = {"source": source, "sha256_of_source": RELEASED_SHA256, "licence": RELEASED_LICENCE}
+            checkpoint = import_released(downloaded, provenance)
+        return install(RELEASED, checkpoint), checkpoint.config.scale
+    except BaseException:
+        for made_here in made:
+            with suppress(OSError):  # others may have put something in by now
+                made_here.rmdir()
+        raise
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    """`folder` and those around it that are not there, the innermost first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]

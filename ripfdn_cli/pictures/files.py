@@ -56,6 +56,7 @@ from ripfdn_cli.pictures.picture import (
 from ripfdn_cli.pictures.pillow_pixels import image_of, pixels_of
 from ripfdn_cli.pictures.png_colour import colour_space_of, profile_of, to_srgb
 from ripfdn_cli.pictures.profile_kind import fitted_to_profile
+from ripfdn_cli.pictures.raw_files import decode_raw, is_raw, read_raw_header
 from ripfdn_cli.pictures.xmp import corrected_xmp, current_xmp, merged, split, with_extension
 
 log = logging.getLogger(__name__)
@@ -98,11 +99,11 @@ def unsupported_options(entry: Format, quality: int | None, lossless: bool) -> d
     """
     found = {}
     if lossless and not entry.lossless:
-        found["--lossless"] = f"{entry.title} can't be lossless; choose png, webp or tiff with --format"
+        found["lossless"] = f"{entry.title} can't be lossless; choose png, webp or tiff with `format`"
     lossless = lossless and entry.lossless
     if quality is not None and (entry.quality is None or lossless):
         title = f"lossless {entry.title}" if lossless else entry.title
-        found["--quality"] = f"--quality does not apply to {title}; leave it out"
+        found["quality"] = f"`quality` does not apply to {title}; leave it out"
     return found
 
 
@@ -171,6 +172,8 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
     """What the file content `data` says of its picture, without decoding it. Raises InputError."""
     with _decoding(name):
         _check_not_empty(data)
+        if is_raw(name):
+            return read_raw_header(data, max_pixels)
         if data.startswith(_TIFF_SIGNATURES):
             from ripfdn_cli.pictures.tiff_files import read_tiff_header
 
@@ -196,6 +199,8 @@ def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, turn
     """
     with _decoding(name):
         _check_not_empty(data)
+        if is_raw(name):
+            return decode_raw(data, max_pixels)  # upright
         if data.startswith(_TIFF_SIGNATURES):
             from ripfdn_cli.pictures.tiff_files import decode_tiff
 

@@ -162,6 +162,11 @@ FORMATS = (
     ),
 )
 SUFFIXES = tuple(suffix for entry in FORMATS for suffix in entry.suffixes)
+RAW_SUFFIXES = (
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef"),
+    *(".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+)
+"""Of what cameras record: upscaled with the extra "raw"; never written, nor taken for training and scores."""
 
 
 def format_named(name: str) -> Format:

@@ -196,6 +196,15 @@ def as_rgb(frame: Frame) -> Frame:
     return np.concatenate([np.repeat(frame[..., :1], 3, axis=2), frame[..., 1:]], axis=2)
 
 
+def as_grey(frame: Frame) -> Frame:
+    """The mean of three channels, (H, W, 3) → (H, W, 1), rounded to nearest; thirds leave no ties."""
+    if frame.dtype.kind == "f":
+        return np.asarray(frame.mean(axis=2, keepdims=True, dtype=np.float32))
+    total = frame.sum(axis=2, keepdims=True, dtype=np.uint32)
+    mean: Frame = ((total + 1) // 3).astype(frame.dtype)
+    return mean
+
+
 def upright(frame: Frame, orientation: int) -> Frame:
     """`frame` with EXIF's `orientation` applied: where the stored first row and column belong (EXIF 2.3, tag
     274).

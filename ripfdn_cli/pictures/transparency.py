@@ -1,12 +1,13 @@
 """Alpha without fringes: colour for pixels that have none, and an alpha that stays where the input's was."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.image_math.neighbours import enlarged, local_max, local_min
-from ripfdn_cli.pictures.picture import Frame
+from ripfdn_cli.pictures.picture import Frame, as_grey, as_rgb
 
 
 def bleed(colours: Frame, alpha: NDArray[Any]) -> Frame:
@@ -32,6 +33,13 @@ def limit(alpha: NDArray[Any], source: NDArray[Any], scale: int) -> NDArray[Any]
     low, high = (enlarged(extreme(source), scale) for extreme in (local_min, local_max))
     limited: NDArray[Any] = np.clip(alpha, low, high)
     return limited
+
+
+def upscaled_alpha(alpha: NDArray[Any], scale: int, upscale: Callable[[Frame], Frame]) -> NDArray[Any]:
+    """`alpha` (H, W) made larger as a grey picture by `upscale`, which takes (H, W, 3)."""
+    if alpha.min() == alpha.max():
+        return np.full([scale * side for side in alpha.shape], alpha.flat[0], alpha.dtype)
+    return limit(as_grey(upscale(as_rgb(alpha[..., None])))[..., 0], alpha, scale)
 
 
 def _spread(weighted: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:

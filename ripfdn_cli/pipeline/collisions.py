@@ -34,7 +34,7 @@ def check_collisions(
         if (taken := by_identity.get(_identity(output))) is not None:
             same = "itself" if taken == source else f"the input {taken}"
             raise UsageError(
-                f"the result of {source} would replace {same} ({output}); choose another place with -o"
+                f"the result of {source} would replace {same} ({output}); choose another `output`"
             )
 
 
@@ -45,8 +45,8 @@ def check_existing(outputs: Iterable[Location], *, overwrite: bool, stamp_of: St
             raise OutputError(f"{output} is a folder; choose another name, or put a / after it")
         if not overwrite and (stamp_of(output) is not None if is_remote(output) else os.path.lexists(output)):
             raise OutputError(
-                f"{output} exists already, and not from this command; choose another place with -o, "
-                "or pass --overwrite"
+                f"{output} exists already, and not from this command; choose another `output`, "
+                "or pass `overwrite`"
             )
 
 

@@ -41,7 +41,7 @@ class DiskWatch:
         if sure > free:
             raise DiskFullError(
                 f"{self.folder.parent} has {_gigabytes(free)} free and the result takes about "
-                f"{_gigabytes(needed)} while it is made; free some, or choose another place with -o"
+                f"{_gigabytes(needed)} while it is made; free some space, or choose another `output`"
             )
         self._warn(needed, free)
 
@@ -53,7 +53,7 @@ class DiskWatch:
         if done < self.frames and free < 2 * largest + _RESERVE:
             raise DiskFullError(
                 f"{self.folder.parent} has {_gigabytes(free)} left; {done} of {self.frames} frames are done "
-                "and kept: free some, and run the same command again"
+                "and kept; free some space, and run it again"
             )
         self._warn(self.expected(done, written), free)
 
@@ -61,7 +61,7 @@ class DiskWatch:
         if needed > free and not self._warned:
             self._warned = True
             log.warning(
-                "%s has %s free and about %s are needed; what is done is kept when it runs out",
+                "%s has %s free and about %s are needed; what is done is kept if it runs out",
                 self.folder.parent,
                 _gigabytes(free),
                 _gigabytes(needed),

@@ -8,7 +8,7 @@ from pathlib import Path
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.files.storage import Location, is_folder
 from ripfdn_cli.pictures.find_pictures import find_pictures
-from ripfdn_cli.pictures.formats import SUFFIXES
+from ripfdn_cli.pictures.formats import RAW_SUFFIXES, SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def find_inputs(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     leave_out: Location | None = None,
-    suffixes: Collection[str] = SUFFIXES,
+    suffixes: Collection[str] = (*SUFFIXES, *RAW_SUFFIXES),
 ) -> FoundInputs:
     """Files as they are given; from folders every file with one of `suffixes` (a picture's) that
     `find_pictures` finds, at any depth, sorted; `leave_out` is where the results go.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import Location, is_folder, location
-from ripfdn_cli.pictures.formats import Format, format_of
+from ripfdn_cli.pictures.formats import RAW_SUFFIXES, Format, format_of
 from ripfdn_cli.pipeline.collisions import folded_name
 from ripfdn_cli.pipeline.find_inputs import Source
 
@@ -61,12 +61,19 @@ class OutputNames:
         """
         if self.single is not None:
             return self.single
-        suffix = source.below.suffix if self.file_format is None else self.file_format.suffixes[0]
+        suffix = self._suffix(source)
         if self.template is None:
             return self._in_folder(source.below.parent / (source.below.stem + suffix))
         name = self.template.format_map(self._values(source, suffix, size, format_name))
         tree = Path() if "parent" in _fields(self.template) else source.below.parent
         return self._in_folder(tree / name)
+
+    def _suffix(self, source: Source) -> str:
+        """The format's that is asked for, or the input's; what cameras record is written as TIFF."""
+        if self.file_format is not None:
+            return self.file_format.suffixes[0]
+        own = source.below.suffix
+        return ".tif" if own.lower() in RAW_SUFFIXES else own
 
     def _in_folder(self, path: Path) -> Location:
         return self.folder / path.as_posix()  # for URLs "a/." is not "a"
@@ -76,8 +83,8 @@ class OutputNames:
         found = self.file_format or format_of(output)
         if found is None:
             raise UsageError(
-                f"{output}: {output.suffix or 'no suffix'} names no picture format; add one such as .png, "
-                "or give --format"
+                f"{output}: {output.suffix or 'no suffix'} does not stand for a picture format; "
+                "end it in one such as .png, or give `format`"
             )
         return found
 
@@ -111,7 +118,9 @@ def output_names(output: str, sources: Sequence[Location], file_format: Format |
     if output.endswith(("/", "\\")) or is_folder(path) or (not path.suffix and (many or file_format is None)):
         return OutputNames(path, None, file_format)
     if many and (format_of(path) is not None):
-        raise UsageError(f"{output} is a file, and there are several inputs; name a folder with -o {output}/")
+        raise UsageError(
+            f"{output} is a file, and there are several inputs; to name a folder, write {output}/"
+        )
     if many:
         return OutputNames(path, None, file_format)
     return OutputNames(path.parent, None, file_format, single=path)
@@ -139,11 +148,11 @@ def _check_template(template: str) -> None:
         for _, field, digits, conversion in string.Formatter().parse(template):
             if field is not None and field not in FIELDS:
                 known = ", ".join(f"{{{name}}}" for name in FIELDS)
-                raise UsageError(f"-o {template}: {{{field}}} is not one of {known}")
+                raise UsageError(f"`output` {template}: {{{field}}} is not one of {known}")
             if conversion or not re.fullmatch(r"(0?\d\d?d)?", digits or ""):
                 raise UsageError(
-                    f"-o {template}: only a number of digits may follow a field, as {{width:05d}}"
+                    f"`output` {template}: only a number of digits may follow a field, as {{width:05d}}"
                 )
         template.format_map(sample)
     except ValueError as error:
-        raise UsageError(f"-o {template}: {error}; write a brace that is meant as {{{{ or }}}}") from error
+        raise UsageError(f"`output` {template}: {error}; write a literal brace as {{{{ or }}}}") from error

@@ -30,7 +30,7 @@ class SizeRequest:
         sides = self.width is not None or self.height is not None
         if sum((self.scale is not None, sides, self.long_side is not None, self.fit is not None)) > 1:
             raise UsageError(
-                "--scale, --width/--height, --long-side and --fit contradict each other; give one"
+                "`scale`, `width`/`height`, `long_side` and `fit` contradict each other; give one of them"
             )
         numbers = (self.scale, self.width, self.height, self.long_side, *(self.fit or ()))
         if any(number is not None and number <= 0 for number in numbers):
@@ -71,7 +71,7 @@ def passes(size: tuple[int, int], target: tuple[int, int], scales: Collection[in
     if not able:
         raise UsageError(
             f"{size[0]}×{size[1]} px to {target[0]}×{target[1]} px is more than "
-            f"×{max(map(prod, ways))}, the most these weights can do; ask for less"
+            f"×{max(map(prod, ways))}, the largest scale of these weights; ask for a smaller size"
         )
     return min(able, key=lambda way: (prod(way), len(way)))
 

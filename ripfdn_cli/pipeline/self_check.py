@@ -28,7 +28,7 @@ _MISFIT_LIMIT = 0.8
 """Squared difference from the input, as a part of that between neighbours; good results have 0.04."""
 _VISIBLE = 32 / 255
 _ADVICE = (
-    "try --precision fp32, another --device or --engine, and check the weights with 'ripfdn weights info'"
+    "try `precision=fp32`, another `device` or `engine`, and check the weights with 'ripfdn weights info'"
 )
 
 

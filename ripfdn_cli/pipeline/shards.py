@@ -26,9 +26,7 @@ class Shard:
         """From 3/16. Raises UsageError."""
         match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageError(
-                f"--shard {text} is not a share; write the third of sixteen as 3/16, the first as 1/16"
-            )
+            raise UsageError(f"`shard` {text} is not a share; write the third of sixteen as 3/16")
         return cls(int(match[1]), int(match[2]))
 
     @property

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ripfdn_cli.image_math.value_range import ValueRange, limit_overshoot
 from ripfdn_cli.model.architecture import GRID_STEP
-from ripfdn_cli.pictures.picture import Frame, as_rgb, as_samples, has_alpha
+from ripfdn_cli.pictures.picture import Frame, as_grey, as_rgb, as_samples, has_alpha
 from ripfdn_cli.pictures.resampling import resize
-from ripfdn_cli.pictures.transparency import bleed, limit
+from ripfdn_cli.pictures.transparency import bleed, upscaled_alpha
 from ripfdn_cli.pipeline.self_check import check_result
 from ripfdn_cli.upscaler import Progress, Upscaler
 
@@ -117,17 +117,21 @@ class UpscalerStage:
         return inner, len(network.grid(*colours.shape[:2]))
 
     def _run_alpha(self, alpha: NDArray[Any], scale: int) -> tuple[NDArray[Any], int]:
-        if alpha.min() == alpha.max():
-            return np.full([scale * side for side in alpha.shape], alpha.flat[0], alpha.dtype), 0
-        larger, tiles = self._run(as_rgb(alpha[..., None]), scale)
-        return limit(_mean(larger)[..., 0], alpha, scale), tiles
+        tiles = 0
+
+        def run(colours: Frame) -> Frame:
+            nonlocal tiles
+            larger, tiles = self._run(colours, scale)
+            return larger
+
+        return upscaled_alpha(alpha, scale, run), tiles
 
 
 def finish(upscaled: UpscaledFrame, target: tuple[int, int], *, wrap: bool) -> Frame:
     """The frame at `target` (width, height) px, checked against what went in. Raises BrokenResultError."""
     for source, result, scale in upscaled.steps:
         check_result(source, result, scale)
-    colours = _mean(upscaled.colours) if upscaled.grey else upscaled.colours
+    colours = as_grey(upscaled.colours) if upscaled.grey else upscaled.colours
     if upscaled.values is not None:
         source = upscaled.values.from_unit(upscaled.steps[0][0])[..., : colours.shape[2]]
         scale = prod(step for _, _, step in upscaled.steps)
@@ -135,12 +139,3 @@ def finish(upscaled: UpscaledFrame, target: tuple[int, int], *, wrap: bool) -> F
     if upscaled.alpha is not None:
         colours = np.concatenate([colours, upscaled.alpha[..., None]], axis=2)
     return resize(colours, *target, wrap=wrap)
-
-
-def _mean(colours: Frame) -> Frame:
-    """(H, W, 3) → (H, W, 1), rounded to nearest; thirds leave no ties."""
-    if colours.dtype.kind == "f":
-        return np.asarray(colours.mean(axis=2, keepdims=True, dtype=np.float32))
-    total = colours.sum(axis=2, keepdims=True, dtype=np.uint32)
-    mean: Frame = ((total + 1) // 3).astype(colours.dtype)
-    return mean

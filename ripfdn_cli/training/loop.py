@@ -5,8 +5,8 @@ import logging
 import math
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -111,15 +111,41 @@ def train(
         start, folder = _branched(settings, folder, branch_decay)
     else:
         start = None
-    make_folder(folder)
-    with join_ranks() as ranks, only_run_in(folder) if ranks.is_main else nullcontext():
+    with (
+        _gone_unless_started(folder) as started,
+        join_ranks() as ranks,
+        only_run_in(folder) if ranks.is_main else nullcontext(),
+    ):
         ranks.wait()  # until the first has the folder for itself, and nobody writes the state that all read
         state = open_state(folder, resume=resume or start is not None) or start
         if state:
             state = continued(state, settings if start is None else start.settings)
         listening = listener if listener is not None and ranks.is_main else Silence()
-        Training(state.settings if state else settings, folder, ranks, listening, state).run()
+        training = Training(state.settings if state else settings, folder, ranks, listening, state)
+        started()
+        training.run()
     return folder
+
+
+@contextmanager
+def _gone_unless_started(folder: Path) -> Iterator[Callable[[], None]]:
+    """Make `folder`; it goes again, with those around it that were made for it, where the block ends before
+    it calls what it is given: what is wrong with a run's settings or pictures shall not cost a folder.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    make_folder(folder)
+
+    def started() -> None:
+        made.clear()
+
+    try:
+        yield started
+    finally:
+        with suppress(OSError):  # other files are in it by now: not ours to delete
+            for name in (LOCK, SETTINGS) if made else ():
+                (folder / name).unlink(missing_ok=True)
+            for path in made:
+                path.rmdir()
 
 
 def _branched(settings: TrainingSettings, folder: Path, length: str) -> tuple[RunState, Path]:
@@ -182,11 +208,13 @@ class Training:
         try:
             if not self.position.steps:
                 self.validate()
+            self._tell_setup()
             if self.position.done:
-                log.warning("nothing is left to train: the run's steps or its --max-time are over")
+                log.warning("nothing is left to train: the run's steps or its `max_time` are over")
             while not self.position.done:
                 self._step()
                 self._validate_and_save_when_due()
+            self._tell_unfinished_warmup()
             self.validate()
             self.save()
             if self.history:
@@ -202,6 +230,29 @@ class Training:
             self.source.close()
             if self.history:
                 self.history.close()
+
+    def _tell_setup(self) -> None:
+        learner, batches = self.learner, ", ".join(map(str, self.settings.batch))
+        log.debug(
+            "training on %s in %s%s, %d threads, %d of %d ranks, batches of %s",
+            self.device,
+            "bf16" if learner.bf16 else "fp32",
+            ", compiled" if learner.compiled else "",
+            torch.get_num_threads(),
+            self.ranks.rank + 1,
+            self.ranks.world_size,
+            batches,
+        )
+
+    def _tell_unfinished_warmup(self) -> None:
+        done, warmup = self.position.steps, self.settings.warmup
+        if done < warmup:
+            log.warning(
+                "the run ended after %d steps, within its warm-up of %d; give it more `max_time` or "
+                "`steps`, or a smaller `warmup`",
+                done,
+                warmup,
+            )
 
     def _step(self) -> None:
         began = monotonic()

@@ -55,15 +55,16 @@ def test_nothing_available_is_an_error(small_weights: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("--engine", "abacus"), UsageError, "--engine abacus is not one of all, openvino, torch"),
-        (("--precision", "int8"), UsageError, "--precision int8 is not one of all"),
+        (("--engine", "abacus"), SystemExit, "'abacus' is not one of all, openvino, torch"),
+        (("--precision", "int8"), SystemExit, "'int8' is not one of all, fp32"),
         (("--weights", "nowhere.safetensors"), CheckpointError, "does not exist"),
+        (("--size", "64x64", "--size", "5x5"), UsageError, "--size 5x5: a side is shorter than 15 px"),
     ],
 )
-def test_wrong_arguments(arguments: tuple[str, ...], error: type[Exception], message: str) -> None:
+def test_wrong_arguments(arguments: tuple[str, ...], error: type[BaseException], message: str) -> None:
     result = invoke("--device", "cpu", *arguments)
     assert isinstance(result.exception, error)
-    assert message in str(result.exception)
+    assert message in str(result.exception) + " ".join(result.stderr.split())
 
 
 def test_a_size_that_is_none_is_refused() -> None:

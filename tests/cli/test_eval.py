@@ -105,10 +105,13 @@ def test_outputs_are_checked_before_the_work(
     arguments = (small_data_set, "-w", small_weights, *PLAIN, "--report")
     refused = invoke(*arguments, there)
     assert isinstance(failure(refused), OutputError)
-    assert "--overwrite" in str(failure(refused))
+    assert "`overwrite`" in str(failure(refused))
     assert refused.stdout == ""
     assert there.read_text() == "mine"
-    assert "no folder" in str(failure(invoke(*arguments, tmp_path / "nowhere" / "report.html")))
+    assert "no such folder" in str(failure(invoke(*arguments, tmp_path / "nowhere" / "report.html")))
+    not_a_folder = tmp_path / "there.html" / "scores.csv"
+    assert isinstance(failure(invoke(small_data_set, "--csv", not_a_folder)), OutputError)
+    assert isinstance(failure(invoke(small_data_set, "--csv", tmp_path)), OutputError)
     assert invoke(*arguments, there, "--overwrite").exit_code == 0
     assert there.read_text().startswith("<!doctype html>")
 
@@ -117,10 +120,9 @@ def test_outputs_are_checked_before_the_work(
     ("arguments", "kind", "reason"),
     [
         ((), UsageError, "no data set"),
-        (("nowhere",), InputError, "nowhere is no folder"),
-        (("--hr", "nowhere"), InputError, "nowhere is no folder"),
+        (("nowhere",), InputError, "nowhere is not a folder"),
+        (("--hr", "nowhere"), InputError, "nowhere is not a folder"),
         ((".", "-w", "x9"), CheckpointError, "no weights named x9"),
-        ((".", "--engine", "abacus"), UsageError, "--engine abacus"),
         ((".", "--csv", "one", "--report", "./one"), UsageError, "both name one"),
     ],
 )

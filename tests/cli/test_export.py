@@ -21,7 +21,8 @@ def invoke(*arguments: str | Path) -> Result:
 def test_files_are_named_after_weights_and_form(small_weights: Path) -> None:
     result = invoke("--weights", small_weights, "--to", "openvino", "--tile", "16x20", "--half")
     assert result.exit_code == 0
-    assert "wrote small_16x20_fp16.xml (×4;" in result.stdout
+    assert "wrote small_16x20_fp16.xml (×4;" in result.stderr
+    assert result.stdout == ""
     assert sorted(path.name for path in Path().iterdir()) == ["small_16x20_fp16.bin", "small_16x20_fp16.xml"]
 
 
@@ -37,12 +38,12 @@ def test_the_suffix_says_what_to_write(small_weights: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--to onnx, openvino or torchscript"),
-        (["-o", "a.zip"], "a.zip has no suffix"),
+        ([], "`target` (onnx, openvino or torchscript)"),
+        (["-o", "a.zip"], "a.zip does not end in the suffix"),
         (["-o", "a.pt", "--to", "onnx"], "does not end in .onnx"),
-        (["--to", "openvino", "--opset", "17"], "--opset 17 is for ONNX only"),
-        (["--to", "onnx", "--opset", "3"], "--opset 3 is not within"),
-        (["--to", "onnx", "--tile", "8x300"], "--tile 8x300 has a side under"),
+        (["--to", "openvino", "--opset", "17"], "`opset` 17 is for ONNX only"),
+        (["--to", "onnx", "--opset", "3"], "`opset` 3 is not within"),
+        (["--to", "onnx", "--tile", "8x300"], "`tile` 8x300: a side is shorter than"),
     ],
 )
 def test_requests_that_contradict_themselves_are_refused(arguments: list[str], message: str) -> None:
@@ -55,7 +56,7 @@ def test_requests_that_contradict_themselves_are_refused(arguments: list[str], m
 def test_a_tile_that_is_none_is_refused(tile: str) -> None:
     result = invoke("--to", "onnx", "--tile", tile)
     assert result.exit_code == 2
-    assert "is no tile; write height and width in px" in result.stderr
+    assert "is not a tile; write height and width in px" in result.stderr
 
 
 def test_existing_files_are_kept(small_weights: Path) -> None:

@@ -199,3 +199,13 @@ def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     result = ripfdn("upscale", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"))
     assert result.returncode == 4
     assert "a.png: it is empty (0 bytes); look for a whole copy" in result.stderr
+
+
+def test_what_the_system_refuses_is_no_internal_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert run_to_exit_code(lambda: (tmp_path / "file" / "folder").mkdir(), Console()) == 5
+    message = capsys.readouterr().err
+    assert "internal" not in message
+    assert str(tmp_path / "file" / "folder") in message

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -49,6 +50,39 @@ def test_a_run_from_settings_to_weights(
     settings = tomllib.loads((folder / "settings.toml").read_text(encoding="utf-8"))
     assert settings["data"] == [str(data)]
     assert settings["val"] == [str(small_data_set)]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty"])
+def test_a_failed_start_leaves_no_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    assert train(str(tmp_path / name), "-o", str(tmp_path / "runs" / "a"), *TINY) in (2, 4)
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "mine").mkdir()
+    assert train(str(tmp_path / name), "-o", str(tmp_path / "mine"), *TINY) in (2, 4)
+    assert (tmp_path / "mine").exists()
+
+
+def test_a_validation_folder_that_is_none_is_told_without_options_of_eval(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(str(data), "-o", str(tmp_path / "a"), "--val", str(data), *TINY) == 4
+    message = capsys.readouterr().err
+    assert "has no folder HR or LRbicx4" in message
+    assert "--hr" not in message
+
+
+def test_a_run_tells_its_setup_its_place_and_a_warmup_that_it_did_not_finish(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a"
+    assert train(str(data), "-o", str(folder), "-v", "--warmup", "9", "--device", "cpu", *TINY) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.search(r"training on cpu in (fp32|bf16), 1 threads, 1 of 1 ranks, batches of 2", err)
+    assert "ended after 4 steps, within its warm-up of 9; give it more --max-time or --steps" in err
+    assert f"the run is in {folder}, its weights are ema.safetensors, last.safetensors" in err
+    assert train(str(data), "-o", str(tmp_path / "b"), "-q", "--warmup", "4", *TINY) == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_json_lines_are_all_there_is_on_stdout(

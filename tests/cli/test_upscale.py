@@ -136,14 +136,14 @@ def test_a_pipe_and_a_file(picture: Path, tmp_path: Path, options: list[str]) ->
         (["a.png", "-o", "-", "--json"], "both write to stdout"),
         (["-", "-o", "out/"], "name the file to write"),
         (["a.png", "-o", "b.png", "--scale", "2", "--width", "9"], "contradict each other"),
-        (["a.png", "-o", "b.png", "--exact", "--halo", "9"], "--exact sets the halo"),
-        (["a.png", "-o", "b.png", "--quality", "9"], "--quality does not apply to PNG"),
+        (["a.png", "-o", "b.png", "--exact", "--halo", "9"], "`exact` sets the halo"),
+        (["a.png", "-o", "b.png", "--quality", "9"], "`quality` does not apply to PNG"),
         (["a.png", "-o", "b.jpg", "--lossless"], "JPEG can't be lossless"),
         (["a.png", "-o", "b.jpg", "--depth", "16"], "JPEG does not support 16 bits"),
         (["a.png", "-o", "b.png", "--format", "psd"], "'psd' is not a picture format"),
-        (["a.png", "-o", "b.xyz"], ".xyz names no picture format"),
-        (["a.png", "-o", "b.png", "--background", "reddish"], "is no colour"),
-        (["a.png", "-o", "b.png", "--device", "cpu,,cpu"], "names a device twice, or none"),
+        (["a.png", "-o", "b.xyz"], ".xyz does not stand for a picture format"),
+        (["a.png", "-o", "b.png", "--background", "reddish"], "is not a colour"),
+        (["a.png", "-o", "b.png", "--device", "cpu,,cpu"], "a name is empty or given twice"),
         (["a.png", "-o", "b_{size}.png"], "is not one of"),
     ],
 )
@@ -278,3 +278,11 @@ def test_decoders_say_nothing(tmp_path: Path, options: list[str]) -> None:
     assert [line for line in lines if "UserWarning" in line] == []
     assert size_of(tmp_path / "b.jpg") == (64, 64)
     assert np.asarray(Image.open(tmp_path / "b.jpg")).any()
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(picture: Path, tmp_path: Path) -> None:
+    """Even weights that aren't there come later."""
+    (tmp_path / "file").write_text("")
+    error = failure(invoke(picture, "-o", tmp_path / "file" / "deep" / "out.png", "--engine", "openvino"))
+    assert isinstance(error, OutputError)
+    assert str(tmp_path / "file") in str(error)

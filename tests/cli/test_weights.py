@@ -10,7 +10,7 @@ from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import CheckpointError, OutputError, RipfdnError, SomeItemsFailedError
 from ripfdn_cli.model.checkpoint import Checkpoint
-from ripfdn_cli.model.weights_store import user_folder
+from ripfdn_cli.model.weights_store import load_weights, user_folder
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +88,19 @@ def test_export_to_an_unknown_kind_is_refused(small_weights: Path, tmp_path: Pat
     result = invoke("export", str(small_weights), str(tmp_path / "out.onnx"))
     assert result.exit_code == 2
     assert "out.onnx" in result.stderr
+
+
+def test_import_installs_under_a_name_that_is_listed_and_taken(small_weights: Path, tmp_path: Path) -> None:
+    exported = tmp_path / "theirs.pth"
+    invoke("export", str(small_weights), str(exported))
+    assert invoke("import", str(exported)).exit_code == 0
+    assert invoke("import", str(small_weights), "--name", "mine").exit_code == 0
+    records = [json.loads(line) for line in invoke("list", "--json").stdout.splitlines()]
+    assert {"theirs", "mine"} <= {record["name"] for record in records}
+    before = Checkpoint.load(small_weights)
+    assert load_weights("mine").tensors.keys() == before.tensors.keys()
+    assert json.loads(invoke("info", "mine", "--json").stdout)["provenance"] == before.provenance
+    assert "mine" in str(failure(invoke("import", str(exported), "--name", "mine")))
 
 
 def test_import_names_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:

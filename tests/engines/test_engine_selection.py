@@ -57,16 +57,16 @@ def test_auto_takes_torch_on_a_gpu(device: str, engine: str) -> None:
 
 
 def test_openvino_runs_on_no_gpu() -> None:
-    with pytest.raises(UnavailableError, match="--engine torch"):
+    with pytest.raises(UnavailableError, match="`engine=torch`"):
         load_engine(golden_checkpoint(), engine="openvino", device="cuda")
 
 
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"engine": "tensorrt"}, "--engine tensorrt is not one of auto, openvino, torch"),
-        ({"precision": "int8"}, "--precision int8 is not one of auto, fp32, bf16, fp16"),
-        ({"threads": 0}, "--threads 0"),
+        ({"engine": "tensorrt"}, "`engine` tensorrt is not one of auto, openvino, torch"),
+        ({"precision": "int8"}, "`precision` int8 is not one of auto, fp32, bf16, fp16"),
+        ({"threads": 0}, "`threads` 0"),
     ],
 )
 def test_a_request_for_what_does_not_exist_names_what_does(request_: dict[str, object], message: str) -> None:

@@ -16,6 +16,7 @@ from ripfdn_cli.engines import openvino_engine
 from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
 from ripfdn_cli.errors import UnavailableError
 from ripfdn_cli.openvino_runtime import openvino
+from ripfdn_cli.upscaler import Upscaler
 
 PREPARING = "preparing these weights"
 
@@ -154,6 +155,7 @@ def test_openvino_is_imported_without_telemetry_and_converts_without_it() -> Non
 import sys
 from support.golden_pairs import golden_checkpoint
 from ripfdn_cli.openvino_runtime import openvino
+from ripfdn_cli.upscaler import Upscaler
 from ripfdn_cli.engines.openvino_graph import converted_graph
 openvino().Core()
 assert "openvino.tools.ovc" not in sys.modules
@@ -196,6 +198,20 @@ print("goes on:", next(engine.run([whole_job(small)])).shape)
         env={**os.environ, "PYTHONPATH": str(GOLDEN.parent)},
     )
     assert process.stdout.splitlines() == [
-        "told: out of memory; close other programs, or lower --memory",
+        "told: out of memory; close other programs, or lower `memory`",
         "goes on: (1, 128, 128, 3)",
     ], process.stderr
+
+
+def test_a_cache_that_cannot_be_written_costs_one_conversion_and_one_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("RIPFDN_CACHE", str(tmp_path / "file"))
+    upscaler = Upscaler(GOLDEN / "small_x4.safetensors", engine="openvino", precision="fp32")
+    with caplog.at_level(logging.INFO):
+        for side in (16, 20, 24):
+            upscaler.upscale(np.zeros((side, side, 3), np.uint8))
+    told = [record.getMessage() for record in caplog.records]
+    assert len([message for message in told if "preparing these weights" in message]) == 1
+    assert len([message for message in told if "RIPFDN_CACHE" in message]) == 1

@@ -160,7 +160,7 @@ def test_files_are_not_replaced_unasked(small_checkpoint: Checkpoint, tmp_path: 
 
 
 def test_a_missing_folder_is_told_before_the_work(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"none/a\.pt: no such folder"):
+    with pytest.raises(OutputError, match=r"none/a\.pt: there is no such folder"):
         export(small_checkpoint, "torchscript", tmp_path / "none" / "a.pt")
 
 
@@ -196,7 +196,7 @@ def test_suffixes_name_targets(name: str, target: str) -> None:
 
 
 def test_other_suffixes_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"a\.bin has no suffix of an exported network"):
+    with pytest.raises(UsageError, match=r"a\.bin does not end in the suffix of an exported network"):
         target_of(Path("a.bin"))
     with pytest.raises(UsageError, match=r"a\.pt does not end in \.onnx"):
         files_of("onnx", Path("a.pt"))
@@ -204,7 +204,7 @@ def test_other_suffixes_are_refused() -> None:
 
 @pytest.mark.parametrize("tile", [(14, 100), (100, 14)])
 def test_a_tile_too_small_to_pool_is_refused(tile: tuple[int, int]) -> None:
-    with pytest.raises(UsageError, match="under the smallest of 15 px"):
+    with pytest.raises(UsageError, match="shorter than 15 px, the smallest"):
         Form(tile=tile)
 
 

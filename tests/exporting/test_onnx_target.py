@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ripfdn_cli.exporting.export_target import Form
-from ripfdn_cli.exporting.onnx_target import build
+from ripfdn_cli.exporting.onnx_target import build, load
 from ripfdn_cli.model.checkpoint import Checkpoint
 
 onnx: Any = pytest.importorskip("onnx")
@@ -15,6 +15,25 @@ onnxruntime: Any = pytest.importorskip("onnxruntime")
 
 def sizes(value: Any) -> list[int | str]:
     return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+
+def test_telemetry_is_off_before_anything_runs(exported: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real functions run; who calls which first is what there is to see of it from outside."""
+    called: list[str] = []
+
+    def watched(name: str) -> None:
+        real = getattr(onnxruntime, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            called.append(name)
+            return real(*args, **options)
+
+        monkeypatch.setattr(onnxruntime, name, call)
+
+    watched("disable_telemetry_events")
+    watched("InferenceSession")
+    load({".onnx": exported("onnx").read_bytes()})
+    assert called == ["disable_telemetry_events", "InferenceSession"]
 
 
 def test_the_graph_is_small_and_old_enough(exported: Any) -> None:

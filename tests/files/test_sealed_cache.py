@@ -71,7 +71,10 @@ def test_a_folder_that_cannot_be_written_costs_time_only(
     monkeypatch.setenv("RIPFDN_CACHE", str(tmp_path / "file"))
     with caplog.at_level(logging.WARNING):
         assert not CACHE.keep(KEY, b"payload")
-    assert "can't be kept" in caplog.text
+        assert not CACHE.keep(KEY | {"more": "1"}, b"payload")
+    (message,) = caplog.messages
+    assert "can't be kept" in message
+    assert "RIPFDN_CACHE" in message
     assert CACHE.find(KEY) is None
 
 

@@ -282,9 +282,9 @@ def test_no_pictures_is_an_error(tmp_path: Path, network: NetworkSettings) -> No
 @pytest.mark.parametrize(
     ("options", "said", "check"),
     [
-        ({"depth": 16}, "--depth does not apply to BMP, JPEG, WebP", ("a.png", "PNG", "uint16")),
-        ({"quality": 5}, "--quality does not apply to BMP, PNG", ("b.jpg", "JPEG", 5)),
-        ({"lossless": True}, "--lossless does not apply to JPEG", ("c.webp", "WEBP", None)),
+        ({"depth": 16}, "`depth` does not apply to BMP, JPEG, WebP", ("a.png", "PNG", "uint16")),
+        ({"quality": 5}, "`quality` does not apply to BMP, PNG", ("b.jpg", "JPEG", 5)),
+        ({"lossless": True}, "`lossless` does not apply to JPEG", ("c.webp", "WEBP", None)),
     ],
 )
 def test_an_option_that_some_formats_do_not_have_applies_to_the_others(
@@ -340,7 +340,7 @@ def test_a_file_of_no_known_format_among_others_is_listed(
     (tree / "notes.txt").write_text("no picture")
     outcomes = run(batch(network, tree / "notes.txt", tree / "a.png", output=tmp_path / "out"))
     assert sorted(statuses(outcomes)) == ["done", "failed"]
-    with pytest.raises(UsageError, match="names no picture format"):
+    with pytest.raises(UsageError, match="does not stand for a picture format"):
         batch(network, tree / "notes.txt", output=f"{tmp_path}/out/")
 
 

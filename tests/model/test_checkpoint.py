@@ -31,7 +31,7 @@ def test_hash_is_that_of_the_file(small_checkpoint: Checkpoint, tmp_path: Path) 
 def test_a_truncated_file_is_named(small_checkpoint: Checkpoint, tmp_path: Path, length: int) -> None:
     path = tmp_path / "cut.safetensors"
     path.write_bytes(small_checkpoint.to_bytes()[:length])
-    with pytest.raises(CheckpointError, match=r"cut\.safetensors is not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match=r"cut\.safetensors is not a complete safetensors file"):
         Checkpoint.load(path)
 
 
@@ -39,7 +39,7 @@ def test_a_truncated_file_is_named(small_checkpoint: Checkpoint, tmp_path: Path,
 def test_other_files_are_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "odd.safetensors"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"odd\.safetensors is not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match=r"odd\.safetensors is not a complete safetensors file"):
         Checkpoint.load(path)
 
 
@@ -56,15 +56,18 @@ CONFIG = '"config": {"scale": 4, "channels": 8, "blocks": 2, "partial_ratio": 0.
 @pytest.mark.parametrize(
     ("metadata", "word"),
     [
-        (None, "something else"),
-        ({"format": "pt"}, "something else"),
+        (None, "another program"),
+        ({"format": "pt"}, "another program"),
         ({"ripfdn": '{"format_version": 2, "provenance": {}, "config": {}}'}, "format version 2"),
         ({"ripfdn": "{"}, "damaged metadata"),
         ({"ripfdn": "3"}, "damaged metadata"),
         ({"ripfdn": '{"format_version": 1, "provenance": {}}'}, "damaged metadata"),
         ({"ripfdn": '{"format_version": 1, "provenance": {}, "config": {"scale": 9}}'}, "damaged metadata"),
         ({"ripfdn": '{"format_version": 1, "provenance": {}, "config": 7}'}, "damaged metadata"),
-        ({"ripfdn": '{"format_version": 1, "provenance": [], ' + CONFIG + "}"}, "provenance is no object"),
+        (
+            {"ripfdn": '{"format_version": 1, "provenance": [], ' + CONFIG + "}"},
+            "provenance is not an object",
+        ),
     ],
 )
 def test_foreign_metadata_is_refused(tmp_path: Path, metadata: dict[str, str] | None, word: str) -> None:

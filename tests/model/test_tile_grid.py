@@ -85,10 +85,10 @@ def test_a_wide_strip_is_cut_across_only() -> None:
 
 @pytest.mark.parametrize("tile", [0, -1, SMALLEST_TILE - 1])
 def test_tiles_too_small_are_refused(tile: int) -> None:
-    with pytest.raises(UsageError, match=f"--tile {tile}"):
+    with pytest.raises(UsageError, match=f"`tile` {tile}"):
         fixed_grid(100, 100, tile=tile, halo=48)
 
 
 def test_negative_halo_is_refused() -> None:
-    with pytest.raises(UsageError, match="--halo -1"):
+    with pytest.raises(UsageError, match="`halo` -1"):
         planned_grid(100, 100, halo=-1, largest_tile=10)

@@ -1,19 +1,17 @@
 import hashlib
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from ripfdn_cli.errors import CheckpointError, InputError
-from ripfdn_cli.model import weights_store
+from ripfdn_cli.errors import CheckpointError, InputError, OutputError, UsageError
+from ripfdn_cli.model import weights_download, weights_store
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.released_checkpoint import export_released
 from ripfdn_cli.model.weights_store import (
-    download,
     fetch_released,
+    import_weights,
     install,
     list_weights,
     load_weights,
@@ -22,40 +20,12 @@ from ripfdn_cli.model.weights_store import (
     weights_path,
 )
 
-Serve = Callable[[int, bytes, int], str]
-
 
 @pytest.fixture(autouse=True)
 def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start a server on loopback that answers with a status, a body, and a Content-Length of its own."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def start(status: int, body: bytes, length: int) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", str(length))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}/released.pth"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    monkeypatch.setattr(weights_download, "RETRIES", 0)
 
 
 def sha256(content: bytes) -> str:
@@ -93,27 +63,53 @@ def test_the_authors_format_loads_from_a_path(small_checkpoint: Checkpoint, tmp_
     assert load_weights(path).config == small_checkpoint.config
 
 
-def test_a_whole_download_is_given(serve: Serve) -> None:
-    assert download(serve(200, b"weights", 7), sha256(b"weights")) == b"weights"
+Serve = Callable[..., str]
+
+
+def released_file(checkpoint: Checkpoint, path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A file as the authors' is, which is expected from now on."""
+    torch.save({"params": export_released(checkpoint)}, path)
+    monkeypatch.setattr(weights_store, "RELEASED_SHA256", sha256(path.read_bytes()))
+    return path.read_bytes()
 
 
 def test_fetch_installs_what_has_the_right_hash(
     serve: Serve, small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "served.pth"
-    torch.save({"params": export_released(small_checkpoint)}, path)
-    content = path.read_bytes()
-    monkeypatch.setattr(weights_store, "RELEASED_SHA256", sha256(content))
-    fetch_released(serve(200, content, len(content)))
+    content = released_file(small_checkpoint, tmp_path / "served.pth", monkeypatch)
+    told: list[tuple[int, int]] = []
+    fetch_released(serve((200, content, len(content))), lambda done, total: told.append((done, total)))
     assert load_weights("released").config == small_checkpoint.config
     assert "MIT" in load_weights("released").provenance["licence"]
+    assert told[-1] == (len(content), len(content))
+
+
+def test_what_failed_is_tried_again(
+    serve: Serve, small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = released_file(small_checkpoint, tmp_path / "served.pth", monkeypatch)
+    monkeypatch.setattr(weights_download, "RETRIES", 2)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    url = serve((503, b"", 0), (200, content[:100], len(content)), (200, content, len(content)))
+    fetch_released(url)
+    assert load_weights("released").config == small_checkpoint.config
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_file_serves_as_well(
+    small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    path = tmp_path / "downloaded elsewhere.pth"
+    released_file(small_checkpoint, path, monkeypatch)
+    fetch_released(f"{prefix}{path}")
+    assert load_weights("released").config == small_checkpoint.config
 
 
 @pytest.mark.parametrize(
     ("status", "body", "length", "word"),
     [
         (404, b"", 0, "404"),
-        (200, b"half", 1000, "damaged or was replaced|IncompleteRead"),
+        (200, b"half", 1000, "SHA-256|IncompleteRead"),
         (200, b"other bytes", 11, "SHA-256"),
         (200, b"", 0, "SHA-256"),
     ],
@@ -122,14 +118,57 @@ def test_a_bad_download_is_told_and_leaves_nothing(
     serve: Serve, status: int, body: bytes, length: int, word: str
 ) -> None:
     with pytest.raises(InputError, match=word):
-        fetch_released(serve(status, body, length))
+        fetch_released(serve((status, body, length)))
     assert not user_folder().exists()
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1/x", "http://nowhere.invalid/x", "no-url", "file:///none"]
-)
+def test_a_download_without_an_end_is_broken_off(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_download, "_LARGEST", 2**20)
+    content = bytes(2**22)
+    with pytest.raises(InputError, match="over 1 MiB"):
+        fetch_released(serve((200, content, len(content))))
+    assert not user_folder().exists()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://nowhere.invalid/x", "gopher://x/y"])
 def test_no_network_is_told_and_leaves_nothing(url: str) -> None:
     with pytest.raises(InputError, match="can't download"):
         fetch_released(url)
     assert not user_folder().exists()
+
+
+@pytest.mark.parametrize("path", ["no-file", "file:///none"])
+def test_a_file_that_is_missing_is_told(path: str) -> None:
+    with pytest.raises(InputError, match=r"can't read .*No such file"):
+        fetch_released(path)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_download(serve: Serve, tmp_path: Path) -> None:
+    user_folder().parent.parent.mkdir(parents=True)
+    user_folder().parent.write_text("a file where the folder should be")
+    with pytest.raises(OutputError, match="can't write"):
+        fetch_released("http://nowhere.invalid/x")
+
+
+def test_released_weights_that_are_not_there_say_how_to_fetch_them() -> None:
+    with pytest.raises(CheckpointError, match="ripfdn weights fetch released"):
+        load_weights("released")
+
+
+def test_own_weights_are_imported_with_their_provenance(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    small_checkpoint.save(tmp_path / "best.safetensors")
+    install("mine", import_weights(tmp_path / "best.safetensors"))
+    assert load_weights("mine").provenance == small_checkpoint.provenance
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", ".hidden", "-w"])
+def test_names_that_no_option_takes_are_refused(small_checkpoint: Checkpoint, name: str) -> None:
+    with pytest.raises(UsageError, match="not a name"):
+        install(name, small_checkpoint)
+
+
+@pytest.mark.parametrize("taken", ["mine", "x4"])
+def test_names_that_are_taken_are_not_replaced_unasked(small_checkpoint: Checkpoint, taken: str) -> None:
+    install("mine", small_checkpoint)
+    with pytest.raises(UsageError, match=taken):
+        install(taken, small_checkpoint, overwrite=False)

@@ -84,7 +84,7 @@ def test_what_is_there_is_kept_unless_asked(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     check_existing([tmp_path / "b.png"], overwrite=False)
     for name in ("a.png", "broken.png"):
-        with pytest.raises(OutputError, match=rf"{name} exists already.*--overwrite"):
+        with pytest.raises(OutputError, match=rf"{name} exists already.*`overwrite`"):
             check_existing([tmp_path / name], overwrite=False)
         check_existing([tmp_path / name], overwrite=True)
     with pytest.raises(OutputError, match="is a folder"):

@@ -10,7 +10,7 @@ from ripfdn_cli.pipeline.disk_space import DiskWatch
 
 
 def test_a_job_that_can_not_fit_stops_before_it_starts(tmp_path: Path) -> None:
-    with pytest.raises(DiskFullError, match=r"free some, or choose another place with -o"):
+    with pytest.raises(DiskFullError, match=r"free some space, or choose another `output`"):
         DiskWatch(tmp_path / "x.segments", frames=10**9, frame_bytes=10**9).check_before(0, 0)
 
 

@@ -64,13 +64,19 @@ def test_where_results_go(
         ("out/{stem:q}.png", "a number of digits"),
         ("out/{width:999999999}.png", "a number of digits"),
         ("out/{stem:05d}.png", "format"),
-        ("out/{stem.png", "write a brace"),
+        ("out/{stem.png", "write a literal brace"),
         ("out/{}.png", "is not one of"),
     ],
 )
 def test_templates_have_these_fields_and_no_others(folder: Path, output: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         output_names(output, [Path("in")], None)
+
+
+def test_what_cameras_record_is_written_as_tiff(folder: Path) -> None:
+    raw = Source(Path("in/trip/a.NEF"), Path("trip/a.NEF"))
+    assert output_names("out", [Path("in")], None).of(raw, None) == Path("out/trip/a.tif")
+    assert output_names("out", [Path("in")], format_named("png")).of(raw, None) == Path("out/trip/a.png")
 
 
 def test_several_inputs_do_not_go_into_one_file(folder: Path) -> None:
@@ -90,5 +96,5 @@ def test_the_format_is_asked_for_or_named(folder: Path) -> None:
         output_names("x.dat", [Path("a.png")], format_named("tiff")).format_for(Path("x.dat")).name == "tiff"
     )
     names = output_names("x.dat", [Path("a.png")], None)
-    with pytest.raises(UsageError, match=r"x.dat: .dat names no picture format"):
+    with pytest.raises(UsageError, match=r"x.dat: .dat does not stand for a picture format"):
         names.format_for(Path("x.dat"))

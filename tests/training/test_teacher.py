@@ -96,7 +96,7 @@ def test_a_teacher_for_another_scale_is_refused(bilinear_weights: Path) -> None:
 
 def test_what_a_teacher_cannot_be_had_with(tmp_path: Path, bilinear_weights: Path) -> None:
     data, teacher = make_pictures(tmp_path), str(bilinear_weights)
-    with pytest.raises(UsageError, match="raise --memory"):
+    with pytest.raises(UsageError, match="raise `memory`"):
         open_source(tiny_settings(data, teacher=teacher, memory=5e-5), [], CPU, Watcher())
     with pytest.raises(UsageError, match=r"teacher-share 1\.5 is out of range"):
         tiny_settings(data, teacher=teacher, teacher_share=1.5)

@@ -1,0 +1,99 @@
+"""Help pages: options under the titles of their groups, every default, whole sentences, and examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INPUT_AND_OUTPUT, NETWORK, MESSAGES = "Input and output", "Network", "Messages"
+_OTHERS = "Other options"
+_ORDER = (INPUT_AND_OUTPUT, "Size", "Pictures", NETWORK, "Video", "Cluster")
+"""Titles that come first, in this order."""
+_LAST = (_OTHERS, MESSAGES)
+_TITLES = "option_titles"
+"""Where a function that will be a command keeps, by name, the titles over its options."""
+WIDTH = 100
+"""Columns of a help page where the terminal has as many."""
+
+SETTINGS = {
+    "help_option_names": ["-h", "--help"],
+    "auto_envvar_prefix": "RIPFDN",
+    "show_default": True,
+    "max_content_width": WIDTH,
+}
+"""Click's settings of every command."""
+
+
+def titled(title: str, *options: Callable[..., Any]) -> Callable[[F], F]:
+    """The decorators `options`, with a `title` over those options of theirs that have none yet."""
+
+    def decorate(command: F) -> F:
+        before = len(_parameters(command))
+        for option in reversed(options):
+            command = option(command)
+        titles: dict[str, str] = command.__dict__.setdefault(_TITLES, {})
+        for parameter in _parameters(command)[before:] if title else ():
+            titles.setdefault(str(parameter.name), title)
+        return command
+
+    return decorate
+
+
+def _parameters(command: Any) -> list[click.Parameter]:
+    found: list[click.Parameter] = getattr(command, "__click_params__", [])
+    return found
+
+
+class Command(click.Command):
+    """A command with `examples`, pairs of a command line and what it does."""
+
+    def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.examples = examples
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        titles: dict[str, str] = getattr(self.callback, _TITLES, {})
+        groups: dict[str, list[tuple[str, str]]] = {title: [] for title in _ORDER}
+        last: dict[str, list[tuple[str, str]]] = {title: [] for title in _LAST}
+        help_option = self.get_help_option(ctx)
+        for parameter in self.get_params(ctx):
+            if not isinstance(parameter, click.Option):
+                continue
+            record = parameter.get_help_record(ctx)
+            own = MESSAGES if parameter is help_option else _OTHERS
+            title = titles.get(str(parameter.name), own)
+            if record is not None:
+                (last if title in last else groups).setdefault(title, []).append(record)
+        for title, records in (*groups.items(), *last.items()):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                for line, meaning in self.examples:
+                    indent = " " * formatter.current_indent
+                    formatter.write(f"{indent}# {meaning}\n{indent}{line}\n")
+
+
+class Group(click.Group):
+    """A group whose list of commands is never cut off, and that shows its help where no command is named."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **{"no_args_is_help": True, **settings})
+
+    def command_lines(self, ctx: click.Context) -> list[tuple[str, str]]:
+        """Name and one line of each command."""
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        return [(name, command.get_short_help_str(limit=1000)) for name, command in commands if command]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(self.command_lines(ctx))

@@ -1,0 +1,100 @@
+"""Photographs as cameras record them (DNG, CR2, NEF, ARW …), developed by LibRaw through imageio.
+
+White balance as the camera chose it, upright, sRGB in 16 bits; results are written in another format.
+"""
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ripfdn_cli.errors import InputError, UnavailableError
+from ripfdn_cli.pictures.formats import RAW_SUFFIXES, format_named
+from ripfdn_cli.pictures.metadata import Metadata
+from ripfdn_cli.pictures.picture import Header, Picture, check_size
+
+log = logging.getLogger(__name__)
+
+_TIFF_HEADS = (b"II*\0", b"MM\0*")
+_EXIF_HEAD = b"Exif\0\0"
+_SIDEWAYS = (5, 6)
+"""LibRaw's numbers for pictures that are turned by a quarter."""
+_KEPT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
+"""Description, make, model, software, time, artist, copyright; others say how the file lays out its data."""
+_EXIF_IFD, _GPS_IFD = 34665, 34853
+_NOT_KEPT = (37500, 40965)
+"""The maker's note, whose offsets are those of its file, and the pointer to interoperability."""
+
+
+def is_raw(name: str) -> bool:
+    """Whether the file `name` is a camera's, by its suffix: inside, most are TIFFs with a preview."""
+    return PurePath(name).suffix.lower() in RAW_SUFFIXES
+
+
+def read_raw_header(data: bytes, max_pixels: int) -> Header:
+    """Raises InputError, UnavailableError."""
+    with _opened(data) as file:
+        width, height = _size(file)
+    check_size(width, height, 1, max_pixels)
+    return Header(width, height, 3, 2, 1, format_named("tiff"))
+
+
+def decode_raw(data: bytes, max_pixels: int) -> Picture:
+    """The picture, developed. Raises InputError, UnavailableError."""
+    read_raw_header(data, max_pixels)
+    with _opened(data) as file:
+        try:
+            pixels = file.read(use_camera_wb=True, output_bps=16)
+        except UnboundLocalError as error:  # imageio's, where LibRaw fails
+            raise InputError(
+                "LibRaw can't develop it: it is damaged, or of a camera it doesn't know"
+            ) from error
+    return Picture((np.ascontiguousarray(pixels),), format_named("tiff"), Metadata(exif=_exif(data)))
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Any]:
+    try:
+        import rawpy  # noqa: F401 - imageio tells of it in many lines
+        from imageio.core.request import InitializationError
+        from imageio.v3 import imopen
+    except ImportError as error:
+        raise UnavailableError(
+            'raw photographs need an extra package; install it with: pip install "ripfdn-cli[raw]"'
+        ) from error
+    try:
+        file = imopen(io.BytesIO(data), "r", plugin="rawpy")
+    except (InitializationError, OSError) as error:
+        raise InputError("LibRaw can't read it: it is damaged, or of a camera it doesn't know") from error
+    with file:
+        yield file
+
+
+def _size(file: Any) -> tuple[int, int]:
+    """Width and height of the upright picture."""
+    flip = file.metadata(exclude_applied=False)["flip"]
+    height, width = file.properties().shape[:2]
+    return (height, width) if flip in _SIDEWAYS else (width, height)
+
+
+def _exif(data: bytes) -> bytes | None:
+    """What the file says of the photograph; its orientation is no more."""
+    if not data.startswith(_TIFF_HEADS):
+        log.info("the EXIF data of this kind of raw file is not read")
+        return None
+    found, kept = Image.Exif(), Image.Exif()
+    found.load(_EXIF_HEAD + data)
+    for tag in _KEPT_TAGS:
+        if tag in found:
+            kept[tag] = found[tag]
+    for ifd in (_EXIF_IFD, _GPS_IFD):
+        kept.get_ifd(ifd).update(
+            {tag: value for tag, value in found.get_ifd(ifd).items() if tag not in _NOT_KEPT}
+        )
+    content: bytes = kept.tobytes()
+    return content if len(kept) or kept.get_ifd(_EXIF_IFD) else None

@@ -1,0 +1,79 @@
+"""One message for Python and for the command line."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import ripfdn_cli
+from ripfdn_cli.cli.console import Console
+from ripfdn_cli.cli.main import run_to_exit_code
+from ripfdn_cli.cli.wording import as_options
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.model.tile_grid import check_halo
+
+PACKAGE = Path(ripfdn_cli.__file__).parent
+ROOMS = [
+    "api.py",
+    "upscaler.py",
+    "image_objects.py",
+    "cpu_bf16.py",
+    "torch_devices.py",
+    "openvino_runtime.py",
+    "image_jobs",
+    "distributed",
+    "model",
+    "files",
+    "pipeline",
+    "evaluation",
+    "exporting",
+]
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("raise `memory`, or lower `halo`", "raise --memory, or lower --halo"),
+        ("try `precision=fp32`", "try --precision fp32"),
+        ('try `precision="fp32"`', "try --precision fp32"),
+        ("pass `overwrite=True`", "pass --overwrite"),
+        ("`long_side` and `max_pixels`", "--long-side and --max-pixels"),
+        ("`pixel_format` x", "--pix-fmt x"),
+        ("`target` onnx", "--to onnx"),
+        ("a `Strange File`.png", "a `Strange File`.png"),
+    ],
+)
+def test_parameters_become_options(message: str, shown: str) -> None:
+    assert as_options(message) == shown
+
+
+def test_errors_and_records_speak_of_options(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="`halo` -1"):
+        check_halo(-1)
+    run_to_exit_code(lambda: check_halo(-1), Console())
+    assert capsys.readouterr().err.startswith("ripfdn: error: --halo -1 is negative")
+    console = Console()
+    console.configure(quiet=False, verbose=False, json=True)
+    console.record({"error": "`halo` -1", "output": "`halo`"})
+    assert json.loads(capsys.readouterr().out) == {"error": "--halo -1", "output": "`halo`"}
+
+
+def strings(path: Path) -> list[tuple[int, str]]:
+    """The string literals of a module that are no docstrings, with their lines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        (node.lineno, node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare
+    ]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_library_does_not_speak_of_options(room: str) -> None:
+    place = PACKAGE / room
+    for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        told = [f"{path}:{line}: {text}" for line, text in strings(path) if re.search(r"(^|\W)--[a-z]", text)]
+        assert not told

@@ -1,0 +1,102 @@
+"""Camera files, made here as DNGs; judged by what was put into them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from support.sample_pictures import png_of
+
+from ripfdn_cli import upscale_folder
+from ripfdn_cli.errors import InputError
+from ripfdn_cli.pictures.files import decode, read_header, read_picture
+
+pytest.importorskip("rawpy")
+
+WIDTH, HEIGHT = 60, 40
+
+
+def make_dng(path: Path, *, orientation: int = 1, neutral: tuple[int, int, int] = (10, 10, 10)) -> None:
+    """A picture whose left half is red and whose right half is grey, as an RGGB sensor sees them where a
+    neutral tone gives `neutral` tenths of the white in its red, green and blue pixels.
+    """
+    red, grey = np.array([0.8, 0.05, 0.05]), np.array([0.3, 0.3, 0.3])
+    scene = np.empty((HEIGHT, WIDTH, 3))
+    scene[:, : WIDTH // 2], scene[:, WIDTH // 2 :] = red, grey
+    seen = scene * np.array(neutral) / 10
+    rows, columns = np.indices((HEIGHT, WIDTH)) % 2
+    colour = rows + columns  # 0 red, 1 green, 2 blue
+    mosaic = (np.take_along_axis(seen, colour[..., None], 2)[..., 0] * 4095).astype(np.uint16)
+    identity = [part for row in np.eye(3).astype(int) for value in row for part in (int(value), 1)]
+    tags: list[Any] = [
+        (50706, "B", 4, bytes([1, 4, 0, 0])),
+        (50708, "s", 0, "Test Camera"),
+        (33421, "H", 2, (2, 2)),
+        (33422, "B", 4, bytes([0, 1, 1, 2])),
+        (50714, "H", 1, 0),
+        (50717, "H", 1, 4095),
+        (50721, "2i", 9, identity),
+        (50778, "H", 1, 21),
+        (50728, "2I", 3, [part for value in neutral for part in (value, 10)]),
+        (271, "s", 0, "Test"),
+        (272, "s", 0, "Camera"),
+        (315, "s", 0, "A. Photographer"),
+        (274, "H", 1, orientation),
+    ]
+    extra = [(*tag, True) for tag in tags]
+    tifffile.imwrite(path, mosaic, photometric=32803, planarconfig=None, extratags=extra, metadata=None)
+
+
+def test_sixteen_bits_upright_with_exif(tmp_path: Path) -> None:
+    make_dng(tmp_path / "a.dng", orientation=6)
+    picture = read_picture(tmp_path / "a.dng")
+    (frame,) = picture.frames
+    assert (frame.shape, frame.dtype) == ((WIDTH, HEIGHT, 3), np.uint16)
+    top, bottom = frame[: WIDTH // 2 - 4].mean((0, 1)), frame[WIDTH // 2 + 4 :].mean((0, 1))
+    assert top[0] > 3 * top[1:].max()  # the left half, turned to the right, is on top
+    assert np.ptp(bottom) < 0.1 * bottom.max()
+    header = read_header((tmp_path / "a.dng").read_bytes(), "a.dng")
+    assert (header.width, header.height, header.sample_bytes) == (HEIGHT, WIDTH, 2)
+    assert picture.metadata.exif is not None
+    exif = Image.Exif()
+    exif.load(picture.metadata.exif)
+    assert (exif[271], exif[315], exif.get(274)) == ("Test", "A. Photographer", None)
+
+
+def test_the_cameras_white_balance_makes_grey_grey(tmp_path: Path) -> None:
+    make_dng(tmp_path / "a.dng", neutral=(5, 10, 7))
+    (frame,) = read_picture(tmp_path / "a.dng").frames
+    grey = frame[4:-4, WIDTH // 2 + 4 : -4].reshape(-1, 3).mean(0)
+    assert np.ptp(grey) < 0.1 * grey.max()
+
+
+@pytest.mark.parametrize("name", ["a.dng", "A.NEF", "a.cr3"])
+def test_damaged_files_are_told_in_a_line(name: str) -> None:
+    for data in (b"II*\0" + bytes(100), png_of(4, 4)):
+        with pytest.raises(InputError, match=rf"can't read {name}: LibRaw can't"):
+            decode(data, name)
+
+
+def test_too_many_pixels_are_refused(tmp_path: Path) -> None:
+    make_dng(tmp_path / "a.dng")
+    with pytest.raises(InputError, match="over the limit of 100 pixels"):
+        read_picture(tmp_path / "a.dng", max_pixels=100)
+
+
+def test_a_folder_of_them_becomes_tiffs(tmp_path: Path, bilinear_weights: Path) -> None:
+    (tmp_path / "in").mkdir()
+    make_dng(tmp_path / "in" / "a.dng", orientation=6)
+    (outcome,) = upscale_folder(
+        tmp_path / "in",
+        tmp_path / "out",
+        weights=bilinear_weights,
+        engine="torch",
+        device="cpu",
+        precision="fp32",
+    )
+    assert outcome.error is None, outcome.error
+    with tifffile.TiffFile(tmp_path / "out" / "a.tif") as tiff:
+        assert (tiff.pages[0].shape, tiff.pages[0].dtype) == ((4 * WIDTH, 4 * HEIGHT, 3), np.uint16)
+        assert tiff.pages[0].tags["Artist"].value == "A. Photographer"

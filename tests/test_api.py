@@ -1,0 +1,238 @@
+"""What Python programs call: results against files and numbers that other code gives."""
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from support.small_inputs import photograph
+from support.video_clips import Clip, make_clip
+
+import ripfdn_cli
+from ripfdn_cli import api
+from ripfdn_cli.errors import InputError, OutputError, UsageError
+
+SCRIPT = """
+from pathlib import Path
+import numpy as np
+from PIL import Image
+from ripfdn_cli import (
+    RipfdnError, Upscaler, evaluate, export, list_weights, load_weights, train, upscale_file,
+    upscale_folder, upscale_video,
+)
+print(sorted(list_weights()), load_weights("x4").config.scale)
+upscaler = Upscaler("x4", device="cpu")
+image: Image.Image = upscaler.upscale(Image.new("RGB", (20, 20)))
+pixels = upscaler.upscale(np.zeros((20, 20, 3), np.uint8))
+try:
+    outcome = upscale_file("a.png", Path("b.png"), scale=2.5, progress=lambda done, total: None)
+    failed = [each.error for each in upscale_folder("photos", "large", depth=16) if each.error is not None]
+    frames: int = upscale_video("a.mp4", "b.mkv", device="cpu").frames
+    psnr = [row.seconds for row in evaluate("Set5", weights=["x4", "x2"])]
+    files = export("x4", target="onnx").files
+except RipfdnError as error:
+    print(error, error.exit_code)
+"""
+
+
+@pytest.fixture
+def network(bilinear_weights: Path) -> dict[str, Any]:
+    return {"weights": bilinear_weights, "engine": "torch", "device": "cpu", "precision": "fp32"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    Image.fromarray(photograph(40, 48)).save(tmp_path / "photos" / "a.png")
+    Image.fromarray(photograph(64, 72)).save(tmp_path / "photos" / "deep" / "b.jpg")
+    return tmp_path
+
+
+def test_every_public_name_is_listed_typed_and_documented() -> None:
+    assert set(ripfdn_cli.__all__) == {*ripfdn_cli._HOMES, "__version__"} == set(dir(ripfdn_cli))
+    for name in ripfdn_cli._HOMES:
+        public = getattr(ripfdn_cli, name)
+        assert inspect.getdoc(public), name
+        if inspect.isfunction(public):
+            assert "return" in public.__annotations__
+            assert len(public.__annotations__) == len(inspect.signature(public).parameters) + 1
+    with pytest.raises(AttributeError):
+        ripfdn_cli.nothing  # noqa: B018
+
+
+def test_a_users_script_passes_strict_type_checks(tmp_path: Path) -> None:
+    """The one thing that is judged is what a type checker sees; nothing of it is run."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "wrong.py").write_text(
+        "from ripfdn_cli import Upscaler, upscale_file\n"
+        'upscale_file("a.png", "b.png", scael=2)\n'
+        'upscale_file("a.png", "b.png", depth="16")\n'
+        'Upscaler("x4").upscale("a.png")\n'
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", f"--cache-dir={os.devnull}"]
+    checked = {
+        name: subprocess.run([*command, name], cwd=tmp_path, capture_output=True, text=True)
+        for name in ("script.py", "wrong.py")
+    }
+    assert checked["script.py"].stdout.startswith("Success"), checked["script.py"].stdout
+    lines = [line for line in checked["wrong.py"].stdout.splitlines() if "error:" in line]
+    assert [line.split(":")[1] for line in lines] == ["2", "3", "4"]
+
+
+def test_a_file(folder: Path, network: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
+    told: list[tuple[int, int]] = []
+    output = folder / "new" / "a.webp"
+    outcome = api.upscale_file(
+        folder / "photos" / "a.png",
+        output,
+        scale=2.5,
+        lossless=True,
+        progress=lambda done, total: told.append((done, total)),
+        **network,
+    )
+    with Image.open(output) as image:
+        assert (image.format, image.size) == ("WEBP", (120, 100))
+    assert outcome.facts is not None
+    assert outcome.facts.output_size == (120, 100)
+    assert told[-1][0] == told[-1][1]
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(OutputError, match="exists already"):
+        api.upscale_file(folder / "photos" / "a.png", output, **network)
+
+
+def test_a_file_is_what_the_upscaler_makes_of_it(folder: Path, network: dict[str, Any]) -> None:
+    api.upscale_file(folder / "photos" / "a.png", folder / "out.png", **network)
+    expected = ripfdn_cli.Upscaler(**network).upscale(Image.open(folder / "photos" / "a.png"))
+    np.testing.assert_array_equal(np.asarray(Image.open(folder / "out.png")), np.asarray(expected))
+    data = api.upscale_bytes((folder / "photos" / "a.png").read_bytes(), **network)
+    assert data == (folder / "out.png").read_bytes()
+
+
+def test_a_folder(folder: Path, network: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "photos" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    told: list[tuple[int, int]] = []
+    seen: list[str] = []
+    outcomes = api.upscale_folder(
+        folder / "photos",
+        folder / "large",
+        progress=lambda done, total: told.append((done, total)),
+        observe=lambda outcome: seen.append(outcome.source.name),
+        **network,
+    )
+    assert {outcome.source.name: outcome.error is None for outcome in outcomes} == {
+        "a.png": True,
+        "broken.png": False,
+        "b.jpg": True,
+    }
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [outcome.source.name for outcome in outcomes]
+    with Image.open(folder / "large" / "deep" / "b.jpg") as image:
+        assert image.size == (288, 256)
+    again = api.upscale_folder(folder / "photos", folder / "large", **network)
+    assert sum(outcome.facts is None and outcome.error is None for outcome in again) == 2
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_video(tmp_path: Path, network: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=4))
+    told: list[tuple[int, int, int]] = []
+    facts = api.upscale_video(
+        source,
+        tmp_path / "out.mkv",
+        ripfdn_cli.VideoSettings(size=ripfdn_cli.SizeRequest(width=96)),
+        progress=lambda *progress: told.append(progress),
+        **network,
+    )
+    assert (facts.frames, facts.output_size) == (4, (96, 64))
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert [(frame.width, frame.height) for frame in container.decode(video=0)] == [(96, 64)] * 4
+    assert told[-1][:2] == (4, 4)
+    assert capfd.readouterr().out == ""
+
+
+def test_wrong_calls_are_told_in_pythons_words(folder: Path, network: dict[str, Any]) -> None:
+    source, output = folder / "photos" / "a.png", folder / "out.png"
+    with pytest.raises(UsageError, match="upscale_folder"):
+        api.upscale_file(folder / "photos", output)
+    with pytest.raises(TypeError, match="scael"):
+        api.upscale_file(source, output, scael=2)  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match="`exact` sets the halo"):
+        api.upscale_file(source, output, exact=True, halo=3)
+    with pytest.raises(UsageError, match="`scale` two"):
+        api.upscale_file(source, output, scale="two")
+    with pytest.raises(UsageError, match="`depth` 12"):
+        api.upscale_file(source, output, depth=12)
+    with pytest.raises(UsageError, match="`quality` 0"):
+        api.upscale_file(source, output, quality=0)
+    with pytest.raises(UsageError, match="`background` reddish"):
+        api.upscale_file(source, output, background="reddish")
+    with pytest.raises(UsageError, match="contradict"):
+        api.upscale_file(source, output, scale=2, fit=(10, 10))
+    with pytest.raises(InputError, match="nowhere"):
+        api.upscale_file(folder / "nowhere.png", output, **network)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "precision", "halo"),
+    [
+        ({}, "auto", 48),
+        ({"exact": True}, "fp32", 96),
+        ({"exact": True, "precision": "bf16"}, "bf16", 96),
+        ({"halo": 16}, "auto", 16),
+    ],
+)
+def test_exact_is_exact_on_every_machine(options: dict[str, Any], precision: str, halo: int) -> None:
+    settings = api.network_settings(**options)
+    assert (settings.precision, settings.halo) == (precision, halo)
+
+
+def test_scores_are_in_fp32_and_those_of_the_upscaler(small_data_set: Path, network: dict[str, Any]) -> None:
+    told: list[tuple[int, int]] = []
+    rows = api.evaluate(
+        small_data_set,
+        weights=network["weights"],
+        engine="torch",
+        device="cpu",
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert rows[-1].method.network is not None
+    assert rows[-1].method.network.precision == "fp32"
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    from skimage.metrics import peak_signal_noise_ratio
+
+    lr, hr = (np.asarray(Image.open(small_data_set / name / "a.png")) for name in ("LRbicx4", "HR"))
+    larger = ripfdn_cli.Upscaler(**network).upscale(lr)
+    luma = [
+        (pixels.astype(np.float64) @ (65.481, 128.553, 24.966) / 255 + 16)[4:-4, 4:-4]
+        for pixels in (hr, larger)
+    ]
+    expected = peak_signal_noise_ratio(*luma, data_range=255)
+    assert rows[-1].pictures[0].scores["Y"].psnr == pytest.approx(expected, abs=1e-3)
+    with pytest.raises(UsageError, match="`protocol` XYZ"):
+        api.evaluate(small_data_set, protocol="XYZ")
+
+
+def test_an_export_runs_in_torch(tmp_path: Path, network: dict[str, Any]) -> None:
+    exported = api.export(network["weights"], tmp_path / "network.pt")
+    assert exported.files == (tmp_path / "network.pt",)
+    image = torch.rand(1, 3, 16, 20)
+    expected = ripfdn_cli.Upscaler(**network).upscale(image)
+    with pytest.warns(DeprecationWarning, match="torch.jit"):
+        result = torch.jit.load(tmp_path / "network.pt")(image)
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-4)
+
+
+def test_options_of_commands_are_parameters_of_the_api() -> None:
+    """The typed options and the functions that check them name the same things."""
+    hints = get_type_hints(api.PictureOptions)
+    functions = (api.network_settings, api.size_request, api.picture_settings)
+    parameters = {name for function in functions for name in inspect.signature(function).parameters}
+    assert parameters - {"size", "network"} == hints.keys() - {"format"}
