@@ -99,7 +99,10 @@ def is_folder(place: Location) -> bool:
     if is_remote(place):
         with _reading(place):
             return bool(_store(place).isdir(_path(place)))
-    return os.path.isdir(place)  # noqa: PTH112 - False, not an error, in a folder that can't be entered
+    try:
+        return place.is_dir()
+    except PermissionError:  # of a folder around it
+        return False
 
 
 def stamp_of(place: Location) -> Stamp | None:
