@@ -27,7 +27,7 @@ COMMANDS = {
     "export": ("ripfdn_cli.cli.export", "Write the network as ONNX, OpenVINO or TorchScript."),
     "train": ("ripfdn_cli.cli.train", "Train the network on folders of pictures."),
     "upscale": ("ripfdn_cli.cli.upscale", "Upscale pictures and videos."),
-    "weights": ("ripfdn_cli.cli.weights", "List, inspect, fetch, import and export weights."),
+    "weights": ("ripfdn_cli.cli.weights", "List, inspect, mix, fetch, import and export weights."),
 }
 """Name → the module with a click command of that name, and its line in the help."""
 
