@@ -243,13 +243,13 @@ def export(
     opset: int | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write the network `weights` to the file `output` as ONNX, OpenVINO or TorchScript, checked against our
-    own result first.
+    """Write the network `weights` to the file `output` as ONNX, OpenVINO, TorchScript or ncnn, checked
+    against our own result first.
 
-    `target`: onnx, openvino or torchscript, None for what the suffix of `output` says; without `output` the
-    file is named after the weights. `tile`: the only (height, width) in px it will take, None for any from
-    15 px. `half`: weights in fp16. `opset`: of ONNX, None for 17. Input (N, 3, H, W) float32 RGB in 0..1,
-    output (N, 3, scale·H, scale·W) float32, not clamped. Raises UsageError, UnavailableError,
+    `target`: onnx, openvino, torchscript or ncnn, None for what the suffix of `output` says; without `output`
+    the file is named after the weights. `tile`: the only (height, width) in px it will take, None for any
+    from 15 px. `half`: weights in fp16. `opset`: of ONNX, None for 17. Input (N, 3, H, W) float32 RGB in
+    0..1, output (N, 3, scale·H, scale·W) float32, not clamped. Raises UsageError, UnavailableError,
     CheckpointError, OutputError, OutOfMemoryError, and InternalError where the result is not the network.
     """
     from ripfdn_cli.exporting.export import export_named

@@ -94,5 +94,5 @@ def test_two_weights_are_mixed_for_everything(small_checkpoint: Checkpoint, tmp_
 
 @pytest.mark.parametrize("given", [(None, "x4", 0.5), ("x4", None, 0.5), ("x4", "x4-photo", None)])
 def test_strength_needs_two_names(given: tuple[str | None, str | None, float | None]) -> None:
-    with pytest.raises(UsageError, match="name them with --weights and --weights-to"):
+    with pytest.raises(UsageError, match="name them with `weights` and `weights_to`"):
         WeightsSelection(*given)
