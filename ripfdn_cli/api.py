@@ -37,6 +37,7 @@ Progress = Callable[[int, int], None]
 class NetworkOptions(TypedDict, total=False):
     """How networks run. `weights`: a name or a file, "auto" for the one that suits size and picture.
 
+    `weights_to` and `strength`: others of one origin, and how far to go towards them, 0 to 1.
     `device`: auto, cpu, cuda, cuda:N or mps, or several of them with commas. `engine`: auto, openvino or
     torch. `precision`: auto, fp32, bf16 or fp16. `tile`: "auto", None for no tiles, or the inner side of one
     in px. `halo`: what tiles see around them, in px. `exact`: tiles equal the whole picture to the rounding
@@ -45,6 +46,8 @@ class NetworkOptions(TypedDict, total=False):
     """
 
     weights: Place
+    weights_to: Place | None
+    strength: float | None
     device: str
     engine: str
     precision: str
@@ -240,13 +243,13 @@ def export(
     opset: int | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write the network `weights` to the file `output` as ONNX, OpenVINO or TorchScript, checked against our
-    own result first.
+    """Write the network `weights` to the file `output` as ONNX, OpenVINO, TorchScript or ncnn, checked
+    against our own result first.
 
-    `target`: onnx, openvino or torchscript, None for what the suffix of `output` says; without `output` the
-    file is named after the weights. `tile`: the only (height, width) in px it will take, None for any from
-    15 px. `half`: weights in fp16. `opset`: of ONNX, None for 17. Input (N, 3, H, W) float32 RGB in 0..1,
-    output (N, 3, scale·H, scale·W) float32, not clamped. Raises UsageError, UnavailableError,
+    `target`: onnx, openvino, torchscript or ncnn, None for what the suffix of `output` says; without `output`
+    the file is named after the weights. `tile`: the only (height, width) in px it will take, None for any
+    from 15 px. `half`: weights in fp16. `opset`: of ONNX, None for 17. Input (N, 3, H, W) float32 RGB in
+    0..1, output (N, 3, scale·H, scale·W) float32, not clamped. Raises UsageError, UnavailableError,
     CheckpointError, OutputError, OutOfMemoryError, and InternalError where the result is not the network.
     """
     from ripfdn_cli.exporting.export import export_named
@@ -260,6 +263,8 @@ def export(
 def network_settings(
     *,
     weights: Place = "auto",
+    weights_to: Place | None = None,
+    strength: float | None = None,
     device: str = "auto",
     engine: str = "auto",
     precision: str = "auto",
@@ -281,6 +286,8 @@ def network_settings(
         raise UsageError(f"`device` {device}: a name is empty or given twice; write cuda:0,cuda:1")
     return NetworkSettings(
         weights=None if weights == "auto" else str(weights),
+        weights_to=None if weights_to is None else str(weights_to),
+        strength=strength,
         devices=devices,
         engine=engine,
         precision="fp32" if exact and precision == "auto" else precision,

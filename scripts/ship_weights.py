@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from mix_weights import mixed
 from PIL import Image
 
 from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.image_math.metrics import PAPERS, Score, score
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.mixing import mixed
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.validation import load_validation_sets, protocol_text, score_sets
 from ripfdn_cli.upscaler import Upscaler

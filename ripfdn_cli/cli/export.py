@@ -34,6 +34,7 @@ class TileShape(Amount["tuple[int, int]"]):
 _EXAMPLES = (
     ("ripfdn export -o ripfdn_x4.onnx", "for ONNX Runtime and whatever reads ONNX"),
     ("ripfdn export -w x2 --to openvino --half", "x2_fp16.xml and .bin"),
+    ("ripfdn export --to ncnn -o models/ripfdn-x4.param", "for Upscayl and video2x"),
     ("ripfdn export --to onnx --tile 256x256 --opset 16", "of one size, for older programs"),
 )
 
@@ -52,7 +53,7 @@ _EXAMPLES = (
         "-o",
         "--output",
         type=click.Path(path_type=Path),
-        help="The file: .onnx, .xml (with a .bin beside it) or .pt.  [default: named after the weights]",
+        help="The file: .onnx, .xml or .param (and .bin beside it), .pt.  [default: named after the weights]",
     ),
     click.option("--overwrite", is_flag=True, help="Replace files that exist already."),
 )
@@ -61,7 +62,7 @@ _EXAMPLES = (
     click.option(
         "--to",
         "target",
-        type=click.Choice(["onnx", "openvino", "torchscript"]),
+        type=click.Choice(["onnx", "openvino", "torchscript", "ncnn"]),
         help="What to write.  [default: what the suffix of -o says]",
     ),
     click.option(
@@ -82,7 +83,7 @@ def export(
     half: bool,
     overwrite: bool,
 ) -> None:
-    """Write the network as ONNX, OpenVINO or TorchScript for use in other programs.
+    """Write the network as ONNX, OpenVINO, TorchScript or ncnn for use in other programs.
 
     One input (N, 3, H, W) float32 RGB in 0..1, one output 2, 3 or 4 times the size. What is written has been
     run and compared with the network first.

@@ -24,10 +24,10 @@ COMMANDS = {
     "bench": ("ripfdn_cli.cli.bench", "Measure the engines of this machine."),
     "compare": ("ripfdn_cli.cli.compare", "Show what several networks make of pictures, on one page."),
     "eval": ("ripfdn_cli.cli.eval", "Score and time weights on data sets."),
-    "export": ("ripfdn_cli.cli.export", "Write the network as ONNX, OpenVINO or TorchScript."),
+    "export": ("ripfdn_cli.cli.export", "Write the network as ONNX, OpenVINO, TorchScript or ncnn."),
     "train": ("ripfdn_cli.cli.train", "Train the network on folders of pictures."),
     "upscale": ("ripfdn_cli.cli.upscale", "Upscale pictures and videos."),
-    "weights": ("ripfdn_cli.cli.weights", "List, inspect, fetch, import and export weights."),
+    "weights": ("ripfdn_cli.cli.weights", "List, inspect, mix, fetch, import and export weights."),
 }
 """Name → the module with a click command of that name, and its line in the help."""
 

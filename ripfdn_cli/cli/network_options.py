@@ -31,6 +31,16 @@ _OPTIONS = (
         "and x4-photo for compressed JPEGs and videos.",
     ),
     click.option(
+        "--weights-to",
+        type=Weights(),
+        help="Others, trained from --weights or from the same: --strength says how far to go towards them.",
+    ),
+    click.option(
+        "--strength",
+        type=click.FloatRange(0, 1),
+        help="0 for --weights, 1 for --weights-to, or anything in between.",
+    ),
+    click.option(
         "--device", type=devices("auto"), default="auto", help="Where the network runs; several with commas."
     ),
     click.option("--engine", type=engines("auto"), default="auto", help="What runs the network."),

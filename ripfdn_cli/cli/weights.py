@@ -19,7 +19,7 @@ OUTPUT = click.Path(path_type=Path, dir_okay=False)
 
 @click.group(cls=Group)
 def weights() -> None:
-    """List, inspect, fetch, import and export weights.
+    """List, inspect, mix, fetch, import and export weights.
 
     Wherever ripfdn takes --weights, give a name from 'ripfdn weights list' or the path of a file.
     """
@@ -125,6 +125,34 @@ def export(console: Console, name: str, output: Path, overwrite: bool) -> None:
     checkpoint = load_weights(name)
     content = _serialised(export_released(checkpoint), output.suffix)
     write_bytes(output, content, overwrite=overwrite)
+    _tell_written(console, output, checkpoint.config.scale)
+
+
+@weights.command(
+    examples=[("ripfdn weights mix x4 x4-photo half.safetensors --strength 0.5", "half of each")]
+)
+@click.argument("name", type=Weights())
+@click.argument("other", type=Weights())
+@click.argument("output", type=OUTPUT)
+@titled(
+    INPUT_AND_OUTPUT,
+    click.option(
+        "--strength",
+        type=click.FloatRange(0, 1),
+        required=True,
+        help="0 for NAME, 1 for OTHER, or anything in between.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists."),
+)
+@console_options
+def mix(console: Console, name: str, other: str, output: Path, strength: float, overwrite: bool) -> None:
+    """Write weights between NAME and OTHER, of which one was trained from the other, to OUTPUT."""
+    from ripfdn_cli.files.atomic_file import write_bytes
+    from ripfdn_cli.model.mixing import between
+    from ripfdn_cli.model.weights_store import load_weights
+
+    checkpoint = between(load_weights(name), load_weights(other), strength)
+    write_bytes(output, checkpoint.to_bytes(), overwrite=overwrite)
     _tell_written(console, output, checkpoint.config.scale)
 
 

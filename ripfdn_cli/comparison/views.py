@@ -134,10 +134,10 @@ def _window(whole: Pixels, crop: Window | None, scale: int, name: str) -> Window
         rows, columns = min(height, LARGEST_SIDE), min(width, LARGEST_SIDE)
         return Window((height - rows) // 2, (width - columns) // 2, rows, columns)
     if crop.top + crop.height > height or crop.left + crop.width > width:
-        raise UsageError(f"--crop reaches beyond {name}, which has {width}×{height} px; give a smaller part")
+        raise UsageError(f"`crop` reaches beyond {name}, which has {width}×{height} px; give a smaller part")
     if scale * max(crop.height, crop.width) > LARGEST_RESULT:
         raise UsageError(
-            f"--crop {crop.width}x{crop.height} is too large for the page: "
+            f"`crop` {crop.width}x{crop.height} is too large for the page: "
             f"{LARGEST_RESULT // scale} px a side are the most"
         )
     return crop

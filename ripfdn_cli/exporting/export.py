@@ -11,6 +11,7 @@ from ripfdn_cli.engines.torch_engine import TorchEngine
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.exporting.agreement import Agreement, check_agreement
 from ripfdn_cli.exporting.export_target import DEFAULT_OPSET, Form, Metadata
+from ripfdn_cli.exporting.ncnn_target import NCNN
 from ripfdn_cli.exporting.onnx_target import ONNX
 from ripfdn_cli.exporting.openvino_target import OPENVINO
 from ripfdn_cli.exporting.torchscript_target import TORCHSCRIPT
@@ -21,7 +22,7 @@ from ripfdn_cli.model.weights_store import load_weights
 
 log = logging.getLogger(__name__)
 
-TARGETS = {"onnx": ONNX, "openvino": OPENVINO, "torchscript": TORCHSCRIPT}
+TARGETS = {"onnx": ONNX, "ncnn": NCNN, "openvino": OPENVINO, "torchscript": TORCHSCRIPT}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def export_named(
     without an `output` the file is named after the weights. Raises what `export` raises.
     """
     if target is None and output is None:
-        raise UsageError("no target; give `target` (onnx, openvino or torchscript) or `output`")
+        raise UsageError("no target; give `target` (onnx, openvino, torchscript or ncnn) or `output`")
     target = target or target_of(output or Path())
     if target not in TARGETS:
         raise UsageError(f"`target` {target} is not one of {', '.join(TARGETS)}")

@@ -49,10 +49,19 @@ class WholeImage(nn.Module):
 
 def traced(model: WholeImage) -> torch.jit.ScriptModule:
     """The TorchScript of `model`."""
+    return _traced(model, model.example())
+
+
+def traced_at(model: WholeImage, size: tuple[int, int]) -> torch.jit.ScriptModule:
+    """The same, from one picture of `size` (H, W)."""
+    return _traced(model, torch.zeros(1, 3, *size))
+
+
+def _traced(model: WholeImage, example: Tensor) -> torch.jit.ScriptModule:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # deprecated for new programs, asked for by old ones
         module: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
-            model, model.example(), check_trace=False
+            model, example, check_trace=False
         )
         return module
 

@@ -20,15 +20,17 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class NetworkSettings(UpscalerSettings):
-    """How a run's networks run: `weights` as `WeightsSelection` takes them, on all of `devices`."""
+    """How a run's networks run: weights as `WeightsSelection` takes them, on all of `devices`."""
 
     weights: str | None = None
+    weights_to: str | None = None
+    strength: float | None = None
     devices: tuple[str, ...] = ("auto",)
 
     @cached_property
     def selection(self) -> WeightsSelection:
-        """The weights of a run, resolved when they are first asked for. Raises CheckpointError."""
-        return WeightsSelection(self.weights)
+        """The weights of a run, resolved when first asked for. Raises CheckpointError, UsageError."""
+        return WeightsSelection(self.weights, self.weights_to, self.strength)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the weights: another process reads its own."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 
+from ripfdn_cli.errors import UsageError
 from ripfdn_cli.model.architecture import SCALES
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.mixing import between
 from ripfdn_cli.model.weights_store import list_weights, load_weights
 
 DEFAULT_SCALE = 4
@@ -15,12 +17,22 @@ _FOR_COMPRESSED = {4: "x4-photo"}
 
 class WeightsSelection:
     """`weights`: a name or path, or None for x2, x3, x4 or x4-photo, by the size asked for and how the
-    picture was compressed. For any number of threads. Raises CheckpointError for weights that can't be read.
+    picture was compressed. With `weights_to`, others of one origin, those that lie between the two by
+    `strength`, 0 to 1. For any number of threads. Raises CheckpointError for weights that can't be read,
+    UsageError for two that can't be mixed.
     """
 
-    def __init__(self, weights: str | None) -> None:
+    def __init__(
+        self, weights: str | None, weights_to: str | None = None, strength: float | None = None
+    ) -> None:
         self._loaded: dict[str, Checkpoint] = {}
         self._loading = threading.Lock()
+        if weights_to is not None or strength is not None:
+            if weights is None or weights_to is None or strength is None:
+                raise UsageError("`strength` mixes two weights; name them with `weights` and `weights_to`")
+            mixture = between(load_weights(weights), load_weights(weights_to), strength)
+            weights = f"{weights} to {weights_to} at {strength:g}"
+            self._loaded[weights] = mixture
         if weights is not None:
             self.choices = {self.checkpoint(weights).config.scale: weights}
             self.choices_for_compressed = self.choices

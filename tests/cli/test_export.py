@@ -38,7 +38,7 @@ def test_the_suffix_says_what_to_write(small_weights: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "`target` (onnx, openvino or torchscript)"),
+        ([], "`target` (onnx, openvino, torchscript or ncnn)"),
         (["-o", "a.zip"], "a.zip does not end in the suffix"),
         (["-o", "a.pt", "--to", "onnx"], "does not end in .onnx"),
         (["--to", "openvino", "--opset", "17"], "`opset` 17 is for ONNX only"),

@@ -1,10 +1,14 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from PIL import Image
+from support.sample_pictures import smooth
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
@@ -108,3 +112,32 @@ def test_import_names_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
     path.write_text("not weights")
     assert isinstance(failure(invoke("import", str(path), str(tmp_path / "o.safetensors"))), CheckpointError)
     assert not (tmp_path / "o.safetensors").exists()
+
+
+def test_two_weights_are_mixed_into_a_file(bilinear_weights: Path, tmp_path: Path) -> None:
+    """And `upscale --strength` makes of a picture what the file makes."""
+    first, second, mixture = bilinear_weights, tmp_path / "b.safetensors", tmp_path / "mixture.safetensors"
+    start = Checkpoint.load(first)
+    bias = {"upsample.bias": start.tensors["upsample.bias"] + np.float32(0.04)}
+    replace(start, tensors=start.tensors | bias).save(second)
+    result = CliRunner().invoke(
+        cli, ["weights", "mix", str(first), str(second), str(mixture), "--strength", "0.5"], obj=Console()
+    )
+    assert result.exit_code == 0, result.exception
+    Image.fromarray(smooth(20, 24)).save(tmp_path / "in.png")
+    runs = {
+        "file": ["--weights", str(mixture)],
+        "strength": ["--weights", str(first), "--weights-to", str(second), "--strength", "0.5"],
+        "first": ["--weights", str(first)],
+    }
+    made = {}
+    for name, options in runs.items():
+        path = tmp_path / f"{name}.png"
+        common = ["--engine", "torch", "--precision", "fp32", "--device", "cpu", "--threads", "1", *options]
+        result = CliRunner().invoke(
+            cli, ["upscale", str(tmp_path / "in.png"), "-o", str(path), *common], obj=Console()
+        )
+        assert result.exit_code == 0, result.exception
+        made[name] = np.array(Image.open(path)).astype(int)
+    assert np.array_equal(made["file"], made["strength"])
+    assert np.abs(made["file"] - made["first"]).max() in (5, 6)  # half of 0.04 · 255

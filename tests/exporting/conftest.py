@@ -44,7 +44,8 @@ def exported(upscaling_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPath
 
     def get(target: str, *, tile: tuple[int, int] | None = None, half: bool = False) -> Path:
         form = Form(tile=tile, half=half)
-        for package in ("onnx", "onnxscript", "onnxruntime") if target == "onnx" else ():
+        needed = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "ncnn": ("pnnx", "ncnn")}
+        for package in needed.get(target, ()):
             pytest.importorskip(package)
         if (target, form) not in made:
             path = tmp_path_factory.mktemp("exported") / f"small{TARGETS[target].suffixes[0]}"

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -37,7 +38,21 @@ def run(target: str, path: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
         openvino: Any = pytest.importorskip("openvino")
         hint = {"INFERENCE_PRECISION_HINT": "f32"}
         return openvino.Core().compile_model(path, "CPU", hint)({"input": x})["output"]
+    if target == "ncnn":
+        return np.stack([run_ncnn(path, picture) for picture in x])
     return load_torchscript(path)(torch.from_numpy(x)).detach().numpy()
+
+
+def run_ncnn(path: Path, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """As Real-ESRGAN's programs do: `data` in, `output` out."""
+    ncnn: Any = pytest.importorskip("ncnn")
+    net = ncnn.Net()
+    net.opt.use_bf16_storage = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    assert net.load_param(str(path)) == 0
+    assert net.load_model(str(path.with_suffix(".bin"))) == 0
+    extractor = net.create_extractor()
+    extractor.input("data", ncnn.Mat(picture).clone())
+    return np.array(extractor.extract("output")[1])
 
 
 def load_torchscript(path: Path, extra: dict[str, str] | None = None) -> Any:
@@ -88,7 +103,33 @@ def test_a_fixed_tile_is_all_that_is_taken(
         run(target, path, np.zeros((1, 3, 34, 34), np.float32))
 
 
-@pytest.mark.parametrize("target", ["openvino", "torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_old_versions_of_ncnn_can_read_the_graph(exported: Any) -> None:
+    """They know numbers for parameters only, and the flag that says to which size an interpolation goes."""
+    lines = [line.split() for line in exported("ncnn").read_text("ascii").splitlines()[2:]]
+    for line in lines:
+        inputs, outputs = int(line[2]), int(line[3])
+        for parameter in line[4 + inputs + outputs :]:
+            key, _, value = parameter.partition("=")
+            assert key.lstrip("-").isdigit()
+            assert all(re.fullmatch(r"-?\d[\d.e+-]*", part) for part in value.split(",")), line
+    resized = [line for line in lines if line[0] == "Interp"]
+    assert resized
+    assert all("5=1" in line and "6=0" in line and line[2] == "2" for line in resized)
+
+
+@pytest.mark.parametrize("package", ["pnnx", "ncnn"])
+def test_missing_packages_for_ncnn_come_with_the_pip_line(
+    small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UnavailableError, match=rf"{package}.*pip install 'ripfdn-cli\[ncnn\]'"):
+        export(small_checkpoint, "ncnn", tmp_path / "a.param")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "target", ["openvino", "torchscript", "ncnn", pytest.param("onnx", marks=pytest.mark.slow)]
+)
 def test_half_the_bytes_give_almost_the_same(
     exported: Any, upscaling_checkpoint: Checkpoint, target: str
 ) -> None:
@@ -99,7 +140,7 @@ def test_half_the_bytes_give_almost_the_same(
     assert 0 < np.abs(result - expected).max() < 1e-2
     ours = psnr_on_photograph(expected, photograph)
     assert psnr_on_photograph(result, photograph) == pytest.approx(ours, abs=0.01)
-    if target == "openvino":
+    if target in ("openvino", "ncnn"):
         weights = [exported(target, half=half).with_suffix(".bin").stat().st_size for half in (True, False)]
         assert weights[0] < 0.6 * weights[1]
 
@@ -189,7 +230,8 @@ def test_a_missing_package_comes_with_the_pip_line(
 
 
 @pytest.mark.parametrize(
-    ("name", "target"), [("a.onnx", "onnx"), ("b.xml", "openvino"), ("c.pt", "torchscript")]
+    ("name", "target"),
+    [("a.onnx", "onnx"), ("b.xml", "openvino"), ("c.pt", "torchscript"), ("d.param", "ncnn")],
 )
 def test_suffixes_name_targets(name: str, target: str) -> None:
     assert target_of(Path(name)) == target

@@ -4,13 +4,16 @@ import hashlib
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from support.sample_pictures import smooth
 
-from ripfdn_cli.errors import CheckpointError
+from ripfdn_cli.errors import CheckpointError, UsageError
+from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.weights_selection import WeightsSelection
 
@@ -67,3 +70,29 @@ def test_another_process_reads_its_own_weights(small_weights: Path) -> None:
     sent = pickle.loads(pickle.dumps(settings))
     assert sent == settings
     assert "selection" not in vars(sent)
+
+
+def test_two_weights_are_mixed_for_everything(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Its hash, by which journals and caches know weights, changes with the strength."""
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    small_checkpoint.save(first)
+    bias = {"upsample.bias": small_checkpoint.tensors["upsample.bias"] + np.float32(0.5)}
+    replace(small_checkpoint, tensors=small_checkpoint.tensors | bias).save(second)
+    settings = NetworkSettings(weights=str(first), weights_to=str(second), strength=0.5)
+    selection = settings.selection
+    ((scale, name),) = selection.choices.items()
+    assert scale == 4
+    assert selection.choices_for_compressed == selection.choices
+    mixture = selection.checkpoint(name)
+    np.testing.assert_allclose(
+        mixture.tensors["upsample.bias"], small_checkpoint.tensors["upsample.bias"] + 0.25, atol=1e-6
+    )
+    other = WeightsSelection(str(first), str(second), 0.6)
+    assert len({*selection.sha256().values(), *other.sha256().values()}) == 2
+    assert pickle.loads(pickle.dumps(settings)).selection.sha256() == selection.sha256()
+
+
+@pytest.mark.parametrize("given", [(None, "x4", 0.5), ("x4", None, 0.5), ("x4", "x4-photo", None)])
+def test_strength_needs_two_names(given: tuple[str | None, str | None, float | None]) -> None:
+    with pytest.raises(UsageError, match="name them with `weights` and `weights_to`"):
+        WeightsSelection(*given)
