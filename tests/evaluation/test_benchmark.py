@@ -101,7 +101,7 @@ def test_auto_is_told_apart_from_the_precision_that_it_is_not(
         engines = Engines(("torch",), precisions, device="cpu", threads=1)
         return [method.name for method in network_methods([small_weights], engines)]
 
-    monkeypatch.setattr("ripfdn_cli.engines.torch_engine.native_bf16", lambda: True)
+    monkeypatch.setattr("ripfdn_cli.torch_devices.native_bf16", lambda: True)
     assert names("fp32", "auto") == ["small (torch fp32)", "small (torch bf16)"]
     monkeypatch.undo()
     monkeypatch.setenv("RIPFDN_CPU_BF16", "off")
