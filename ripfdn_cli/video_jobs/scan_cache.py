@@ -3,6 +3,7 @@
 import io
 from fractions import Fraction
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -43,7 +44,8 @@ def keep_scan(path: Path, index: int, folder: Path, *, fields: bool, scanned: Sc
 
 def _kept(folder: Path, stamp: "np.typing.NDArray[np.int64]") -> Scan | None:
     try:
-        with np.load(folder / _NAME, allow_pickle=False) as kept:
+        content = io.BytesIO((folder / _NAME).read_bytes())
+        with np.load(content, allow_pickle=False) as kept:
             if not np.array_equal(kept["stamp"], stamp):
                 return None
             base, rate = Fraction(*kept["time_base"].tolist()), Fraction(*kept["rate"].tolist())
@@ -53,7 +55,7 @@ def _kept(folder: Path, stamp: "np.typing.NDArray[np.int64]") -> Scan | None:
             return Scan(
                 times, str(kept["sha256"]), int(kept["copied_bytes"]), joints, int(kept["lost_frames"])
             )
-    except (OSError, ValueError, EOFError, KeyError, TypeError):
+    except (OSError, ValueError, EOFError, KeyError, TypeError, BadZipFile):
         return None  # none, or half of one
 
 

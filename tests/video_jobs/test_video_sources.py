@@ -1,0 +1,60 @@
+"""Frames from videos, numbered pictures and animations, with their times."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.sample_pictures import smooth
+from support.video_clips import Clip, make_clip
+
+from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.video_jobs.video_settings import ReadingOptions
+from ripfdn_cli.video_jobs.video_sources import animation_source, sequence_source, video_source
+
+pytestmark = pytest.mark.any_precision
+
+
+def test_a_video_gives_its_frames_at_their_times(tmp_path: Path) -> None:
+    times = [0, 1000, 2500, 3000, 7000]
+    make_clip(tmp_path / "clip.mkv", Clip(frames=5, times=times, time_base=Fraction(1, 1000)))
+    source = video_source(tmp_path / "clip.mkv", ReadingOptions(), tmp_path)
+    base = source.timeline.time_base
+    assert [int(pts) * base for pts in source.timeline.pts] == [Fraction(t, 1000) for t in times]
+    assert [frame.index for frame in source.frames(0, {})] == [0, 1, 2, 3, 4]
+    assert (source.width, source.height, source.samples) == (48, 32, "uint8")
+    cut = ReadingOptions(start=Fraction(1), end=Fraction(3))
+    some = video_source(tmp_path / "clip.mkv", cut, tmp_path)
+    assert some.timeline.source.tolist() == [1, 2]
+
+
+def test_numbered_pictures_need_a_rate_and_one_size(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(smooth(20, 30)).save(tmp_path / f"{number + 4:03}.png")
+    with pytest.raises(UsageError, match="give it with"):
+        sequence_source([tmp_path], ReadingOptions())
+    source = sequence_source([tmp_path], ReadingOptions(fps=Fraction(25)))
+    assert source.first_number == 4
+    assert [int(pts) * source.timeline.time_base for pts in source.timeline.pts] == [
+        Fraction(number, 25) for number in range(3)
+    ]
+    np.testing.assert_array_equal(next(source.frames(1, {})).pixels, smooth(20, 30))
+    Image.fromarray(smooth(20, 31)).save(tmp_path / "006.png")
+    source = sequence_source([tmp_path], ReadingOptions(fps=Fraction(25)))
+    with pytest.raises(InputError, match="31×20"):
+        list(source.frames(0, {}))
+
+
+def test_an_animation_keeps_its_durations_and_a_still_is_refused(tmp_path: Path) -> None:
+    frames = [Image.fromarray(smooth(20, 30)), Image.fromarray(smooth(20, 30)[::-1].copy())]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[30, 250], loop=0)
+    source = animation_source(tmp_path / "a.gif", ReadingOptions())
+    base = source.timeline.time_base
+    assert [int(duration) * base for duration in source.timeline.durations] == [
+        Fraction(3, 100),
+        Fraction(25, 100),
+    ]
+    frames[0].save(tmp_path / "b.png")
+    with pytest.raises(UsageError, match="still picture"):
+        animation_source(tmp_path / "b.png", ReadingOptions())
