@@ -21,15 +21,15 @@ def usable_bf16(detected: bool) -> bool:
     return _hidden_by() is None and detected
 
 
-def no_bf16() -> UnavailableError:
-    """The error for `--precision bf16` on this processor, with the reason."""
+def no_bf16(option: str = "precision") -> UnavailableError:
+    """The error for bf16 as `option` on this processor, with the reason."""
     hidden_by = _hidden_by()
     if hidden_by is not None:
         return UnavailableError(
-            f"`precision` bf16: {hidden_by} in the environment hides it; unset that, or use fp32"
+            f"`{option}` bf16: {hidden_by} in the environment hides it; unset that, or use fp32"
         )
     return UnavailableError(
-        "`precision` bf16: this processor has no bf16 arithmetic (AVX512-BF16 or AMX); use fp32"
+        f"`{option}` bf16: this processor has no bf16 arithmetic (AVX512-BF16 or AMX); use fp32"
     )
 
 

@@ -1,7 +1,7 @@
 """Super-resolution networks of others: ONNX files, and what spandrel reads.
 
-They are run in fp32: in bf16 colours shift a little, and neither what is learned from them nor how they are
-seen may depend on the machine.
+They are run in fp32 unless bf16 is asked for: there colours shift a little, and neither what is learned from
+them nor how they are seen should depend on the machine.
 """
 
 import hashlib
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.cpu_bf16 import no_bf16
 from ripfdn_cli.errors import CheckpointError, UnavailableError
 from ripfdn_cli.model.tile_grid import SMALLEST_TILE, TileGrid, fixed_grid, whole_grid
-from ripfdn_cli.openvino_runtime import openvino
+from ripfdn_cli.openvino_runtime import native_bf16, openvino
 
 FOREIGN_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 """Of files that spandrel may read."""
@@ -118,17 +119,18 @@ def may_be_foreign(path: Path) -> bool:
     return path.is_file() and (is_onnx(path) or path.suffix.lower() in FOREIGN_SUFFIXES)
 
 
-def load_onnx(path: Path, threads: int | None) -> ForeignNetwork:
-    """The network in the ONNX file `path`, run by OpenVINO where that is installed, else by ONNX Runtime.
+def load_onnx(path: Path, threads: int | None, precision: str = "fp32") -> ForeignNetwork:
+    """The network in the ONNX file `path`, run by OpenVINO where that is installed, else by ONNX Runtime,
+    which has no bf16.
 
     Raises CheckpointError where it can't be read or doesn't take one picture to a larger one,
-    UnavailableError without both packages.
+    UnavailableError without both packages, and for bf16 where it can't be had.
     """
     content = _content(path)
     try:
         runtime = "openvino" if find_spec("openvino") else "onnxruntime"
         make = _openvino_run if runtime == "openvino" else _onnxruntime_run
-        shapes, run = make(content, threads)
+        shapes, run = make(content, threads, precision)
     except UnavailableError:
         raise
     except Exception as error:
@@ -211,8 +213,10 @@ Shapes = tuple[list[tuple[str, list[int | None]]], int]
 """Element type and sides of each input, None for a side that is free, and the number of outputs."""
 
 
-def _openvino_run(content: bytes, threads: int | None) -> tuple[Shapes, Run]:
+def _openvino_run(content: bytes, threads: int | None, precision: str) -> tuple[Shapes, Run]:
     ov = openvino()
+    if precision == "bf16" and not native_bf16():
+        raise no_bf16("teacher_precision")
     core = ov.Core()
     model = core.read_model(content)
     inputs = [
@@ -222,14 +226,16 @@ def _openvino_run(content: bytes, threads: int | None) -> tuple[Shapes, Run]:
         )
         for item in model.inputs
     ]
-    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"}
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     compiled = core.compile_model(model, "CPU", options)
     return (inputs, len(model.outputs)), lambda pixels: compiled(pixels)[0]
 
 
-def _onnxruntime_run(content: bytes, threads: int | None) -> tuple[Shapes, Run]:
+def _onnxruntime_run(content: bytes, threads: int | None, precision: str) -> tuple[Shapes, Run]:
+    if precision == "bf16":
+        raise UnavailableError("`teacher_precision` bf16 needs OpenVINO; pip install openvino, or use fp32")
     try:
         import onnxruntime
     except ImportError as error:

@@ -27,10 +27,10 @@ def decaying(state: RunState, settings: TrainingSettings, length: Interval) -> R
     if settings.schedule not in STABLE_SCHEDULES:
         raise UsageError(
             f"branch-decay needs a run at a stable rate, and this one has schedule {settings.schedule}; "
-            f"train with --schedule {' or '.join(STABLE_SCHEDULES)}"
+            f"train with `schedule` {' or '.join(STABLE_SCHEDULES)}"
         )
     if settings.schedule == "wsd" and position.progress > 1 - settings.decay_share:
-        raise UsageError("the run's own decay has begun; go on with it with --resume")
+        raise UsageError("the run's own decay has begun; go on with it with `resume`")
     done, added = (position.steps, length.steps) if length.steps else (position.seconds, length.seconds)
     total = done + added
     stage = stage_at(settings, position.progress)

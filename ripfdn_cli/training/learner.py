@@ -246,7 +246,7 @@ def _wants_bf16(precision: str, device: torch.device) -> bool:
         if device.type == "cpu":
             raise no_bf16()
         raise UnavailableError(
-            f"--precision bf16 is not native on {device.type}; use --precision fp32 or auto"
+            f"`precision` bf16 is not native on {device.type}; use `precision` fp32 or auto"
         )
     return native and precision != "fp32"
 

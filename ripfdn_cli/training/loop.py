@@ -159,7 +159,7 @@ def _branched(settings: TrainingSettings, folder: Path, length: str) -> tuple[Ru
         limits = {(s.max_time, s.steps) for s in (load_state(own).settings, start.settings)}
         if len(limits) > 1:
             raise UsageError(
-                f"{own} holds a branch of another length; go on with it with -o {own} --resume, "
+                f"{own} holds a branch of another length; go on with it with `resume` in {own}, "
                 "or move it away"
             )
     return start, own
@@ -223,7 +223,7 @@ class Training:
             self._save_after(error)
             if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
                 raise OutOfMemoryError(
-                    f"out of memory on {self.device}; lower --micro-batch, --patch or --memory, and --resume"
+                    f"out of memory on {self.device}; lower `micro_batch`, `patch` or `memory`, and `resume`"
                 ) from error
             raise
         finally:
@@ -303,8 +303,8 @@ class Training:
         )
         if self.settings.capture == "on" and not possible:
             raise UsageError(
-                "capture on needs one GPU with the pictures on it, no --degrade and no --micro-batch; "
-                "use --capture auto"
+                "capture on needs one GPU with the pictures on it, no `degrade` and no `micro_batch`; "
+                "use `capture` auto"
             )
         return possible and self.settings.capture != "off"
 
@@ -345,7 +345,7 @@ class Training:
             good = f"the last good state is {self.folder / STATE}, of step {self.saved_steps}"
         raise TrainingDivergedError(
             f"the loss is {loss} at step {self.position.steps}; {good}: "
-            "start anew with a lower --learning-rate, or with --clip 1"
+            "start anew with a lower `learning_rate`, or with `clip` 1"
         )
 
     def _validate_and_save_when_due(self) -> None:
@@ -416,7 +416,7 @@ class Training:
             return
         try:
             self.save()
-            log.info("step %d is saved; go on with --resume", self.position.steps)
+            log.info("step %d is saved; go on with `resume`", self.position.steps)
         except Exception as failure:  # noqa: BLE001 - the error that ended the run is the one to be seen
             log.warning("the state of step %d could not be saved: %s", self.position.steps, failure)
 
@@ -535,7 +535,7 @@ def open_state(folder: Path, *, resume: bool) -> RunState | None:
         return None
     if not resume:
         raise UsageError(
-            f"{folder} holds a run already; go on with it with --resume, or choose another folder"
+            f"{folder} holds a run already; go on with it with `resume`, or choose another folder"
         )
     return load_state(folder)
 

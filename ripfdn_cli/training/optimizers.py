@@ -79,7 +79,7 @@ def _soap(network: nn.Module, settings: TrainingSettings) -> "SOAP":
     except ImportError as error:
         raise UnavailableError(
             "optimizer soap needs a package that is not installed; "
-            "pip install 'ripfdn-cli[train]', or use --optimizer adam"
+            "pip install 'ripfdn-cli[train]', or use `optimizer` adam"
         ) from error
 
     class ContiguousSOAP(SOAP):

@@ -94,7 +94,7 @@ def large_enough(sides: NDArray[np.int64], patch: int) -> NDArray[np.bool_]:
     """Which of the LR pictures hold a patch. Raises UsageError where none does."""
     fits = (sides >= patch).all(axis=1)
     if not fits.any():
-        raise UsageError(f"no picture is large enough for LR patches of {patch}×{patch} px; lower --patch")
+        raise UsageError(f"no picture is large enough for LR patches of {patch}×{patch} px; lower `patch`")
     return np.asarray(fits)
 
 

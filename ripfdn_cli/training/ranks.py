@@ -46,7 +46,7 @@ class Ranks:
         """
         if batch < self.world_size:
             raise UsageError(
-                f"batch {batch} is less than the {self.world_size} ranks; raise --batch, or start fewer"
+                f"batch {batch} is less than the {self.world_size} ranks; raise `batch`, or start fewer"
             )
         first = batch * self.rank // self.world_size
         return first, batch * (self.rank + 1) // self.world_size - first
@@ -101,7 +101,7 @@ def join_ranks() -> Iterator[Ranks]:
             raise
         raise InternalError(
             f"rank {rank} lost another rank: {str(error).splitlines()[0]}; "
-            "look at its messages, and start the run again with --resume"
+            "look at its messages, and start the run again with `resume`"
         ) from error
     finally:
         if distributed.is_initialized():

@@ -24,6 +24,7 @@ STARTS = ("bilinear", "random")
 SWITCHES = ("auto", "on", "off")
 SAMPLINGS = ("pixels", "pictures")
 DEGRADATIONS = ("mild", "wild")
+TEACHER_PRECISIONS = ("fp32", "bf16")
 TEACHER_SEES = ("clean", "degraded")
 
 
@@ -134,6 +135,11 @@ class TrainingSettings:
         "The mean of the teacher's results for eight flips and rotations; auto: of RIPFDN weights.",
         choices=SWITCHES,
     )
+    teacher_precision: str = _setting(
+        "fp32",
+        "fp32, or bf16 where OpenVINO runs the teacher: faster on some processors; colours shift a little.",
+        choices=TEACHER_PRECISIONS,
+    )
     teacher_sees: str = _setting(
         "clean",
         "With degrade: clean LR, or degraded, as the network does, of a fixed set of crops.",
@@ -185,18 +191,18 @@ class TrainingSettings:
         self._check_stages()
         if not self.steps and not self.max_time:
             raise UsageError(
-                "neither steps nor max-time is given: the run would never end; pass --max-time 25m, say"
+                "neither steps nor max-time is given: the run would never end; pass `max_time` 25m, say"
             )
         if self.start == "random" and self.init_from:
             raise UsageError("start 'random' and init-from contradict each other; give one")
         if self.teacher_sees == "degraded" and not (self.teacher and self.degrade):
             raise UsageError(
-                "teacher-sees degraded needs a teacher and degraded LR; add --teacher and --degrade"
+                "teacher-sees degraded needs a teacher and degraded LR; add `teacher` and `degrade`"
             )
         if self.teacher_sees == "degraded" and self.crop < max(self.patch):
-            raise UsageError(f"crop {self.crop} is less than patch {max(self.patch)}; raise --crop")
+            raise UsageError(f"crop {self.crop} is less than patch {max(self.patch)}; raise `crop`")
         if self.capture == "on" and self.optimizer == "soap":
-            raise UsageError("capture on does not work with optimizer soap; use --capture auto")
+            raise UsageError("capture on does not work with optimizer soap; use `capture` auto")
 
     def _check_choices(self) -> None:
         for name, item in FIELDS.items():

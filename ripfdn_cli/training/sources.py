@@ -79,7 +79,7 @@ def open_source(
     elif _bytes(found, settings.scale) * (2 if _kept_twice(settings) else 1) <= settings.memory * 2**30:
         opened = _packed(found, preparation, teacher, settings, device, listener)
     elif teacher is not None:
-        raise UsageError("a teacher needs all pictures in memory; raise --memory, or train without --teacher")
+        raise UsageError("a teacher needs all pictures in memory; raise `memory`, or train without `teacher`")
     else:
         opened = _streamed(found, preparation, settings, listener)
     for stage in settings.stages:  # what can't be drawn is found now, not in the last quarter of a long run
@@ -94,7 +94,7 @@ def _usable_of(outcomes: Sequence[Copies | Skipped], files: int) -> list[Copies]
             log.warning("skipped: %s", outcome.reason)
     usable = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
     if not usable:
-        raise UsageError(f"none of {files} pictures can be trained on; give others, or a smaller --patch")
+        raise UsageError(f"none of {files} pictures can be trained on; give others, or a smaller `patch`")
     return usable
 
 
@@ -185,7 +185,7 @@ def _degraded_crops(
     """
     s, count, side = settings.scale, settings.crops, settings.crop
     if count * side**2 * 3 * (1 + s**2) > settings.memory * 2**30:
-        raise UsageError(f"{count} crops of {side} px don't fit in memory; raise --memory, or lower --crops")
+        raise UsageError(f"{count} crops of {side} px don't fit in memory; raise `memory`, or lower `crops`")
     cutter = CropCutter(found, preparation, settings)
     advance = listener.preparing("cutting crops", len(found))
     outcomes = list(in_threads(cutter.cut, range(len(found)), advance))

@@ -43,12 +43,15 @@ class TeacherNetwork(Protocol):
 
 
 class Teacher:
-    """A network with a share in every target. Its results are computed in fp32, once for each picture, and
-    kept for the next run.
+    """A network with a share in every target. Its results are computed once for each picture, and kept for
+    the next run.
     """
 
-    def __init__(self, network: TeacherNetwork, *, name: str, share: float, ensemble: bool) -> None:
-        self._network, self._name, self._share, self._ensemble = network, name, share, ensemble
+    def __init__(
+        self, network: TeacherNetwork, *, name: str, share: float, ensemble: bool, precision: str = "fp32"
+    ) -> None:
+        self._network, self._name, self._share = network, name, share
+        self._ensemble, self._precision = ensemble, precision
         self._kept, self._keeps = 0, True  # a cache that can't be written is told once
 
     @property
@@ -57,6 +60,7 @@ class Teacher:
             "teacher": self._name,
             "teacher_sha256": self._network.sha256,
             "teacher_ensemble": "on" if self._ensemble else "off",
+            "teacher_precision": self._precision,
         }
 
     def target(self, lr: Pixels, hr: Pixels) -> Pixels:
@@ -71,6 +75,7 @@ class Teacher:
             "version": _RESULTS_VERSION,
             "teacher": self._network.sha256,
             "ensemble": str(self._ensemble),
+            "precision": self._precision,
             "picture": hashlib.sha256(np.ascontiguousarray(lr).tobytes()).hexdigest(),
             "shape": "×".join(map(str, lr.shape)),
         }
@@ -109,7 +114,13 @@ def open_teacher(settings: TrainingSettings) -> Teacher:
             "give a teacher of the same scale"
         )
     ensemble = settings.teacher_ensemble == "on" or (settings.teacher_ensemble == "auto" and not foreign)
-    return Teacher(network, name=Path(settings.teacher).name, share=settings.teacher_share, ensemble=ensemble)
+    return Teacher(
+        network,
+        name=Path(settings.teacher).name,
+        share=settings.teacher_share,
+        ensemble=ensemble,
+        precision=settings.teacher_precision,
+    )
 
 
 def _network(settings: TrainingSettings) -> tuple[TeacherNetwork, bool]:
@@ -117,7 +128,9 @@ def _network(settings: TrainingSettings) -> tuple[TeacherNetwork, bool]:
     path = Path(settings.teacher)
     threads = settings.threads or None
     if is_onnx(path):
-        return load_onnx(path, threads), True
+        return load_onnx(path, threads, settings.teacher_precision), True
+    if settings.teacher_precision != "fp32":
+        raise UsageError("teacher-precision bf16 is for teachers in ONNX files; use fp32")
     try:
         return _OwnNetwork(settings), False
     except CheckpointError as error:

@@ -88,7 +88,7 @@ def test_where_no_branch_can_leave(data: Path, tmp_path: Path) -> None:
     for schedule in ("cosine", "cosine-per-stage"):
         run = state(data, Position(2, 1.0, 0.1), schedule=schedule)
         with pytest.raises(
-            UsageError, match=f"has schedule {schedule}; train with --schedule constant or wsd"
+            UsageError, match=f"has schedule {schedule}; train with `schedule` constant or wsd"
         ):
             decaying(run, run.settings, length)
     run = state(data, Position(8, 1.0, 0.7))

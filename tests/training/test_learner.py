@@ -252,7 +252,7 @@ def test_bf16_only_where_it_is_native(monkeypatch: pytest.MonkeyPatch) -> None:
     auto = replace(SETTINGS, precision="auto")
     monkeypatch.setenv("RIPFDN_CPU_BF16", "off")
     assert not learner(auto).bf16
-    with pytest.raises(UnavailableError, match="precision bf16: RIPFDN_CPU_BF16=off in the environment"):
+    with pytest.raises(UnavailableError, match="`precision` bf16: RIPFDN_CPU_BF16=off in the environment"):
         learner(replace(SETTINGS, precision="bf16"))
     monkeypatch.setattr(module, "native_bf16", lambda: True)
     subject = learner(auto)

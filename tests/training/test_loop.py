@@ -275,7 +275,7 @@ def test_a_finished_run_goes_on_with_more_time(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(loop, "monotonic", Clock())
-    settings = tiny_settings(data, steps=0, max_time=100.0)
+    settings = tiny_settings(data, steps=0, max_time=100.0, warmup=0)
     first = run_training(settings, tmp_path / "run").steps[-1]
     state = load_state(tmp_path / "run")
     longer = continued(state, replace(settings, max_time=200.0))

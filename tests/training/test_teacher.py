@@ -9,9 +9,11 @@ from support.onnx_networks import nearest
 from support.small_inputs import photograph
 from support.training_runs import Watcher, make_pictures, tiny_settings
 
-from ripfdn_cli.errors import CheckpointError, UsageError
+from ripfdn_cli import foreign_networks
+from ripfdn_cli.errors import CheckpointError, UnavailableError, UsageError
 from ripfdn_cli.foreign_networks import ForeignNetwork
 from ripfdn_cli.image_math.matlab_bicubic import imresize
+from ripfdn_cli.openvino_runtime import native_bf16
 from ripfdn_cli.training.patches import Request
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.sources import open_source
@@ -100,14 +102,14 @@ def test_what_a_teacher_cannot_be_had_with(tmp_path: Path, bilinear_weights: Pat
         open_source(tiny_settings(data, teacher=teacher, memory=5e-5), [], CPU, Watcher())
     with pytest.raises(UsageError, match=r"teacher-share 1\.5 is out of range"):
         tiny_settings(data, teacher=teacher, teacher_share=1.5)
-    with pytest.raises(UsageError, match="use --capture auto"):
+    with pytest.raises(UsageError, match="use `capture` auto"):
         tiny_settings(data, optimizer="soap", capture="on")
-    with pytest.raises(UsageError, match="add --teacher and --degrade"):
+    with pytest.raises(UsageError, match="add `teacher` and `degrade`"):
         tiny_settings(data, teacher=teacher, teacher_sees="degraded")
     degraded = {"teacher": teacher, "degrade": True, "teacher_sees": "degraded"}
     with pytest.raises(UsageError, match="crop 16 is less than patch 24"):
         tiny_settings(data, **degraded, crop=16, patch=24)
-    with pytest.raises(UsageError, match="or lower --crops"):
+    with pytest.raises(UsageError, match="or lower `crops`"):
         open_source(tiny_settings(data, **degraded, crop=16, crops=10, memory=5e-5), [], CPU, Watcher())
 
 
@@ -163,6 +165,36 @@ def test_a_teacher_is_asked_once_for_each_picture(tmp_path: Path, monkeypatch: p
         path.write_bytes(path.read_bytes()[:-1])
     patches()
     assert len(asked) == 7
+
+
+@pytest.mark.skipif(not native_bf16(), reason="this processor has no bf16 arithmetic")
+def test_results_of_another_precision_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIPFDN_CACHE", str(tmp_path / "cache"))
+    teacher = str(nearest(tmp_path / "nearest.onnx"))
+    settings = tiny_settings(make_pictures(tmp_path / "data"), teacher=teacher, teacher_share=1.0)
+    fp32 = open_teacher(settings)
+    bf16 = open_teacher(replace(settings, teacher_precision="bf16"))
+    lr = photograph(32, 40)
+    wanted = lr.repeat(4, axis=0).repeat(4, axis=1)
+    np.testing.assert_array_equal(fp32.guess(lr), wanted)
+    difference = np.abs(bf16.guess(lr).astype(int) - wanted)
+    assert difference.max() <= 2  # eight bits of mantissa
+    assert len(list((tmp_path / "cache" / "teachers").iterdir())) == 2
+
+
+def test_bf16_is_refused_where_it_is_not_to_be_had(
+    tmp_path: Path, bilinear_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIPFDN_CPU_BF16", "off")
+    own = TrainingSettings(steps=1, teacher=str(bilinear_weights), teacher_precision="bf16")
+    with pytest.raises(UsageError, match="is for teachers in ONNX files; use fp32"):
+        open_teacher(own)
+    foreign = replace(own, teacher=str(nearest(tmp_path / "nearest.onnx")))
+    with pytest.raises(UnavailableError, match="`teacher_precision` bf16: RIPFDN_CPU_BF16=off"):
+        open_teacher(foreign)
+    monkeypatch.setattr(foreign_networks, "find_spec", lambda module: None)
+    with pytest.raises(UnavailableError, match="`teacher_precision` bf16 needs OpenVINO"):
+        open_teacher(foreign)
 
 
 def test_a_cache_that_cannot_be_written_is_told_once(
