@@ -82,7 +82,10 @@ def through_x264(frames: list[Pixels], crf: int | None) -> tuple[list[Pixels], f
             write(coded, "libx264", read(path), {"crf": str(crf), "preset": "medium"})
             path = coded
         shown = [
-            frame.to_ndarray(format="rgb24", src_colorspace=5, interpolation=TO_RGB) for frame in read(path)
+            frame.to_ndarray(format="rgb24", src_colorspace=5, interpolation=TO_RGB).astype(
+                np.uint8, copy=False
+            )
+            for frame in read(path)
         ]
         return shown, 8 * path.stat().st_size / sum(frame.shape[0] * frame.shape[1] for frame in frames)
 
@@ -100,14 +103,17 @@ def read(path: Path) -> list[av.VideoFrame]:
 
 def write(path: Path, codec: str, frames: Iterable[av.VideoFrame], options: dict[str, str]) -> None:
     with av.open(str(path), "w") as container:
-        stream = None
+        stream: av.VideoStream | None = None
         for number, frame in enumerate(frames):
             if stream is None:
-                stream = container.add_stream(codec, rate=24, options=options)
+                added = container.add_stream(codec, rate=24, options=options)
+                assert isinstance(added, av.VideoStream)
+                stream = added
                 stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
             frame.pts, frame.time_base = number, Fraction(1, 24)
             frame.pict_type = 0
             container.mux(stream.encode(frame))
+        assert stream is not None, "a clip has frames"
         container.mux(stream.encode())
 
 

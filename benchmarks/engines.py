@@ -12,6 +12,7 @@ baseline is the network as its authors run it: torch, fp32, NCHW, float tensors 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -126,15 +127,15 @@ def engines(checkpoint: Checkpoint, device: str, threads: int) -> dict[str, Call
             "torch eager bf16": lambda: TorchEngine(checkpoint, precision="bf16", threads=threads),
         }
     precisions = ("fp32", "bf16", "fp16")
-    eager = {
-        f"engine torch {precision}, eager": lambda precision=precision: TorchEngine(
-            checkpoint, device=device, precision=precision, compile_after=1e9
+    eager: dict[str, Callable[[], Engine]] = {
+        f"engine torch {precision}, eager": partial(
+            TorchEngine, checkpoint, device=device, precision=precision, compile_after=1e9
         )
         for precision in precisions
     }
-    compiled = {
-        f"engine torch {precision}, compiled": lambda precision=precision: TorchEngine(
-            checkpoint, device=device, precision=precision, compile_after=0
+    compiled: dict[str, Callable[[], Engine]] = {
+        f"engine torch {precision}, compiled": partial(
+            TorchEngine, checkpoint, device=device, precision=precision, compile_after=0
         )
         for precision in precisions
     }
@@ -142,7 +143,8 @@ def engines(checkpoint: Checkpoint, device: str, threads: int) -> dict[str, Call
 
 
 def plain_network(checkpoint: Checkpoint, device: str, pixels: NDArray[np.uint8], memory_format: Any) -> Run:
-    network = build_network(checkpoint).to(device).to(memory_format=memory_format)
+    network = build_network(checkpoint).to(device)
+    network.to(memory_format=memory_format)  # type: ignore[call-overload]
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255).to(device)
     x = x.contiguous(memory_format=memory_format)
 

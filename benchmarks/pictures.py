@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ripfdn_cli import Upscaler
@@ -64,7 +65,7 @@ def main() -> None:
             return
         folder = arguments.folder or sample_pictures(work / "in", count=12, side=arguments.side)
         print_rates(folder, work, arguments.rounds)
-        print_start(next(iter(find_inputs([folder]))).path, work, arguments.rounds)
+        print_start(find_inputs([folder]).sources[0].path, work, arguments.rounds)
 
 
 def sample_pictures(folder: Path, *, count: int, side: int) -> Path:
@@ -81,11 +82,11 @@ def sample_pictures(folder: Path, *, count: int, side: int) -> Path:
 def print_rates(folder: Path, work: Path, rounds: int) -> None:
     """Wall and processor seconds of the folder: the loop, its network alone, and the command."""
     upscaler = Upscaler("x4")
-    paths = [source.path for source in find_inputs([folder])]
+    paths = [source.path for source in find_inputs([folder]).sources]
     pixels = [np.array(Image.open(path).convert("RGB")) for path in paths]
     for shape in {array.shape for array in pixels}:
         upscaler.upscale(next(array for array in pixels if array.shape == shape))  # compiled once for all
-    results = []
+    results: list[NDArray[np.uint8]] = []
 
     def network() -> None:
         results[:] = [upscaler.upscale(array) for array in pixels]

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import numpy as np
 
 from ripfdn_cli.evaluation.markdown import markdown_table
 
+_Time = TypeVar("_Time", int, Fraction)
 RATE, SECONDS, WIDTH, HEIGHT = Fraction(24000, 1001), 2, 64, 48
 SOUND_RATE = 48000
 _COMPARED = (
@@ -102,13 +103,20 @@ def judged(source: Path, output: Path) -> str:
     return f"{float(off):.2f}{', other sound' if lost else ''}"
 
 
+def known(time: _Time | None) -> _Time:
+    """A time that every file of this table has; PyAV has None where a file says nothing."""
+    if time is None:
+        raise ValueError("the file lacks a time or a time base")
+    return time
+
+
 def frame_times(path: Path) -> tuple[list[Fraction], Fraction]:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        tick = Fraction(stream.time_base.numerator, stream.time_base.denominator)
+        tick = known(stream.time_base)
         if container.format.name == "avi":  # which has no timestamps; packets are in the order of frames
-            return [packet.dts * tick for packet in container.demux(stream) if packet.size], tick
-        return [frame.pts * tick for frame in container.decode(stream)], tick
+            return [known(packet.dts) * tick for packet in container.demux(stream) if packet.size], tick
+        return [known(frame.pts) * tick for frame in container.decode(stream)], tick
 
 
 def sound(path: Path) -> tuple[str, str]:
@@ -125,6 +133,7 @@ def sound(path: Path) -> tuple[str, str]:
 def write_clip(path: Path, kind: Input) -> Path:
     with av.open(str(path), "w") as container:
         video = container.add_stream(kind.codec, rate=RATE, width=WIDTH, height=HEIGHT, pix_fmt="yuv420p")
+        assert isinstance(video, av.VideoStream)
         audio = container.add_stream(kind.sound, rate=SOUND_RATE, layout="stereo")
         lines = None if kind.subtitles is None else container.add_mux_stream(kind.subtitles)
         if path.suffix in (".mp4", ".mov", ".mkv", ".webm"):

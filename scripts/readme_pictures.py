@@ -37,7 +37,8 @@ def main() -> None:
         "ripfdn x4": ours,
     }
     scale = ours.width // sample.width
-    box = tuple(scale * side for side in CROP)
+    left, top, right, bottom = (scale * side for side in CROP)
+    box = (left, top, right, bottom)
     panels = [captioned(picture.crop(box), caption) for caption, picture in pictures.items()]
     gap = 8
     sheet = Image.new("RGB", (sum(p.width + gap for p in panels) - gap, panels[0].height), "white")

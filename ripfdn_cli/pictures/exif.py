@@ -72,10 +72,12 @@ class TagBlock:
         self.order: Literal["<", ">"] = order
 
     def number(self, position: int, kind: int = _LONG) -> int:
+        """The unsigned number at `position`: 2 bytes if `kind` is SHORT, else 4. Raises struct.error."""
         code = {_SHORT: "H", _LONG: "I"}.get(kind, "I")
         return int(struct.unpack_from(self.order + code, self.content, position)[0])
 
     def set_long(self, position: int, value: int) -> None:
+        """Write `value` as 4 bytes at `position`. Raises struct.error where it doesn't fit."""
         struct.pack_into(self.order + "I", self.content, position, value)
 
     def set_entry(self, entry: _Entry, value: int) -> None:
@@ -86,6 +88,7 @@ class TagBlock:
             struct.pack_into(f"{self.order}HII", self.content, entry.position + 2, _LONG, 1, value)
 
     def numbers(self, entry: _Entry) -> list[int]:
+        """All values of a SHORT or LONG entry. Raises struct.error where they reach past the block."""
         step = 2 if entry.kind == _SHORT else 4
         return [self.number(entry.value + step * i, entry.kind) for i in range(entry.count)]
 
@@ -108,6 +111,7 @@ class TagBlock:
         return _Directory(entries, listed, start, start + 2 + count * _ENTRY)
 
     def first(self) -> _Directory:
+        """The directory that the header points to (IFD0). Raises struct.error."""
         return self.directory(self.number(4))
 
     def below(self, directory: _Directory, tag: int) -> _Directory | None:
@@ -119,6 +123,7 @@ class TagBlock:
             return None
 
     def after(self, directory: _Directory) -> _Directory | None:
+        """The directory that follows, None where there is none or it can't be read."""
         try:
             start = self.number(directory.next_position)
             return self.directory(start) if start else None
@@ -221,6 +226,7 @@ def exif_of_tiff(tiff: bytes, start: int, tags: Container[int]) -> bytes | None:
 
 
 def byte_order(exif: bytes) -> Literal["<", ">"]:
+    """The byte order of an EXIF block that begins with `HEAD`, as `struct` writes it."""
     return TagBlock(exif[len(HEAD) :]).order
 
 

@@ -41,6 +41,7 @@ class Format:
 
     @property
     def title(self) -> str:
+        """The format's name as people write it."""
         return {"webp": "WebP", "heic": "HEIC", "jxl": "JPEG XL"}.get(self.name, self.name.upper())
 
 

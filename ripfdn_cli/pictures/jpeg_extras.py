@@ -120,6 +120,7 @@ def xmp_items(auxiliary: Sequence[AuxiliaryPicture], video: bytes | None) -> lis
 
 
 def is_gain_map(entry: AuxiliaryPicture) -> bool:
+    """Whether the picture's semantic, or a mark in its own JPEG, says that it is an HDR gain map."""
     return entry.semantic == "GainMap" or _is_marked(read_jpeg(entry.content))
 
 

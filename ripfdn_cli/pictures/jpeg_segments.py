@@ -51,6 +51,9 @@ def read_jpeg(data: bytes, start: int = 0) -> JpegFile:
 
 
 def segment_bytes(marker: int, content: bytes) -> bytes:
+    """A JPEG segment: 0xFF, `marker`, a big-endian length that counts itself, `content`. Raises OverflowError
+    above 65,533 bytes.
+    """
     return bytes((0xFF, marker)) + (len(content) + 2).to_bytes(2, "big") + content
 
 

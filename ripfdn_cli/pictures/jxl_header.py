@@ -15,6 +15,8 @@ _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 @dataclass(frozen=True)
 class JxlHeader:
+    """What a JPEG XL header says: the size in pixels, and whether frames are animated."""
+
     width: int
     height: int
     animated: bool

@@ -74,6 +74,7 @@ class Metadata:
         return [name for name in here if name not in target.metadata or self._too_long(name, target)]
 
     def without(self, names: Iterable[str]) -> Self:
+        """A copy with the fields `names` emptied."""
         return replace(self, **{name: _NOTHING[name] for name in names})
 
     def turned(self, turn: int) -> Self:

@@ -58,15 +58,18 @@ class Picture:
         return (self.metadata, *self.later_metadata, *[NO_METADATA] * missing)
 
     def with_page_metadata(self, pages: Iterable[Metadata]) -> Self:
+        """A copy with each page's metadata; that of later pages is dropped where there was none before."""
         first, *later = pages
         return replace(self, metadata=first, later_metadata=tuple(later) if self.later_metadata else ())
 
     @property
     def width(self) -> int:
+        """In pixels."""
         return int(self.frames[0].shape[1])
 
     @property
     def height(self) -> int:
+        """In pixels."""
         return int(self.frames[0].shape[0])
 
 
@@ -101,6 +104,7 @@ def check_size(width: int, height: int, frames: int, max_pixels: int) -> None:
 
 
 def too_many_pixels(says: str, max_pixels: int) -> InputError:
+    """The error to raise for a file that `says` a size over the limit."""
     return InputError(f"{says}, over the limit of {max_pixels} pixels; raise --max-pixels if that is meant")
 
 
@@ -166,10 +170,12 @@ def _divisor(dtype: np.dtype[Any]) -> np.floating[Any]:
 
 
 def has_alpha(frame: Frame) -> bool:
+    """Whether a frame (H, W, C) has two or four channels: the last is then alpha."""
     return frame.shape[2] in (2, 4)
 
 
 def is_opaque(frame: Frame) -> bool:
+    """Whether there is no alpha, or all of it is at the highest value of its type."""
     return not has_alpha(frame) or bool((frame[..., -1] >= highest(frame.dtype)).all())
 
 

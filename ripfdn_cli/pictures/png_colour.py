@@ -65,6 +65,7 @@ class ColourSpace:
 
     @property
     def is_hdr(self) -> bool:
+        """Whether the curve is one of the HDR transfers."""
         return isinstance(self.curve, int)
 
 

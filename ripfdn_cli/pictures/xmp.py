@@ -154,6 +154,7 @@ def has_gain_map(xmp: bytes) -> bool:
 
 
 def has_motion(xmp: bytes) -> bool:
+    """Whether an XMP packet marks its photo as one with a short video (a motion photo)."""
     return _CAMERA.encode() in xmp and re.search(_MOTION.pattern.encode(), xmp) is not None
 
 

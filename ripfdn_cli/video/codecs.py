@@ -123,6 +123,7 @@ class Codec:
         return self.keeps_alpha and (self.alpha_muxers is None or muxer in self.alpha_muxers)
 
     def is_called(self, name: str) -> bool:
+        """Whether `name` is, in any case, the codec's name, its encoder's, or an alias."""
         return name.lower() in (self.name, self.encoder, *self.aliases)
 
     def _rate_options(self, choices: EncoderChoices) -> dict[str, str]:

@@ -67,6 +67,7 @@ class ColourTags:
 
     @property
     def is_hdr(self) -> bool:
+        """Whether the transfer is PQ or HLG."""
         return self.transfer in (PQ, HLG)
 
     def __str__(self) -> str:
@@ -140,6 +141,7 @@ class Conversion:
         self._graph = graph
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The frame as the filter graph converts it."""
         self._graph.vpush(frame)
         return self._graph.vpull()
 

@@ -41,6 +41,7 @@ class Converter(Protocol):
 
 
 def is_text(stream: Any) -> bool:
+    """Whether a stream holds subtitles as text, not as bitmaps, in a codec that is known to."""
     context = stream.codec_context
     return stream.type == "subtitle" and context is not None and context.name in _TEXT
 

@@ -72,9 +72,11 @@ class OpenSource:
 
     @property
     def video(self) -> Any:
+        """The source's stream of pictures."""
         return self.container.streams[self.streams.video]
 
     def copied(self) -> list[Any]:
+        """The source's streams that are copied."""
         return [self.container.streams[index] for index in self.streams.copied]
 
     def time_bases(self) -> list[Fraction]:

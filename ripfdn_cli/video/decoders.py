@@ -33,6 +33,7 @@ def decoder_of(stream: av.VideoStream) -> Any:
 
 
 def has_alpha_beside(stream: av.VideoStream) -> bool:
+    """Whether the stream's tags say that its alpha is coded beside the pictures (VP8 and VP9 in Matroska)."""
     return any(key.lower() == ALPHA_MODE and value == "1" for key, value in stream.metadata.items())
 
 

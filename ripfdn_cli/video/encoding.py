@@ -76,10 +76,12 @@ class EncoderSettings:
 
     @property
     def has_alpha(self) -> bool:
+        """Whether the pixel format has an alpha channel."""
         return described(self.pixel_format).has_alpha
 
     @property
     def segment_muxer(self) -> str:
+        """FFmpeg's name of the container of a segment."""
         return (self.has_alpha and self.codec.alpha_segment_muxer) or self.codec.segment_muxer
 
     @property
@@ -166,6 +168,7 @@ class SegmentWriter:
 
     @property
     def frames(self) -> int:
+        """The number of frames given so far."""
         return len(self._pts)
 
     @property
@@ -174,6 +177,7 @@ class SegmentWriter:
         return decoding_time(self._pts, 0, self._delay) if self._pts else None
 
     def flush(self) -> None:
+        """Write what the encoder still holds. Raises InternalError if frames and packets differ in number."""
         self._write(self._stream.encode(None))
         if self.packets != self.frames:
             raise InternalError(f"{self.frames} frames gave {self.packets} packets")
@@ -331,6 +335,7 @@ def open_segment(path: Path) -> InputContainer:
 
 
 def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hex. Raises OSError."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

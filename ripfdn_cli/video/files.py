@@ -157,6 +157,7 @@ def position_of(container: InputContainer, index: int) -> int:
 
 
 def is_cover(stream: av.stream.Stream) -> bool:
+    """Whether a stream of pictures is the cover art of the file."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 

@@ -45,9 +45,13 @@ class FrameStream(Protocol):
 
 
 class FrameWriter(Protocol):
-    def add(self, pixels: Frame) -> None: ...
+    """Writes frames to a stream, one after the other."""
 
-    def close(self) -> None: ...
+    def add(self, pixels: Frame) -> None:
+        """Write a frame, RGB, (H, W, 3)."""
+
+    def close(self) -> None:
+        """Write what is held back, if anything."""
 
 
 @dataclass
@@ -60,6 +64,7 @@ class RawStream:
     samples: str = "uint8"
 
     def frames(self) -> Iterator[Frame]:
+        """The frames in order, RGB, (H, W, 3) in uint8. Raises InputError at one that is cut short."""
         size = 3 * self.width * self.height
         while data := self.stream.read(size):
             if len(data) < size:
@@ -69,6 +74,7 @@ class RawStream:
             yield np.frombuffer(data, np.uint8).reshape(self.height, self.width, 3)
 
     def writer(self, stream: BinaryIO, width: int, height: int) -> FrameWriter:
+        """A writer of raw RGB to `stream`."""
         return _RawWriter(stream)
 
 
@@ -118,6 +124,7 @@ class Y4mStream:
         self._open.close()
 
     def frames(self) -> Iterator[Frame]:
+        """The frames in order, as RGB, (H, W, 3)."""
         assert self._first is not None
         to_rgb = ToRgb(self._first, self._colour)
         yield to_rgb(self._first)
@@ -125,6 +132,7 @@ class Y4mStream:
             yield to_rgb(frame)
 
     def writer(self, stream: BinaryIO, width: int, height: int) -> FrameWriter:
+        """A writer of YUV4MPEG2 to `stream`, for frames of `width`×`height` pixels."""
         log.info(
             "frames keep their colours in %s; y4m can't say so, tell the program that reads them",
             self._colour.tags,
@@ -169,6 +177,7 @@ class Y4mStream:
         return (aspect * Fraction(self.width * height, self.height * width)).limit_denominator(10_000)
 
     def from_rgb(self, like: Frame) -> FromRgb:
+        """The conversion of frames like `like` to the stream's own pixel format and colours."""
         assert self._first is not None
         return FromRgb(like, self._first.format.name, output_tags(self._colour.tags, to_rgb=False))
 
@@ -203,9 +212,11 @@ class Resumed(io.RawIOBase):
         self._head, self._stream, self.count = head, stream, 0
 
     def readable(self) -> bool:
+        """Always true."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill `buffer`, with what was read before first; the number of bytes, 0 at the end."""
         size = len(buffer)
         if self._head:
             data, self._head = self._head[:size], self._head[size:]

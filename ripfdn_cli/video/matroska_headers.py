@@ -36,9 +36,11 @@ class ChapterTitle:
 
     @property
     def is_in_a_language(self) -> bool:
+        """Whether the title names a language ("und" is none)."""
         return bool(self.bcp47 or self.language not in ("", "und"))
 
     def element(self) -> bytes:
+        """The title as a Matroska element, with its languages and country."""
         content = _element(_TITLE, self.text.encode()) + _element(
             _TITLE_LANGUAGE, (self.language or "und").encode()
         )

@@ -25,10 +25,12 @@ class FramePattern:
     name: str
 
     def path(self, number: int) -> Path:
+        """The file of frame `number`."""
         return self.folder / _PLACE.sub(lambda place: _padded(number, place), self.name)
 
     @property
     def suffix(self) -> str:
+        """That of the files' names, with its dot."""
         return Path(self.name).suffix
 
 

@@ -24,6 +24,7 @@ def described(name: str) -> PixelFormat:
 
 
 def describe(pixel_format: av.VideoFormat) -> PixelFormat:
+    """Bits, channels and layout of a pixel format of FFmpeg."""
     is_rgb = pixel_format.is_rgb or pixel_format.has_palette
     colours = [part for part in pixel_format.components if not part.is_alpha]
     return PixelFormat(
@@ -41,6 +42,7 @@ def bits_of(pixel_format: av.VideoFormat) -> int:
 
 
 def alpha_of(pixel_format: av.VideoFormat) -> bool:
+    """Whether a format has an alpha channel, or a palette, whose entries have alpha."""
     return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)
 
 

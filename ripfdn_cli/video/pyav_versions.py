@@ -20,11 +20,13 @@ _METADATA: Any = {} if _SINCE_19 else {"metadata_errors": "surrogateescape"}
 
 
 def open_input(url: str, options: dict[str, str]) -> InputContainer:
+    """Open `url` to read. Raises OSError and FFmpegError."""
     container: InputContainer = av.open(url, options=options, **_METADATA)
     return container
 
 
 def open_output(url: str, muxer: str, options: dict[str, str]) -> OutputContainer:
+    """Open `url` to write with FFmpeg's `muxer`. Raises OSError and FFmpegError."""
     container: OutputContainer = av.open(url, "w", format=muxer, container_options=options, **_METADATA)
     return container
 

@@ -65,10 +65,12 @@ class Timeline:
 
     @property
     def start(self) -> Fraction:
+        """When the first frame shows, in seconds."""
         return int(self.pts[0]) * self.time_base
 
     @property
     def end(self) -> Fraction:
+        """When the last frame's time is over, in seconds."""
         return int(self.pts[-1] + self.durations[-1]) * self.time_base
 
     @property

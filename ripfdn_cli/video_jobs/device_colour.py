@@ -39,6 +39,7 @@ class PreparedYuvFrame:
     samples: NDArray[Any]
 
     def equals(self, other: Self) -> bool:
+        """Whether both have the same samples."""
         return np.array_equal(self.samples, other.samples)
 
 
@@ -68,6 +69,7 @@ class DeviceColour:
         self._converting = threading.Lock()
 
     def frames(self, first: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+        """The source's frames, from frame `first` on."""
         return self._source.frames(first, before)
 
     def upscale_frames(

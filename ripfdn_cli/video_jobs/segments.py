@@ -43,6 +43,7 @@ class Segments:
         self.folder, self._lines, self.entries = folder, lines, entries
 
     def path(self, number: int) -> Path:
+        """The file of segment `number`."""
         return segment_path(self.folder, number)
 
     def add(self, entry: JournalEntry) -> None:
@@ -62,6 +63,7 @@ class Segments:
 
     @property
     def frames(self) -> int:
+        """How many frames the segments so far hold."""
         return sum(entry.segment.frames for entry in self.entries)
 
 
@@ -89,6 +91,7 @@ def segments_folder(output: Path) -> Path:
 
 
 def segment_path(folder: Path, number: int) -> Path:
+    """The file of segment `number` in a job's folder."""
     return folder / f"{number:06d}.part"
 
 

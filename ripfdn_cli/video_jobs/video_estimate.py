@@ -36,6 +36,7 @@ class VideoEstimator:
             raise error.reason from error
 
     def close(self) -> None:
+        """Let go of the devices."""
         self._devices.close()
 
     def _estimate(self, plan: VideoPlan, networks: Networks) -> VideoEstimate:

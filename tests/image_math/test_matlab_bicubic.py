@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -111,7 +112,9 @@ def untouched_by_border(length: int, result: int) -> list[int]:
 
 
 @given(side=st.integers(1, 40), result=st.integers(1, 40), border=st.sampled_from(["mirror", "replicate"]))
-def test_a_flat_picture_stays_flat_whatever_the_sizes(side: int, result: int, border: str) -> None:
+def test_a_flat_picture_stays_flat_whatever_the_sizes(
+    side: int, result: int, border: Literal["mirror", "replicate"]
+) -> None:
     flat = np.full((side, 3), 77, np.uint8)
     assert (imresize(flat, size=(result, 5), border=border) == 77).all()
 
@@ -160,7 +163,7 @@ def test_uint16_saturates_at_its_own_ends() -> None:
         (np.zeros((4, 4), np.uint8), {"size": (0, 2)}, "under 1"),
     ],
 )
-def test_what_cannot_be_resized_is_refused(pixels: np.ndarray, options: dict, reason: str) -> None:
+def test_what_cannot_be_resized_is_refused(pixels: np.ndarray, options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         imresize(pixels, **options)
 

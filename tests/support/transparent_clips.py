@@ -28,6 +28,7 @@ def transparent_picture(number: int, width: int = 48, height: int = 32) -> NDArr
 def make_transparent_clip(path: Path, codec: str, pixel_format: str, frames: int = 6) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=24, options=OPTIONS.get(codec, {}))
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 48, 32, pixel_format
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(transparent_picture(number), format="rgba")

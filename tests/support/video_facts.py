@@ -31,7 +31,7 @@ def streams_of(path: Path) -> list[StreamFacts]:
         packets: dict[int, list[tuple[Fraction, str]]] = {stream.index: [] for stream in kept}
         for packet in container.demux():
             if packet.size and packet.stream_index in packets:
-                time = packet.pts * as_fraction(packet.time_base)
+                time = seconds(packet.pts, packet.time_base)
                 packets[packet.stream_index].append((time, hashlib.sha256(bytes(packet)).hexdigest()))
         return [
             StreamFacts(
@@ -51,7 +51,13 @@ def picture_times(path: Path) -> list[Fraction]:
     """When each frame shows, in seconds, as a decoder gives them."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        return [frame.pts * as_fraction(stream.time_base) for frame in container.decode(stream)]
+        return [seconds(frame.pts, stream.time_base) for frame in container.decode(stream)]
+
+
+def seconds(pts: int | None, time_base: Any) -> Fraction:
+    """A time that a file has to have, in seconds."""
+    assert pts is not None
+    return pts * as_fraction(time_base)
 
 
 def decoded(path: Path) -> list[av.VideoFrame]:
@@ -64,7 +70,7 @@ def planes(frame: av.VideoFrame) -> list[NDArray[Any]]:
     deep = max(part.bits for part in frame.format.components) > 8
     result = []
     for plane in frame.planes:
-        lines = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         samples = lines.view(np.uint16) if deep else lines
         result.append(samples[:, : plane.width].copy())
     return result

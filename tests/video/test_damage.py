@@ -54,6 +54,8 @@ def trimmed(source: Path, path: Path, start: int) -> Path:
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(video=0):
             if packet.size:
+                assert packet.pts is not None
+                assert packet.dts is not None
                 packet.pts, packet.dts, packet.stream = packet.pts - start, packet.dts - start, stream
                 new.mux(packet)
     return path

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,9 +29,10 @@ PLAYLISTS = {
 
 
 @pytest.fixture
-def listener() -> "tuple[int, list[object]]":
+def listener() -> Iterator[tuple[int, list[tuple[socket.socket, object]]]]:
     """A port on loopback, and the connections that anyone made to it."""
-    server, seen = socket.create_server(("127.0.0.1", 0)), []
+    server = socket.create_server(("127.0.0.1", 0))
+    seen: list[tuple[socket.socket, object]] = []
 
     def accept() -> None:
         while True:

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -76,5 +77,5 @@ def test_raw_frames() -> None:
 def test_what_was_read_of_a_stream_is_not_lost() -> None:
     for size in (1, 2, 3, 100):
         resumed = Resumed(b"ab", io.BytesIO(b"cdef"))
-        assert b"".join(iter(lambda stream=resumed, size=size: stream.read(size), b"")) == b"abcdef"
+        assert b"".join(iter(partial(resumed.read, size), b"")) == b"abcdef"
         assert resumed.count == 6

@@ -47,6 +47,7 @@ def damage(path: Path, number: int, change: Callable[[bytes], bytes]) -> Path:
             new.pts, new.dts, new.time_base = packet.pts, packet.dts, packet.time_base
             new.duration, new.is_keyframe, new.stream = packet.duration, packet.is_keyframe, stream
             if new.dts is None:
+                assert new.pts is not None
                 new.dts = new.pts - 1000
             target.mux(new)
     return damaged

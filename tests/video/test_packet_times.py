@@ -51,9 +51,11 @@ def test_sound_of_joined_streams_stays_with_its_picture(tmp_path: Path) -> None:
     assert all(before < after for before, after in pairwise(sound))
     with av.open(str(part)) as container:
         alone = [packet for packet in container.demux() if packet.size]
-    apart = min(p.pts for p in alone if p.stream_index == 1) - min(
-        p.pts for p in alone if p.stream_index == 0
-    )
+    times = {
+        index: [p.pts for p in alone if p.stream_index == index and p.pts is not None] for index in (0, 1)
+    }
+    assert len(times[0]) + len(times[1]) == len(alone)
+    apart = min(times[1]) - min(times[0])
     assert sound[0] - pictures[0] == apart
     assert sound[len(sound) // 2] - pictures[len(pictures) // 2] == apart
 

@@ -75,6 +75,7 @@ def test_what_an_encoder_is_given_is_known_again(codec: str, tmp_path: Path) -> 
         path = tmp_path / f"{entry.name}{'.mov' if codec == 'prores' else '.nut'}"
         with av.open(str(path), "w") as container:
             stream = container.add_stream(encoder, rate=24)
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = 64, 48, entry.name
             frame = av.VideoFrame.from_ndarray(picture(0, 64, 48), format="rgb24").reformat(format=entry.name)
             frame.pts, frame.time_base = 0, Fraction(1, 24)
