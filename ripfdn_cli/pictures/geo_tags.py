@@ -21,7 +21,7 @@ def enlarged_place(metadata: Metadata, across: float, down: float) -> Metadata:
     if metadata.exif is None:
         return metadata
     try:
-        block = TagBlock(metadata.exif[len(HEAD) :])
+        block = TagBlock(bytearray(metadata.exif[len(HEAD) :]))
         _correct(block, across, down)
     except (ValueError, struct.error):
         return metadata
