@@ -33,6 +33,8 @@ _MISFIT_LIMIT = 0.8
 """Squared difference from the input, as a part of that between neighbours; photographs have 0.04."""
 _SHIFT_LIMIT = 0.15
 """Input pixels by which a tile may seem shifted; photographs have 0.02."""
+_VISIBLE = 32 / 255
+"""Contrast of a tile whose result can't be one colour."""
 _GAIN = 1.5
 """A picture that fits so many times better when it is shifted, or when its channels are swapped, is."""
 
@@ -129,6 +131,8 @@ class _Totals:
     slants: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     products: NDArray[np.float64] = field(default_factory=lambda: np.zeros((3, 3)))
     energy: float = 0.0
+    contrast: float = 0.0
+    shown: float = 0.0
 
     def add(
         self,
@@ -145,6 +149,8 @@ class _Totals:
         self.samples += band.size
         self.misfit += _squares(difference)
         self.steps += float(_squared_steps(band).sum())
+        self.contrast = max(self.contrast, float(np.ptp(band)))
+        self.shown = max(self.shown, float(np.ptp(small)))
         self.moved += [_squares(small - other) for other in moved]
         half = np.float32(0.5)
         down, across = (below - above) * half, (right - left) * half
@@ -156,6 +162,8 @@ class _Totals:
 
     def reason(self) -> str | None:
         """Why the tile is suspicious."""
+        if self.shown == 0 and self.contrast > _VISIBLE:
+            return "one colour"
         floor = _FLOOR * self.samples
         excess = self.misfit - floor
         if not excess <= _MISFIT_LIMIT * self.steps:

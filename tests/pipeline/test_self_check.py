@@ -161,7 +161,9 @@ def test_a_broken_device_costs_time_and_no_picture(
     """Two pictures of a batch, one with alpha: each warning names its file, and results are those of a device
     that isn't broken.
     """
-    network = NetworkSettings(weights=str(enlarging_weights[4]), devices=("cpu",), engine="torch", threads=1)
+    network = NetworkSettings(
+        weights=str(enlarging_weights[4]), devices=("cpu",), engine="torch", precision="fp32", threads=1
+    )
     for name, channels in (("opaque.png", 3), ("clear.png", 4)):
         Image.fromarray(smooth(40, 48, channels)).save(tmp_path / name)
 
