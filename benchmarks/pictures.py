@@ -30,7 +30,7 @@ from ripfdn_cli.image_jobs.batch import BatchRequest, plan_batch
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.find_inputs import find_inputs
-from ripfdn_cli.pipeline.self_check import check_result
+from ripfdn_cli.pipeline.self_check import corrected
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.png"
 COMMAND = [sys.executable, "-m", "ripfdn_cli", "upscale"]
@@ -105,7 +105,7 @@ def print_rates(folder: Path, work: Path, rounds: int) -> None:
 
     def check() -> None:
         for source, result in zip(pixels, results, strict=True):
-            check_result(source, result, upscaler.scale)
+            corrected(source, result, upscaler, "a picture")
 
     costs = take_turns({"plain loop": loop, "`ripfdn upscale`": command, "network": network}, rounds)
     checks = [cost_of(check) for _ in range(rounds)]

@@ -62,9 +62,5 @@ class TrainingDivergedError(InternalError):
     """The loss of a training step is not finite."""
 
 
-class BrokenResultError(InternalError):
-    """A result does not show what its input shows. Never turned into a picture."""
-
-
 class DiskFullError(OutputError):
     """No space is left for outputs: the ones after it would fail too."""

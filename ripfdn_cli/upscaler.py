@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, TileOfFrame, YuvEngine, YuvJob, YuvResult
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
-from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed
+from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed, transformed_window
 from ripfdn_cli.image_math.value_range import ValueRange, limit_overshoot
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.image_objects import upscaled
-from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
+from ripfdn_cli.model.architecture import GRID_STEP, SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.tile_grid import (
     DEFAULT_HALO,
+    EXACT_HALO,
+    Span,
     Tile,
     TileGrid,
     check_halo,
@@ -43,6 +45,8 @@ DEFAULT_MEMORY: int | None = None
 """Bytes that a tile may take in the engine, over the input and output pictures; None leaves it to the engine,
 which looks at what the machine has.
 """
+_REFERENCE_SIDE = 128
+"""Side in input pixels of what the reference computes at a time, its surroundings not counted."""
 
 Progress = Callable[[int, int], None]
 """Called after every tile with the tiles done and the tiles in all."""
@@ -112,6 +116,8 @@ class Upscaler:
         )
         budget = self._engine.default_memory if settings.memory is None else settings.memory
         self._largest_tile = self._engine.tile_memory.largest_tile(budget)
+        self._reference: Engine | None = None
+        self._referring = threading.Lock()
 
     @property
     def scale(self) -> int:
@@ -200,6 +206,59 @@ class Upscaler:
                 return list(self._pasted(np.stack(images), self.grid(*images[0].shape[:2]), progress))
         except (OutOfMemoryError, NonFiniteResultError):  # which one at a time may yet do
             return None
+
+    def reference(self, pixels: NDArray[Any], rows: slice, columns: slice) -> NDArray[Any]:
+        """The part of what `upscale` gives that stands for `rows` and `columns` of `pixels`, computed by
+        torch in fp32 on the CPU with the borders of the same tiles. What looks wrong is compared with it.
+
+        For any thread. The first call imports torch. Raises InputError, OutOfMemoryError,
+        NonFiniteResultError.
+        """
+        height, width = check_pixels(pixels)
+        working = pixels if pixels.dtype.kind == "u" else pixels.astype(np.float32)
+        values = None if pixels.dtype.kind == "u" else ValueRange.beyond_unit(working)
+        if values is None:
+            result = self._reference_part(_pad_to_smallest(working), rows, columns)
+            return result.astype(pixels.dtype, copy=False)
+        # The overshoot at the rim of a part is limited by the pixels around it.
+        top, left = max(rows.start - 1, 0), max(columns.start - 1, 0)
+        outer = slice(top, min(rows.stop + 1, height)), slice(left, min(columns.stop + 1, width))
+        result = self._reference_part(_pad_to_smallest(values.to_unit(working)), *outer)
+        result = limit_overshoot(values.from_unit(result), working[outer], self.scale)
+        part = result[
+            self.scale * (rows.start - top) : self.scale * (rows.stop - top),
+            self.scale * (columns.start - left) : self.scale * (columns.stop - left),
+        ]
+        return part.astype(pixels.dtype, copy=False)
+
+    def _reference_part(self, pixels: NDArray[Any], rows: slice, columns: slice) -> NDArray[Any]:
+        with self._referring:
+            if not self._ensemble:
+                return self._reference_tiles(pixels, rows, columns)
+            unit, parts = _to_unit_range(pixels), []
+            for transform in DIHEDRAL_TRANSFORMS:
+                window = transformed_window(rows, columns, unit.shape, transform)
+                part = self._reference_tiles(transformed(unit, transform), *window)
+                parts.append(transformed(part, inverse(transform)))
+            return _from_unit_range(np.mean(parts, axis=0), pixels.dtype)
+
+    def _reference_tiles(self, pixels: NDArray[Any], rows: slice, columns: slice) -> NDArray[Any]:
+        """Only as much around the part is computed as it takes, and no more than its tiles have."""
+        if self._reference is None:
+            self._reference = load_engine(
+                self._checkpoint, engine="torch", device="cpu", precision="fp32", threads=self._threads
+            )
+        grid, scale = self.grid(*pixels.shape[:2]), self.scale
+        sides = (rows.stop - rows.start, columns.stop - columns.start)
+        result = np.empty((scale * sides[0], scale * sides[1], 3), pixels.dtype)
+        for row in _windows(grid.rows, rows):
+            for column in _windows(grid.columns, columns):
+                job = _job(pixels[None], grid, Tile(row, column))
+                (part,) = self._reference.run([job])
+                top, left = (row.keep_start - rows.start, column.keep_start - columns.start)
+                height, width = part.shape[1:3]
+                result[scale * top : scale * top + height, scale * left : scale * left + width] = part[0]
+        return result
 
     @property
     def converts_yuv(self) -> bool:
@@ -372,6 +431,20 @@ def _from_unit_range(unit: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray
     levels = np.clip(unit, 0, 1, out=unit) * np.float32(LEVELS[dtype])
     rounded: NDArray[Any] = np.rint(levels, out=levels).astype(dtype)
     return rounded
+
+
+def _windows(spans: Sequence[Span], wanted: slice) -> list[Span]:
+    """What to read along an axis to compute `wanted` as the tiles of `spans` do: for each of them that keeps
+    some of it, pieces of that with EXACT_HALO around them, as far as the tile goes.
+    """
+    windows = []
+    for span in spans:
+        end = min(wanted.stop, span.keep_stop)
+        for start in range(max(wanted.start, span.keep_start), end, _REFERENCE_SIDE):
+            stop = min(start + _REFERENCE_SIDE, end)
+            first = max(span.start, (start - EXACT_HALO) // GRID_STEP * GRID_STEP)
+            windows.append(Span(first, min(span.stop, stop + EXACT_HALO), start, stop))
+    return windows
 
 
 def _share_of(progress: Progress | None, number: int, count: int) -> Progress | None:

@@ -58,13 +58,14 @@ class YuvJob:
 
 @dataclass(frozen=True)
 class YuvResult:
-    """`samples` (N, L) in the format that was wanted. To check them by: `seen` (N, H, W, 3), the RGB that the
-    network was given, and `shown`, the RGB that `samples` stand for, shrunk to its size and of its type.
+    """`samples` (N, L) in the format that was wanted. To check them by: `network_input` (N, H, W, 3), the RGB
+    that the network was given, and `decoded_output`, the RGB that `samples` stand for, shrunk to its size and
+    of its type.
     """
 
     samples: NDArray[Any]
-    seen: NDArray[Any]
-    shown: NDArray[Any]
+    network_input: NDArray[Any]
+    decoded_output: NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -58,17 +58,17 @@ Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass
-class _Flight:
-    """A job on its way: its results on the host as soon as `landed` has happened, and the sum of all that the
-    network gave. `shape` is its tiles'. `cargo` keeps alive what the device still reads.
+class _InFlight:
+    """A job on its way: its results on the host as soon as `copied` has happened, and the sum of all that the
+    network gave. `shape` is its tiles'. `kept_alive` keeps alive what the device still reads.
     """
 
     results: tuple[Tensor, ...]
     total: Tensor
     shape: torch.Size
     started: float
-    landed: "torch.cuda.Event | None" = None
-    cargo: tuple[Tensor, ...] = ()
+    copied: "torch.cuda.Event | None" = None
+    kept_alive: tuple[Tensor, ...] = ()
 
 
 class TorchEngine:
@@ -109,35 +109,35 @@ class TorchEngine:
         self._most_in_flight = 2 if self._where.type == "cuda" else 1
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
-        for (result,) in self._flown(jobs):
+        for (result,) in self._results(jobs):
             yield result
 
     def run_yuv(self, jobs: Iterable[YuvJob]) -> Iterator[YuvResult]:
         """As contract.py says; on a CPU too, where nothing is won by it."""
-        for samples, seen, shown in self._flown(jobs):
-            yield YuvResult(samples, seen, shown)
+        for results in self._results(jobs):
+            yield YuvResult(*results)
 
-    def _flown(self, jobs: Iterable[TileJob | YuvJob]) -> Iterator[tuple[NDArray[Any], ...]]:
-        flights: deque[_Flight] = deque()
+    def _results(self, jobs: Iterable[TileJob | YuvJob]) -> Iterator[tuple[NDArray[Any], ...]]:
+        in_flight: deque[_InFlight] = deque()
         for job in jobs:
             with _out_of_memory_as_ours(), torch.inference_mode():
-                flights.append(self._launch(job))
-            if len(flights) == self._most_in_flight:
-                yield self._land(flights.popleft())
-        while flights:
-            yield self._land(flights.popleft())
+                in_flight.append(self._launch(job))
+            if len(in_flight) == self._most_in_flight:
+                yield self._acknowledge(in_flight.popleft())
+        while in_flight:
+            yield self._acknowledge(in_flight.popleft())
 
-    def _launch_simply(self, job: TileJob | YuvJob) -> _Flight:
+    def _launch_simply(self, job: TileJob | YuvJob) -> _InFlight:
         started = time.perf_counter()
-        arrived = torch.from_numpy(_freight(job)).to(self._where)
+        arrived = torch.from_numpy(_payload(job)).to(self._where)
         results, total = self._compute(job, arrived)
-        return _Flight(tuple(result.cpu() for result in results), total.cpu(), _tile_shape(job), started)
+        return _InFlight(tuple(result.cpu() for result in results), total.cpu(), _tile_shape(job), started)
 
-    def _launch_on_cuda(self, job: TileJob | YuvJob) -> _Flight:
+    def _launch_on_cuda(self, job: TileJob | YuvJob) -> _InFlight:
         started = time.perf_counter()
         computing = torch.cuda.current_stream(self._where)
         arriving, leaving = self._copy_streams
-        host = torch.from_numpy(_freight(job)).pin_memory()
+        host = torch.from_numpy(_payload(job)).pin_memory()
         with torch.cuda.stream(arriving):
             arrived = host.to(self._where, non_blocking=True)
         for part in _tiles(job):
@@ -149,9 +149,9 @@ class TorchEngine:
         leaving.wait_stream(computing)
         with torch.cuda.stream(leaving):
             *on_host, total_on_host = map(_to_pinned, kept)
-            landed = leaving.record_event()
-        cargo = (host, arrived, *kept)
-        return _Flight(tuple(on_host), total_on_host, _tile_shape(job), started, landed, cargo)
+            copied = leaving.record_event()
+        kept_alive = (host, arrived, *kept)
+        return _InFlight(tuple(on_host), total_on_host, _tile_shape(job), started, copied, kept_alive)
 
     def _compute(self, job: TileJob | YuvJob, arrived: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """The results of `job`, whose pixels or samples `arrived`, and the sum of what the network gave."""
@@ -161,11 +161,13 @@ class TorchEngine:
         return (self._kept(image, job.keep),), total
 
     def _compute_yuv(self, job: YuvJob, samples: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        seen = _of_each(samples, lambda frame: to_rgb(frame, job.source))  # (N, H, W, 3)
-        larger, total = self._pasted(seen, job.tiles)
+        network_input = _of_each(samples, lambda frame: to_rgb(frame, job.source))  # (N, H, W, 3)
+        larger, total = self._pasted(network_input, job.tiles)
         results = _of_each(larger, lambda frame: from_rgb(frame, job.target))  # (N, L)
-        shown = _of_each(results, lambda frame: shrunk(to_rgb(frame, job.target), self.scale, seen.dtype))
-        return (results, seen, shown), total
+        decoded_output = _of_each(
+            results, lambda frame: shrunk(to_rgb(frame, job.target), self.scale, network_input.dtype)
+        )
+        return (results, network_input, decoded_output), total
 
     def _pasted(self, pixels: Tensor, tiles: tuple[TileOfFrame, ...]) -> tuple[Tensor, Tensor]:
         """(N, H, W, 3) → (N, s·H, s·W, 3), and the sum of what the network gave."""
@@ -194,14 +196,14 @@ class TorchEngine:
             self._streams = (_stream(self._where), _stream(self._where))
         return self._streams
 
-    def _land(self, flight: _Flight) -> tuple[NDArray[Any], ...]:
+    def _acknowledge(self, job_in_flight: _InFlight) -> tuple[NDArray[Any], ...]:
         with _out_of_memory_as_ours():
-            if flight.landed is not None:
-                flight.landed.synchronize()
-        self._seconds[flight.shape] += time.perf_counter() - flight.started
-        if not torch.isfinite(flight.total):
+            if job_in_flight.copied is not None:
+                job_in_flight.copied.synchronize()
+        self._seconds[job_in_flight.shape] += time.perf_counter() - job_in_flight.started
+        if not torch.isfinite(job_in_flight.total):
             raise not_finite(self)
-        return tuple(result.numpy() for result in flight.results)
+        return tuple(result.numpy() for result in job_in_flight.results)
 
     def _step(self, shape: torch.Size) -> Step:
         """The compiled network where it is worth it for tiles of `shape`, else the eager one."""
@@ -290,7 +292,7 @@ def _stream(device: torch.device) -> "torch.cuda.Stream":
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-def _freight(job: TileJob | YuvJob) -> NDArray[Any]:
+def _payload(job: TileJob | YuvJob) -> NDArray[Any]:
     """What crosses to the device."""
     return np.ascontiguousarray(job.samples if isinstance(job, YuvJob) else job.pixels)
 

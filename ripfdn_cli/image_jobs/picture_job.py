@@ -169,7 +169,7 @@ class PictureJob:
             lambda networks: self._upscale_frames(networks.among(choices), prepared, aims)
         )
         frames = tuple(
-            _as_result(finish(part, target, wrap=self.settings.wrap > 0), result)
+            _as_result(finish(part, target, wrap=self.settings.wrap > 0, name=name), result)
             for part, (target, _), result in zip(upscaled, aims, samples, strict=True)
         )
         if self.settings.strip_metadata:

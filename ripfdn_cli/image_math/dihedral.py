@@ -22,6 +22,17 @@ def transformed(pixels: NDArray[Any], transform: int) -> NDArray[Any]:
     return np.swapaxes(flipped, 0, 1) if transform & SWAPS_AXES else flipped
 
 
+def transformed_window(
+    rows: slice, columns: slice, shape: tuple[int, ...], transform: int
+) -> tuple[slice, slice]:
+    """Where `rows` and `columns` of pixels of `shape` (H, W, …) lie in what `transformed` makes of them."""
+    if transform & FLIPS_ROWS:
+        rows = slice(shape[0] - rows.stop, shape[0] - rows.start)
+    if transform & FLIPS_COLUMNS:
+        columns = slice(shape[1] - columns.stop, shape[1] - columns.start)
+    return (columns, rows) if transform & SWAPS_AXES else (rows, columns)
+
+
 def inverse(transform: int) -> int:
     """The transform that undoes `transform`."""
     if not transform & SWAPS_AXES:

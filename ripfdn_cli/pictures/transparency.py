@@ -39,7 +39,12 @@ def upscaled_alpha(alpha: NDArray[Any], scale: int, upscale: Callable[[Frame], F
     """`alpha` (H, W) made larger as a grey picture by `upscale`, which takes (H, W, 3)."""
     if alpha.min() == alpha.max():
         return np.full([scale * side for side in alpha.shape], alpha.flat[0], alpha.dtype)
-    return limit(as_grey(upscale(as_rgb(alpha[..., None])))[..., 0], alpha, scale)
+    return limited_alpha(upscale(as_rgb(alpha[..., None])), alpha, scale)
+
+
+def limited_alpha(larger: Frame, source: NDArray[Any], scale: int) -> NDArray[Any]:
+    """The alpha that the network shows in `larger` (scale·H, scale·W, 3), limited by `source` (H, W)."""
+    return limit(as_grey(larger)[..., 0], source, scale)
 
 
 def _spread(weighted: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:

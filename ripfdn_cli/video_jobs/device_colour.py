@@ -19,7 +19,8 @@ from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.model.architecture import SMALLEST_SIDE
 from ripfdn_cli.pictures.picture import Frame
 from ripfdn_cli.pipeline.devices import Networks
-from ripfdn_cli.pipeline.self_check import check_result
+from ripfdn_cli.pipeline.self_check import warn_of_wrong_tiles, wrong_tiles
+from ripfdn_cli.pipeline.suspicions import shrunk
 from ripfdn_cli.pipeline.upscaler_stage import UpscaledFrame, UpscalerStage, prepare
 from ripfdn_cli.upscaler import Progress, Upscaler
 from ripfdn_cli.video.colour import ToRgb
@@ -45,18 +46,31 @@ class PreparedYuvFrame:
 
 @dataclass(frozen=True)
 class UpscaledYuvFrame:
-    """A frame as it came from the device: `samples` (L,) for the encoder. `seen` and `shown` (H, W, 3): what
-    the network was given, and what the samples show, in RGB of one size.
+    """A frame as it came from the device of `network`: `samples` (L,) for the encoder. `network_input` and
+    `decoded_output` (H, W, 3): what the network was given, and what the samples show, in RGB of one size.
     """
 
     samples: NDArray[Any]
-    seen: Frame
-    shown: Frame
+    network_input: Frame
+    decoded_output: Frame
+    network: Upscaler
 
-    def finish(self) -> NDArray[Any]:
-        """The samples, checked against what went in. Raises BrokenResultError."""
-        check_result(self.seen, self.shown, 1)
-        return self.samples
+    def finish(self, name: str) -> NDArray[Any]:
+        """The samples, checked against what went in: see self_check.py. Where they are wrong, RGB from the
+        reference (s·H, s·W, 3), with a warning that names `name`. Raises NonFiniteResultError,
+        OutOfMemoryError.
+        """
+        source, network = self.network_input, self.network
+
+        def reference(rows: slice, columns: slice) -> Frame:
+            means = shrunk(network.reference(source, rows, columns), network.scale)
+            return np.rint(means).astype(source.dtype)
+
+        wrong = wrong_tiles(source, self.decoded_output, 1, network, reference)
+        if not wrong:
+            return self.samples
+        warn_of_wrong_tiles(name, network, wrong)
+        return network.reference(source, slice(0, source.shape[0]), slice(0, source.shape[1]))
 
 
 class DeviceColour:
@@ -99,9 +113,9 @@ class DeviceColour:
         samples = np.stack([frame.samples for frame in frames])
         results = network.upscale_yuv(samples, self._source.layout, self._target, progress=progress)
         return [
-            UpscaledYuvFrame(*parts)
+            UpscaledYuvFrame(*parts, network)
             for result in results
-            for parts in zip(result.samples, result.seen, result.shown, strict=True)
+            for parts in zip(result.samples, result.network_input, result.decoded_output, strict=True)
         ]
 
     def _rgb(self, frame: PreparedYuvFrame) -> Frame:

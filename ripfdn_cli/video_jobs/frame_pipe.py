@@ -32,7 +32,7 @@ def upscale_stream(
 
     def write(upscaled: UpscaledFrame, context: None) -> None:
         nonlocal count
-        writer.add(finish(upscaled, target, wrap=False))
+        writer.add(finish(upscaled, target, wrap=False, name="the stream"))
         count += 1
         progress()
 

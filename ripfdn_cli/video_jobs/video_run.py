@@ -304,7 +304,10 @@ class _SegmentedWriter:
         """The frame of `upscaled` in its final size, made once for frames that come again."""
         if self._last is None or self._last[0] is not upscaled:
             if isinstance(upscaled, UpscaledYuvFrame):
-                self._last = upscaled, upscaled.finish()
+                self._last = upscaled, upscaled.finish(self._plan.source.name)
             else:
-                self._last = upscaled, finish(upscaled, self._plan.size, wrap=False)
+                self._last = (
+                    upscaled,
+                    finish(upscaled, self._plan.size, wrap=False, name=self._plan.source.name),
+                )
         return self._last[1]

@@ -247,17 +247,17 @@ def test_frames_in_yuv_give_what_they_give_in_rgb(yuv_engine: YuvEngine, bits: i
             unit = 1 if yuv_engine.device == "cpu" else 2 ** (bits - 8)
             assert np.abs(result.samples[number].astype(int) - samples.numpy()).max() <= unit
             level = 1 if bits == 8 else 257
-            assert np.abs(result.seen[number].astype(int) - seen[number].numpy()).max() <= level
-            assert np.abs(result.shown[number].astype(int) - shown).max() <= level
+            assert np.abs(result.network_input[number].astype(int) - seen[number].numpy()).max() <= level
+            assert np.abs(result.decoded_output[number].astype(int) - shown).max() <= level
         assert result.samples.dtype == job.target.dtype
-        assert result.seen.shape == result.shown.shape == (2, 22, 34, 3)
+        assert result.network_input.shape == result.decoded_output.shape == (2, 22, 34, 3)
 
 
 def test_frames_in_yuv_of_another_depth_are_shown_in_the_first(yuv_engine: YuvEngine) -> None:
     job = replace(whole_yuv_job(8, 1), target=yuv_format(10, 136, 88))
     result = only(yuv_engine.run_yuv([job]))
-    assert (result.samples.dtype, result.shown.dtype) == (np.uint16, np.uint8)
-    assert np.abs(result.shown.astype(int) - result.seen).mean() < 40
+    assert (result.samples.dtype, result.decoded_output.dtype) == (np.uint16, np.uint8)
+    assert np.abs(result.decoded_output.astype(int) - result.network_input).mean() < 40
 
 
 @pytest.mark.parametrize("size", [(150, 22), (22, 150)])

@@ -18,7 +18,7 @@ from support.video_clips import Clip, Tags, make_clip
 from support.video_facts import decoded, picture_times, planes, tags_of
 
 from ripfdn_cli.engines import torch_engine
-from ripfdn_cli.errors import BrokenResultError, NonFiniteResultError, OutOfMemoryError
+from ripfdn_cli.errors import NonFiniteResultError, OutOfMemoryError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import SizeRequest
 from ripfdn_cli.upscaler import Upscaler
@@ -187,17 +187,25 @@ def test_frames_that_repeat_are_computed_once(tmp_path: Path, upscale: Upscale, 
 
 
 @pytest.mark.parametrize("broken", ["black", "shifted", "swapped"])
-def test_a_result_that_the_device_spoils_is_no_video(
-    broken: str, clip: Path, tmp_path: Path, upscale: Upscale, monkeypatch: pytest.MonkeyPatch
+def test_a_result_that_the_device_spoils_is_computed_again(
+    broken: str,
+    clip: Path,
+    tmp_path: Path,
+    upscale: Upscale,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    upscale(clip, tmp_path / "right.mkv")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
     def spoilt(rgb: torch.Tensor, target: Any, real: Any = torch_engine.from_rgb) -> torch.Tensor:
         ways = {"black": torch.zeros_like(rgb), "shifted": rgb.roll(8, dims=1), "swapped": rgb.flip(dims=[2])}
         return real(ways[broken], target)
 
     monkeypatch.setattr(torch_engine, "from_rgb", spoilt)
-    with pytest.raises(BrokenResultError):
-        upscale(clip, tmp_path / "out.mkv")
-    assert not (tmp_path / "out.mkv").exists()
+    upscale(clip, tmp_path / "out.mkv")
+    assert f"{clip}: torch on " in caplog.text
+    assert_same(tmp_path / "out.mkv", tmp_path / "right.mkv")
 
 
 @pytest.mark.parametrize("error", [OutOfMemoryError("no room"), NonFiniteResultError("a NaN")])
