@@ -39,6 +39,7 @@ from ripfdn_cli.model.weights_store import load_weights
 Run = Callable[[], object]
 BASELINE = "torch eager fp32, NCHW"
 UNREWRITTEN = "OpenVINO fp32, as converted"
+UNREWRITTEN_BF16 = "OpenVINO bf16, as converted"
 LARGEST_FOR_ALL = 10**6
 """Pixels; of larger pictures every method holds gigabytes, so the graph before its rewrites is left out."""
 GPU_PICTURES = 16
@@ -80,11 +81,15 @@ def print_speeds(
     height, width = size
     operations = 2 * count_complexity(checkpoint.config, height=height, width=width).macs
     seconds = take_turns(methods(checkpoint, device, threads, size), rounds)
-    print(f"\n| {width}×{height} | ms | × baseline | GFLOP/s | pictures/s |\n| --- | --- | --- | --- | --- |")
+    rates = {precision: matrix_rate(device, precision, threads) for precision in ("fp32", "bf16")}
+    print(f"\n| {width}×{height} | ms | × baseline | GFLOP/s | of the matrix rate | pictures/s |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name, value in seconds.items():
         ratio = seconds[BASELINE] / value
+        share = operations / value / rates["bf16" if "bf16" in name else "fp32"]
         print(
-            f"| {name} | {1e3 * value:.1f} | {ratio:.2f} | {operations / value / 1e9:.0f} | {1 / value:.1f} |"
+            f"| {name} | {1e3 * value:.1f} | {ratio:.2f} | {operations / value / 1e9:.0f} "
+            f"| {share:.0%} | {1 / value:.1f} |"
         )
 
 
@@ -123,6 +128,9 @@ def engines(checkpoint: Checkpoint, device: str, threads: int) -> dict[str, Call
         return {
             UNREWRITTEN: lambda: OpenVinoEngine(checkpoint, threads=threads, rewritten=False),
             "OpenVINO fp32": lambda: OpenVinoEngine(checkpoint, threads=threads),
+            UNREWRITTEN_BF16: lambda: OpenVinoEngine(
+                checkpoint, precision="bf16", threads=threads, rewritten=False
+            ),
             "OpenVINO bf16": lambda: OpenVinoEngine(checkpoint, precision="bf16", threads=threads),
             "torch eager bf16": lambda: TorchEngine(checkpoint, precision="bf16", threads=threads),
         }

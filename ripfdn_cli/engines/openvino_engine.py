@@ -18,7 +18,7 @@ from ripfdn_cli.cpu_bf16 import no_bf16
 from ripfdn_cli.engines.engine import TileJob, TileMemory, not_finite
 from ripfdn_cli.engines.graph_cache import GRAPHS
 from ripfdn_cli.engines.machine_memory import default_memory
-from ripfdn_cli.engines.openvino_graph import converted_graph, from_bytes, to_bytes, with_pixels
+from ripfdn_cli.engines.openvino_graph import from_bytes, network_bytes, with_pixels
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
 from ripfdn_cli.files.sealed_cache import Key
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -30,11 +30,10 @@ _PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
 _FIXED_BYTES = 2**25
 _TILE_MEMORY = {
     "fp32": TileMemory(per_pixel=1930, fixed=_FIXED_BYTES),
-    "bf16": TileMemory(per_pixel=1600, fixed=_FIXED_BYTES),
+    "bf16": TileMemory(per_pixel=1350, fixed=_FIXED_BYTES),
 }
-"""fp32's from `benchmarks/memory.py`, rounded up: some shapes take 100 bytes a pixel more than others, as
-OpenVINO happens to lay out its buffers. bf16's is an estimate from the unrewritten graph's in fp32, for want
-of a processor to measure it on.
+"""From `benchmarks/memory.py`, rounded up: some shapes take 100 bytes a pixel more than others, as OpenVINO
+happens to lay out its buffers.
 """
 _MOST_COMPILED = 4
 """Tile shapes kept compiled; each holds the memory of its largest run."""
@@ -48,10 +47,10 @@ _MAKERS = (
 
 
 class OpenVinoEngine:
-    """An Engine (see contract.py) on the CPU. `precision` fp32, or bf16 where the processor has it natively.
+    """An Engine (see engine.py) on the CPU. `precision` fp32, or bf16 where the processor has it natively.
 
-    `rewritten=False` leaves the graph as it was converted, to compare with; bf16 does so anyway. Raises
-    UnavailableError for what this machine hasn't.
+    `rewritten=False` leaves the graph as it was converted, to compare with. Raises UnavailableError for
+    what this machine hasn't.
     """
 
     name = "openvino"
@@ -71,7 +70,7 @@ class OpenVinoEngine:
         self.tile_memory = _TILE_MEMORY[precision]
         self.default_memory = default_memory()
         self._checkpoint = checkpoint
-        self._rewritten = rewritten and precision == "fp32"
+        self._rewritten = rewritten
         self._weights = checkpoint.sha256 or hashlib.sha256(checkpoint.to_bytes()).hexdigest()
         self._core = openvino().Core()
         self._config = _compile_config(precision, threads)
@@ -130,7 +129,7 @@ class OpenVinoEngine:
         content = self._converted or GRAPHS.find(key)
         if content is None:
             log.info("preparing these weights for OpenVINO, once; it takes some seconds")
-            content = to_bytes(converted_graph(self._checkpoint, rewritten=self._rewritten))
+            content = network_bytes(self._checkpoint, rewritten=self._rewritten, precision=self.precision)
             GRAPHS.keep(key, content)
             self._converted = content  # also for the next shape, where it could not be kept
         return from_bytes(content)

@@ -2,13 +2,15 @@
 
 import tempfile
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 
 from ripfdn_cli.engines.engine import LEVELS
-from ripfdn_cli.engines.graph_rewrites import rewrite
+from ripfdn_cli.engines.graph_rewrites import long_skip, rewrite, round_weights
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.openvino_runtime import convert_model, openvino
@@ -103,13 +105,47 @@ def _pixel_shuffle(sub_pixels: Any, pixels: Any, scale: int) -> Any:
     return ops.reshape(moved, ops.concat([count, *sides, np.array([3])], axis=0), False)
 
 
-def to_bytes(model: Any) -> bytes:
-    """`model` in OpenVINO's own format, topology and weights in one piece."""
+def network_bytes(checkpoint: Checkpoint, *, rewritten: bool, precision: str) -> bytes:
+    """`converted_graph` as `from_bytes` reads it, made for `precision`, fp32 or bf16.
+
+    In bf16 the weights are rounded here, so that the colours of even areas keep their mean, and what carries
+    the picture past the blocks stays in fp32: a mantissa of eight bits is a whole level of 255.
+    """
+    model = converted_graph(checkpoint, rewritten=rewritten)
+    if precision != "bf16" or not rewritten:
+        return to_bytes(model)
+    precise = long_skip(model)
+    round_weights(model, but=precise)
+    return to_bytes(model, precise=precise)
+
+
+def to_bytes(model: Any, *, precise: Collection[str] = ()) -> bytes:
+    """`model` in OpenVINO's own format, topology and weights in one piece; operations named in `precise` stay
+    in fp32 at any precision.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         openvino().save_model(model, path, compress_to_fp16=False)
         topology, weights = path.read_bytes(), path.with_suffix(".bin").read_bytes()
+    topology = _with_precise(topology, precise) if precise else topology
     return len(topology).to_bytes(8, "little") + topology + weights
+
+
+def _with_precise(topology: bytes, names: Collection[str]) -> bytes:
+    """`topology` with OpenVINO's own mark for operations that keep their precision, which its Python can't
+    set.
+    """
+    root = ElementTree.fromstring(topology)
+    for layer in root.iter("layer"):
+        if layer.get("name") in names:
+            info = layer.find("rt_info")
+            if info is None:
+                info = ElementTree.Element("rt_info")
+                layer.insert(0, info)
+            mark = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:f16"}
+            ElementTree.SubElement(info, "attribute", mark)
+    marked: bytes = ElementTree.tostring(root, "utf-8", xml_declaration=True)
+    return marked
 
 
 def from_bytes(content: bytes) -> Any:

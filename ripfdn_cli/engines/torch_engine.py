@@ -72,7 +72,7 @@ class _InFlight:
 
 
 class TorchEngine:
-    """An Engine (see contract.py). `device` as torch names it: cpu, cuda, cuda:1, mps.
+    """An Engine (see engine.py). `device` as torch names it: cpu, cuda, cuda:1, mps.
 
     On CUDA, copies overlap with computing, and a tile shape that keeps coming is compiled after
     `compile_after` seconds of work. Raises UnavailableError for what this machine hasn't.
@@ -113,7 +113,7 @@ class TorchEngine:
             yield result
 
     def run_yuv(self, jobs: Iterable[YuvJob]) -> Iterator[YuvResult]:
-        """As contract.py says; on a CPU too, where nothing is won by it."""
+        """As engine.py says; on a CPU too, where nothing is won by it."""
         for results in self._results(jobs):
             yield YuvResult(*results)
 
@@ -252,7 +252,7 @@ class TorchEngine:
 
 
 def pixels_to_pixels(network: RIPFDN) -> Step:
-    """`network` between pixels as contract.py defines them, on its own device and in its own dtype."""
+    """`network` between pixels as engine.py defines them, on its own device and in its own dtype."""
     dtype, scale = next(network.parameters()).dtype, network.config.scale
 
     def step(pixels: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
