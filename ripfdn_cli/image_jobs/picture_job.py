@@ -165,8 +165,9 @@ class PictureJob:
         samples = [self._samples(frame, entry, name) for frame in picture.frames]
         prepared = [_prepared(frame, result) for frame, result in zip(picture.frames, samples, strict=True)]
         choices = self._choices(picture, aims[0][1], name)
+        deep = any(frame.colours.dtype != np.uint8 for frame in prepared)
         upscaled, run = self._devices.run(
-            lambda networks: self._upscale_frames(networks.among(choices), prepared, aims)
+            lambda networks: self._upscale_frames(networks.among(choices, precise=deep), prepared, aims)
         )
         frames = tuple(
             _as_result(finish(part, target, wrap=self.settings.wrap > 0, name=name), result)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
 from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.pipeline.weights_selection import WeightsSelection
 from ripfdn_cli.upscaler import Upscaler, UpscalerSettings
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
@@ -53,24 +56,28 @@ class Networks(Mapping[int, Upscaler]):
         choices: Mapping[int, str],
         settings: NetworkSettings,
         device: str,
-        loaded: dict[str, Upscaler] | None = None,
+        loaded: dict[tuple[str, str], Upscaler] | None = None,
+        *,
+        precise: bool = False,
     ) -> None:
         self._choices, self._settings, self._device = choices, settings, device
         self._loaded = {} if loaded is None else loaded
+        self._precise = precise and settings.precision == "auto"
 
-    def among(self, choices: Mapping[int, str]) -> Networks:
-        """Networks with other weights; what is loaded is shared."""
-        return Networks(choices, self._settings, self._device, self._loaded)
+    def among(self, choices: Mapping[int, str], *, precise: bool = False) -> Networks:
+        """Networks with other weights; what is loaded is shared. `precise`: for samples that half precisions
+        are too coarse for; auto is fp32 then.
+        """
+        return Networks(choices, self._settings, self._device, self._loaded, precise=precise)
 
     def __getitem__(self, scale: int) -> Upscaler:
         """Raises NetworkUnavailableError."""
         name = self._choices[scale]
-        if name not in self._loaded:
-            try:
-                self._loaded[name] = self._load(name)
-            except RipfdnError as error:
-                raise NetworkUnavailableError(error) from error
-        return self._loaded[name]
+        network = self._network(name, self._settings.precision)
+        if self._precise and network.precision != "fp32":
+            log.debug("%s is too coarse for more than 8 bits: fp32", network.precision)
+            network = self._network(name, "fp32")
+        return network
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._choices)
@@ -78,8 +85,15 @@ class Networks(Mapping[int, Upscaler]):
     def __len__(self) -> int:
         return len(self._choices)
 
-    def _load(self, name: str) -> Upscaler:
-        return Upscaler.with_settings(self._settings.selection.checkpoint(name), self._device, self._settings)
+    def _network(self, name: str, precision: str) -> Upscaler:
+        if (name, precision) not in self._loaded:
+            settings = replace(self._settings, precision=precision)
+            try:
+                checkpoint = self._settings.selection.checkpoint(name)
+                self._loaded[name, precision] = Upscaler.with_settings(checkpoint, self._device, settings)
+            except RipfdnError as error:
+                raise NetworkUnavailableError(error) from error
+        return self._loaded[name, precision]
 
 
 class Devices:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from support.sample_pictures import smooth
 
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.image_jobs.picture_job import PictureJob, PictureSettings, bytes_held
+from ripfdn_cli.openvino_runtime import native_bf16
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.picture import Header
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, NetworkSettings
@@ -55,6 +57,29 @@ def test_the_result_is_the_network_s(enlarging_weights: dict[int, Path]) -> None
     )
     assert facts.run is not None
     assert (facts.run.passes, facts.run.weights) == ((3,), upscaler.checkpoint_sha256)
+
+
+@pytest.mark.parametrize("samples", ["uint8", "uint16", "float32"])
+def test_more_than_eight_bits_are_computed_in_fp32_unless_asked_otherwise(
+    enlarging_weights: dict[int, Path], samples: str
+) -> None:
+    """Half precisions are too coarse for them: within 1/16 of an 8-bit level of fp32."""
+    pixels = smooth(32, 48, 3, samples)
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, pixels, photometric="rgb")
+    network = NetworkSettings(weights=str(enlarging_weights[4]), devices=("cpu",), engine="openvino")
+    devices = Devices(network)
+    picture_job = PictureJob(PictureSettings(), devices, ByteBudget(2**30), lambda done, total: None)
+    content, facts = picture_job.run(stream.getvalue(), "in.tif", None)
+    devices.close()
+    assert facts.run is not None
+    assert facts.run.precision == ("bf16" if samples == "uint8" and native_bf16() else "fp32")
+    if samples == "uint8":
+        return
+    expected = Upscaler(enlarging_weights[4], device="cpu", engine="torch", precision="fp32").upscale(pixels)
+    top = 65535 if samples == "uint16" else 1
+    difference = (tifffile.imread(io.BytesIO(content)).astype(np.float64) - expected) / top * 255
+    assert np.sqrt(np.square(difference).mean()) < 1 / 16
 
 
 def test_a_size_below_the_picture_s_runs_no_network(enlarging_weights: dict[int, Path]) -> None:
