@@ -71,7 +71,7 @@ def wrong_tiles(
 def warn_of_wrong_tiles(name: str, network: Upscaler, tiles: list[Tile]) -> None:
     log.warning(
         "%s: %s on %s in %s gave a wrong result for %d of its tiles, the first at row %d, column %d of the "
-        "input; the CPU computed them again in fp32. Try --precision fp32, or another --device or --engine",
+        "input; the CPU computed them again in fp32. Try `precision=fp32`, or another `device` or `engine`",
         *(name, network.engine_name, network.device, network.precision, len(tiles)),
         *(tiles[0].rows.keep_start, tiles[0].columns.keep_start),
     )
