@@ -101,11 +101,12 @@ def progress_line(state: Mapping[str, Any]) -> str:
     `state`.
     """
     n, total, unit = state["n"], state["total"], f"{state['unit']}s"
-    done = state["n"] - state["initial"]
-    rate = done / state["elapsed"] if state["elapsed"] else 0.0
-    parts = [f"{n} of {total} {unit}" if total else f"{n} {unit}"]
-    if rate:
-        parts.append(f"{rate:.3g} {unit}/s")
+    rate = (n - state["initial"]) / state["elapsed"] if state["elapsed"] else 0.0
+    if state["unit"] == "%":
+        parts = [f"{n:.1f} %"]
+    else:
+        parts = [f"{n} of {total} {unit}" if total else f"{n} {unit}"]
+        parts += [f"{rate:.3g} {unit}/s"] if rate else []
     if rate and total:
         parts.append(f"{tqdm.format_interval((total - n) / rate)} left")
     if state["postfix"]:

@@ -44,6 +44,9 @@ from ripfdn_cli.training.validation import ValidationSet
 
 log = logging.getLogger(__name__)
 
+SKIPPED_NAMED = 5
+"""Skipped pictures that are named in warnings; a folder of thumbnails would fill the screen."""
+
 
 @dataclass(frozen=True)
 class OpenedSource:
@@ -89,9 +92,12 @@ def open_source(
 
 def _usable_of(outcomes: Sequence[Copies | Skipped], files: int) -> list[Copies]:
     """What is usable of `outcomes`; the rest is logged. Raises UsageError where nothing is."""
-    for outcome in outcomes:
-        if isinstance(outcome, Skipped):
-            log.warning("skipped: %s", outcome.reason)
+    skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
+    for number, outcome in enumerate(skipped):
+        level = logging.WARNING if number < SKIPPED_NAMED else logging.INFO
+        log.log(level, "skipped: %s", outcome.reason)
+    if len(skipped) > SKIPPED_NAMED:
+        log.warning("skipped: %d more pictures; `verbose` names each", len(skipped) - SKIPPED_NAMED)
     usable = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
     if not usable:
         raise UsageError(f"none of {files} pictures can be trained on; give others, or a smaller `patch`")

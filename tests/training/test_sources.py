@@ -46,6 +46,20 @@ def test_lr_and_hr_are_aligned(tmp_path: Path) -> None:
         assert_aligned(lr, hr)
 
 
+def test_many_unusable_pictures_are_counted_not_listed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_pictures(tmp_path)
+    for number in range(9):
+        Image.fromarray(photograph(20, 20)).save(tmp_path / f"thumb{number}.png")
+    with caplog.at_level(logging.INFO, logger="ripfdn_cli"):
+        opened(tmp_path)
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len([line for line in warnings if "20×20" in line]) == 5
+    assert "4 more pictures" in warnings[-1]
+    assert len([record for record in caplog.records if "20×20" in record.message]) == 9
+
+
 def test_bad_pictures_are_listed_and_the_others_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
