@@ -46,4 +46,4 @@ def test_what_a_line_says() -> None:
 def test_a_share_of_a_run_is_a_percentage() -> None:
     state = {"n": 26.207323502954672, "initial": 0.0, "total": 100, "unit": "%", "elapsed": 1200.0}
     line = progress_line(state | {"prefix": "training", "postfix": "step 620"})
-    assert line == "training: 26.2 %, 56:19 left, step 620"
+    assert line == "training: 26.2 %, 56:18 left, step 620"
