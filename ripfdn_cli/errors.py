@@ -1,7 +1,7 @@
 """Every error a user can meet, with its exit code. Imports nothing, so that every module may import it.
 
 A message is one line: what failed, on which input, and what to do about it. It names a parameter in
-backticks, as `halo` or `precision="fp32"`; the command line shows that as the option --halo or
+backticks, as `halo` or `precision=fp32`; the command line shows that as the option --halo or
 --precision fp32 (`cli/wording.py`).
 """
 

@@ -34,7 +34,7 @@ _AT_ONCE = 3
 _MOST_ATTEMPTS = 5
 """A picture that so many workers died with is a picture that failed."""
 _MOST_THREADS = 4
-"""CPU threads of a worker, where --threads doesn't say it: several small engines do more than a large one."""
+"""CPU threads of a worker, where `threads` is not set: several small engines do more than a large one."""
 _SAY_WAITING_SECONDS = 60.0
 
 

@@ -124,5 +124,5 @@ def not_finite(engine: Engine) -> NonFiniteResultError:
     """The error of an `engine` whose result has a NaN or an infinity."""
     return NonFiniteResultError(
         f"values that are not finite ({engine.name}, {engine.device}, {engine.precision}); "
-        "try --precision fp32, and check the weights with 'ripfdn weights info'"
+        "try `precision=fp32`, and check the weights with 'ripfdn weights info'"
     )

@@ -334,7 +334,7 @@ def _out_of_memory_as_ours() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         text = str(error)
         if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
-            raise OutOfMemoryError("out of memory; close other programs, or lower --memory") from error
+            raise OutOfMemoryError("out of memory; close other programs, or lower `memory`") from error
         raise
 
 

@@ -135,7 +135,7 @@ class Batch:
 
     def _divided(self, journal: Journal | None) -> tuple[list[ImageTask], list[ImageTask]]:
         """Done and to do. What the journal says is done is left out, unless it is to be done once more: by a
-        finished run's command with --overwrite. Raises OutputError for outputs that may not be replaced.
+        finished run's command with `overwrite`. Raises OutputError for outputs that may not be replaced.
         """
         snapshot = Snapshot([self.folder, *(path for path in self.request.inputs if _is_store_folder(path))])
         once_more = self.request.overwrite and not self.request.skip_existing

@@ -41,7 +41,7 @@ class Estimate:
         return f"{source} → {self.task.output}: {sizes}, {self.seconds:.1f} s, {self.disk / 1e6:.1f} MB"
 
     def record(self) -> dict[str, Any]:
-        """As `--json` prints it."""
+        """As a line of JSON shows it."""
         record = {"input": str(self.task.source.path), "output": str(self.task.output), "dry_run": True}
         if self.error is not None:
             return record | {"status": "failed", "error": str(self.error), "exit_code": self.error.exit_code}

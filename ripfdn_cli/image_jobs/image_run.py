@@ -38,7 +38,7 @@ from ripfdn_cli.upscaler import Progress
 log = logging.getLogger(__name__)
 
 _WAITING_PICTURES = 2 * 2**30
-"""Bytes that the pictures in work may take together where --memory doesn't say it."""
+"""Bytes that the pictures in work may take together where `memory` is not set."""
 _WAITING_FOR_STORES = 12
 """Threads more where inputs or outputs lie in a store, which takes its time for each."""
 _EXTRA_WORKERS = 3
@@ -66,7 +66,7 @@ class Outcome:
     seconds: float = 0.0
 
     def record(self) -> dict[str, Any]:
-        """As `--json` prints it."""
+        """As a line of JSON shows it."""
         record = {"input": str(self.source), "output": None if self.output is None else str(self.output)}
         if self.error is not None:
             return record | {"status": "failed", "error": str(self.error), "exit_code": self.error.exit_code}

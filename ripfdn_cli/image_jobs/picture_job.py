@@ -68,7 +68,7 @@ class PictureSettings:
         return Encoding(entry, quality, self.lossless and "lossless" not in unsupported, self.background)
 
     def samples(self, entry: Format) -> str | None:
-        """The type of the samples that --depth asks for, where it applies to `entry`."""
+        """The type of the samples that `depth` asks for, where it applies to `entry`."""
         return None if self.depth is None or "depth" in self.unsupported(entry) else DEPTHS[self.depth]
 
     def unsupported(self, entry: Format) -> dict[str, str]:

@@ -79,7 +79,7 @@ class OutputNames:
         return self.folder / path.as_posix()  # for URLs "a/." is not "a"
 
     def format_for(self, output: Location) -> Format:
-        """The format of the file `output`, by --format or by its suffix. Raises UsageError."""
+        """The format of the file `output`, the one asked for, else by its suffix. Raises UsageError."""
         found = self.file_format or format_of(output)
         if found is None:
             raise UsageError(

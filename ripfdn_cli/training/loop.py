@@ -303,7 +303,7 @@ class Training:
         )
         if self.settings.capture == "on" and not possible:
             raise UsageError(
-                "capture on needs one GPU with the pictures on it, no `degrade` and no `micro_batch`; "
+                "`capture` on needs one GPU with the pictures on it, no `degrade` and no `micro_batch`; "
                 "use `capture` auto"
             )
         return possible and self.settings.capture != "off"

@@ -195,7 +195,7 @@ def check_alike(frame: av.VideoFrame, like: tuple[int, int, str]) -> None:
     if (frame.width, frame.height, frame.format.name) != like:
         raise InputError(
             f"its frames change from {like[0]}×{like[1]} {like[2]} "
-            f"to {frame.width}×{frame.height} {frame.format.name}; cut it with --start and --end"
+            f"to {frame.width}×{frame.height} {frame.format.name}; cut it with `start` and `end`"
         )
 
 

@@ -70,8 +70,9 @@ class EncoderSettings:
         if self.codec.even_sides and any(odd):
             even = f"{self.width + self.width % 2}×{self.height + self.height % 2}"
             raise UsageError(
-                f"the result is {self.width}×{self.height} px and {self.codec.title} codes even sides only "
-                f"in {self.pixel_format}; ask for {even} with --width and --height, or pass --pix-fmt yuv444p"
+                f"the result is {self.width}×{self.height} px and {self.codec.title} has even sides only "
+                f"in {self.pixel_format}; ask for {even} with `width` and `height`, or use "
+                "`pixel_format=yuv444p`"
             )
 
     @property
@@ -287,7 +288,7 @@ def _check_options(settings: EncoderSettings, warnings: list[str]) -> None:
     for name, value in settings.choices.options:
         told = [text for text in warnings if name in text or value in text]
         if told:
-            raise UsageError(f"--encoder-option {name}={value}: {settings.codec.title} says {told[0]!r}")
+            raise UsageError(f"`encoder_options` {name}={value}: {settings.codec.title} says {told[0]!r}")
 
 
 def put_tags(context: Any, tags: ColourTags) -> None:
@@ -353,9 +354,9 @@ def _checked(path: Path, writer: SegmentWriter) -> Segment:
 def _refused(settings: EncoderSettings, error: av.FFmpegError) -> UsageError:
     codec, reason = settings.codec, error.strerror or str(error)
     if codec.name != codec.encoder or codec.encoder in ("prores_ks", "ffv1"):
-        kind, advice = UsageError, "try another --codec, --pix-fmt or size"
+        kind, advice = UsageError, "try another `codec`, `pixel_format` or size"
     else:
-        kind, advice = UnavailableError, "it needs its maker's hardware and driver; use --codec x264 or x265"
+        kind, advice = UnavailableError, "it needs its maker's hardware and driver; use `codec` x264 or x265"
     return kind(
         f"{codec.title} refuses {settings.width}×{settings.height} px in {settings.pixel_format} "
         f"({reason}); {advice}"

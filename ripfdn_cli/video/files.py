@@ -270,7 +270,7 @@ def _timed(base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction 
     if len(pts) != len(frames):
         raise InputError(
             "it has frames without a timestamp; put it in another container first, "
-            "or pass --deinterlace if it is interlaced"
+            "or pass `deinterlace=True` if it is interlaced"
         )
     return source_times(base, pts, [duration for _, duration in frames], rate)
 
@@ -399,7 +399,7 @@ def _packets(container: InputContainer, complete: bool) -> Iterator[AnyPacket]:
     except av.FFmpegError as error:
         if complete:
             raise InputError(
-                f"it breaks off: {error.strerror}; --bad-frames repeat takes what is there"
+                f"it breaks off: {error.strerror}; pass `bad_frames=repeat` to use what is there"
             ) from error
         log.warning("the input breaks off (%s); going on with what is there", error.strerror)
 
@@ -416,7 +416,8 @@ def _check_whole(
     missing = stream.frames - _count_without_edits(path, stream.index)
     if missing > 0 and complete:
         raise InputError(
-            f"{missing} of its {stream.frames} frames are missing; --bad-frames repeat takes what is there"
+            f"{missing} of its {stream.frames} frames are missing; "
+            "pass `bad_frames=repeat` to use what is there"
         )
     return max(0, missing)
 

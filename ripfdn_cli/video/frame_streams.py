@@ -69,7 +69,8 @@ class RawStream:
         while data := self.stream.read(size):
             if len(data) < size:
                 raise InputError(
-                    f"{_NAME} ends within a frame, {len(data)} of {size} bytes; check --raw and who writes it"
+                    f"{_NAME} ends within a frame, after {len(data)} of {size} bytes; check `raw`, and what "
+                    "writes it"
                 )
             yield np.frombuffer(data, np.uint8).reshape(self.height, self.width, 3)
 
@@ -257,4 +258,4 @@ class _Writable:
 
 def _unreadable(error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return InputError(f"can't read {_NAME}: {reason}; check that it is y4m, or give raw frames with --raw")
+    return InputError(f"can't read {_NAME}: {reason}; send y4m, or give raw frames with `raw`")

@@ -163,7 +163,7 @@ def _one_result(request: VideoRequest, settings: VideoSettings, network: Network
             "or a template such as 'out/{stem}.mkv'"
         )
     if request.shard is not None:
-        raise UsageError(f"--shard shares several inputs, and {request.output} is one result; leave it out")
+        raise UsageError(f"`shard` divides several inputs, and {request.output} is one result; leave it out")
     output = Path(request.output)
     task = VideoTask(request.inputs, output)
     return VideoBatch(request, settings, network, output.parent, (task,), (), is_single=True)

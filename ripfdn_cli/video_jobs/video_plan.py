@@ -142,8 +142,8 @@ def _as_the_codec_takes_it(
     if codec.keeps_alpha_in(container.muxer) and (asked is None or described(asked).has_alpha):
         return source
     log.warning(
-        "%s: %s in %s has no transparency; laid on white (--background COLOUR for another; .webm or .mkv "
-        "with --codec vp9, .mov with --codec prores and .mkv with --codec ffv1 keep it)",
+        "%s: %s in %s has no transparency; it is put on white (`background` for another; .webm or .mkv "
+        "with `codec=vp9`, .mov with `codec=prores` and .mkv with `codec=ffv1` keep it)",
         source.name,
         codec.title if asked is None else f"{codec.title} as {asked}",
         container.title,
@@ -227,8 +227,8 @@ def _picture_target(
 def _check_depth(source: VideoSource, codec: Codec, bits: int) -> None:
     if source.tags.is_hdr and bits < _DEEPEST_HDR:
         raise UsageError(
-            f"{source.name} is HDR, for which {bits} bits don't suffice; leave --pix-fmt, "
-            f"or use another --codec than {codec.name}"
+            f"{source.name} is HDR, for which {bits} bits don't suffice; leave out `pixel_format`, "
+            f"or use another `codec` than {codec.name}"
         )
 
 
@@ -239,7 +239,7 @@ def _check_captions(source: VideoSource, codec: Codec, reading: ReadingOptions) 
         able = ", ".join(other.name for other in available_codecs() if other.keeps_captions)
         raise UsageError(
             f"{codec.title} can't hold the closed captions inside the picture of {source.name}; "
-            f"use a --codec that can ({able}), or leave them out with --drop captions"
+            f"use a `codec` that can ({able}), or leave them out with `drop=captions`"
         )
     log.warning("%s can't hold and will not have: closed captions inside the picture", codec.title)
 

@@ -65,4 +65,4 @@ class VideoSettings:
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.segment < 1:
-            raise UsageError(f"--segment {self.segment} is less than 1 frame")
+            raise UsageError(f"`segment` {self.segment} is less than 1 frame")

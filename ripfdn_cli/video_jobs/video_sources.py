@@ -168,7 +168,7 @@ def sequence_source(paths: Sequence[Path], options: ReadingOptions) -> VideoSour
     Raises UsageError without a rate, InputError.
     """
     if options.fps is None:
-        raise UsageError(f"{paths[0]}: pictures have no rate of their own; give it with --fps")
+        raise UsageError(f"{paths[0]}: pictures have no frame rate of their own; give one with `fps`")
     found = find_frames(paths)
     files = [entry for _, entry in found]
     first = _only_frame(files[0], options.max_pixels)
@@ -214,7 +214,7 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
             "join them first, with FFmpeg's filter weave"
         )
     if info.is_interlaced and not options.deinterlace:
-        raise InputError(f"{path} is interlaced; pass --deinterlace to make whole frames of its fields")
+        raise InputError(f"{path} is interlaced; pass `deinterlace=True` to make whole frames of its fields")
     _check_dynamic(path, info)
     if info.colour.guessed:
         log.debug(

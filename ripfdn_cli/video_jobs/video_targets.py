@@ -340,7 +340,7 @@ class VideoTarget:
         elsewhere = f"write it as {' or '.join(able)}, which can" if able else "no container here can"
         return (
             f"{self._container.title} can't hold {_listed(problems)}; {elsewhere}, "
-            f"{self._advice_for_sound(problems)}or leave out what it can't hold with --drop unsupported"
+            f"{self._advice_for_sound(problems)}or leave out what it can't hold with `drop=unsupported`"
         )
 
     def _advice_for_sound(self, problems: Sequence[Difference]) -> str:
@@ -349,7 +349,7 @@ class VideoTarget:
         refused = [problem.stream for problem in problems if problem.stream is not None]
         sound = self._container.sound
         helps = any(conversion_of(self._streams, i, self._container, sound) == sound for i in refused)
-        return f"encode the sound anew with --audio {sound}, " if helps else ""
+        return f"encode the sound anew with `audio={sound}`, " if helps else ""
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:
@@ -451,7 +451,7 @@ class SequenceTarget:
                 file = self._pattern.folder / name
                 if not file.is_file() or file.stat().st_size != size:
                     raise OutputError(
-                        f"{file} was changed or deleted; pass --restart to make all frames again"
+                        f"{file} was changed or deleted; pass `restart=True` to make all frames again"
                     )
 
 
@@ -497,7 +497,7 @@ class AnimationTarget:
         if pixels > _MOST_ANIMATED_PIXELS:
             raise UsageError(
                 f"{len(self.timeline)} frames of {self._settings.width}×{self._settings.height} px are too "
-                "many for an animated picture; write a video, or cut it with --start and --end"
+                "many for an animated picture; write a video, or cut it with `start` and `end`"
             )
 
     @contextmanager

@@ -151,7 +151,7 @@ def test_a_nan_anywhere_is_an_error(make_engine: MakeEngine, sample: str) -> Non
     pixels = np.full((1, 40, 40, 3), 0.5, np.float32)
     at = {"first": 0, "middle": 20, "last": 39}[sample]
     pixels[0, at, at, 1] = np.nan
-    with pytest.raises(NonFiniteResultError, match="precision fp32"):
+    with pytest.raises(NonFiniteResultError, match="`precision=fp32`"):
         list(engine.run([whole_job(pixels)]))
     assert np.isfinite(only(engine.run([whole_job(np.nan_to_num(pixels))]))).all()
 

@@ -114,7 +114,7 @@ def test_torch_s_words_for_out_of_memory(engine: TorchEngine, message: str) -> N
         raise RuntimeError(message)
 
     engine._launch = failing  # type: ignore[method-assign]
-    with pytest.raises(OutOfMemoryError, match="--memory"):
+    with pytest.raises(OutOfMemoryError, match="`memory`"):
         list(engine.run([whole_job(PIXELS)]))
 
 

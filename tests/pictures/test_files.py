@@ -306,7 +306,7 @@ def test_bombs_are_refused_before_anything_is_allocated(name: str) -> None:
 def test_the_limit_of_pixels_can_be_raised_and_lowered() -> None:
     content = saved(Image.new("L", (100, 100)), "PNG")
     assert decode(content, "a", max_pixels=10_000).width == 100
-    with pytest.raises(InputError, match="over the limit of 9999 pixels; raise --max-pixels"):
+    with pytest.raises(InputError, match="over the limit of 9999 pixels; raise `max_pixels`"):
         decode(content, "a", max_pixels=9_999)
 
 

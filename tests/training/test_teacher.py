@@ -100,14 +100,14 @@ def test_what_a_teacher_cannot_be_had_with(tmp_path: Path, bilinear_weights: Pat
     data, teacher = make_pictures(tmp_path), str(bilinear_weights)
     with pytest.raises(UsageError, match="raise `memory`"):
         open_source(tiny_settings(data, teacher=teacher, memory=5e-5), [], CPU, Watcher())
-    with pytest.raises(UsageError, match=r"teacher-share 1\.5 is out of range"):
+    with pytest.raises(UsageError, match=r"`teacher_share` 1\.5 is out of range"):
         tiny_settings(data, teacher=teacher, teacher_share=1.5)
     with pytest.raises(UsageError, match="use `capture` auto"):
         tiny_settings(data, optimizer="soap", capture="on")
     with pytest.raises(UsageError, match="add `teacher` and `degrade`"):
         tiny_settings(data, teacher=teacher, teacher_sees="degraded")
     degraded = {"teacher": teacher, "degrade": True, "teacher_sees": "degraded"}
-    with pytest.raises(UsageError, match="crop 16 is less than patch 24"):
+    with pytest.raises(UsageError, match="`crop` 16 is less than `patch` 24"):
         tiny_settings(data, **degraded, crop=16, patch=24)
     with pytest.raises(UsageError, match="or lower `crops`"):
         open_source(tiny_settings(data, **degraded, crop=16, crops=10, memory=5e-5), [], CPU, Watcher())

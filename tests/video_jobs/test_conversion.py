@@ -119,7 +119,7 @@ def test_what_does_not_hold_it_says_so_before_the_work(
 ) -> None:
     source = source_of(name, tmp_path)
     sound = {".mp4": "aac", ".webm": "opus"}[suffix]
-    with pytest.raises(UsageError, match=rf"can't hold stream 1 \(audio, .* --audio {sound}, or leave out"):
+    with pytest.raises(UsageError, match=rf"can't hold stream 1 \(audio, .* `audio={sound}`, or leave out"):
         upscale(source, tmp_path / f"out{suffix}")
     assert sorted(path.name for path in tmp_path.iterdir()) == [name]
 

@@ -67,7 +67,7 @@ def test_another_job_is_noticed_and_named(tmp_path: Path) -> None:
         add(segments)
     other = {"input": "abc", "encoder": {"codec": "x264", "crf": 20}}
     with (
-        pytest.raises(UsageError, match=r"encoder\.crf was 18, is 20.*--restart"),
+        pytest.raises(UsageError, match=r"encoder\.crf was 18, is 20.*`restart=True`"),
         open_segments(tmp_path, other, restart=False),
     ):
         pass

@@ -90,7 +90,7 @@ def test_it_is_laid_on_white_with_a_word(
     upscale(source, tmp_path / f"out{suffix}", **options)
     first = decoded(tmp_path / f"out{suffix}")[0].to_ndarray(format="rgb24")
     assert first[20:-20, -24:-4].min() > 245
-    assert "no transparency; laid on white (--background" in caplog.text
+    assert "no transparency; it is put on white (`background`" in caplog.text
 
 
 @pytest.mark.parametrize("codec", ["x264", "vp9", "ffv1"])

@@ -221,7 +221,7 @@ def test_what_a_container_can_not_hold_is_named_before_the_work(tmp_path: Path, 
     source = sounding_avi(tmp_path / "in.avi")
     with pytest.raises(UsageError) as caught:
         upscale(source, tmp_path / "out.mp4")
-    for part in ("stream 1 (audio", "write it as .mkv", "--audio aac", "--drop unsupported"):
+    for part in ("stream 1 (audio", "write it as .mkv", "`audio=aac`", "`drop=unsupported`"):
         assert part in str(caught.value)
     assert not segments_folder(tmp_path / "out.mp4").exists()
     assert not (tmp_path / "out.mp4").exists()
@@ -345,7 +345,7 @@ def test_dynamic_metadata_is_lost_with_a_warning(
 
 def test_frames_that_are_coded_as_fields_are_deinterlaced(tmp_path: Path, upscale: Upscale) -> None:
     source, output = field_clip(tmp_path / "in.ts"), tmp_path / "out.mkv"
-    with pytest.raises(InputError, match="interlaced; pass --deinterlace"):
+    with pytest.raises(InputError, match="interlaced; pass `deinterlace=True`"):
         upscale(source, output)
     upscale(source, output, deinterlace=True, segment=4)
     assert_times(picture_times(output), [Fraction(n, 25) for n in range(6)], Fraction(1, 1000))
@@ -378,7 +378,7 @@ def test_captions_that_a_codec_can_not_hold_stop_the_work_before_it(
 ) -> None:
     source, output = captioned(tmp_path / "in.ts"), tmp_path / "out.mov"
     output = output.with_suffix(".mov" if codec == "prores" else ".mkv")
-    with pytest.raises(UsageError, match=r"closed captions .*\(x264, x265.*\), or .*--drop captions"):
+    with pytest.raises(UsageError, match=r"closed captions .*\(x264, x265.*\), or .*`drop=captions`"):
         upscale(source, output, codec=codec)
     assert not segments_folder(output).exists()
     upscale(source, output, codec=codec, drop=("captions",))
@@ -563,7 +563,7 @@ def test_a_video_becomes_frames_and_frames_a_video(tmp_path: Path, upscale: Upsc
     assert_times(
         picture_times(tmp_path / "out.mkv"), [Fraction(1001 * n, 24000) for n in range(7)], Fraction(1, 1000)
     )
-    with pytest.raises(UsageError, match="give it with --fps"):
+    with pytest.raises(UsageError, match="give one with `fps`"):
         upscale(tmp_path / "frames", tmp_path / "other.mkv")
 
 
