@@ -11,6 +11,10 @@ class RipfdnError(Exception):
 
     exit_code = 1
 
+    def record(self) -> dict[str, object]:
+        """What a line of JSON says of the input that failed with it."""
+        return {"status": "failed", "error": str(self), "exit_code": self.exit_code}
+
 
 class InternalError(RipfdnError):
     """The program or its network did something it never should (a NaN in a result, say)."""

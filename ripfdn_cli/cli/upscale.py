@@ -140,8 +140,9 @@ def upscale(
     silence_decoders()
     share = None if shard is None else Shard.parse(shard)
     cluster = _cluster(on, address, workers)
-    wanted = VideoRequest(local_paths(inputs), output, include, exclude, overwrite, skip_existing, share)
-    videos = plan_videos_among(inputs, wanted, _for_videos(video, picture, overwrite), network)
+    choices = (include, exclude, overwrite, skip_existing, share)
+    wanted = VideoRequest(local_paths(inputs), output, *choices)
+    videos = plan_videos_among(inputs, wanted, _for_videos(video, picture), network)
     _check_kinds(videos, on)
     if videos is None and (PIPE in inputs or output == PIPE):
         upscale_pipe(console, inputs, output, overwrite, network, picture, file_format, raw)
@@ -150,7 +151,7 @@ def upscale(
         raise UsageError("--raw is for frames from stdin; give - as the input and -o -")
     names = inputs if videos is None else videos.other_inputs
     paths = tuple(location(name) for name in names)
-    request = BatchRequest(paths, output, file_format, include, exclude, overwrite, skip_existing, share)
+    request = BatchRequest(paths, output, *choices, file_format=file_format)
     pictures = plan_batch(request, picture, network) if names else None
     if dry_run:
         _show_estimates(console, pictures, videos)
@@ -158,7 +159,7 @@ def upscale(
         _run(console, pictures, cluster, videos)
 
 
-def _for_videos(video: VideoSettings, picture: PictureSettings, overwrite: bool) -> VideoSettings:
+def _for_videos(video: VideoSettings, picture: PictureSettings) -> VideoSettings:
     """`video` with what the options that pictures have too say of it."""
     given = given_options(("background",))
     return replace(
@@ -166,7 +167,6 @@ def _for_videos(video: VideoSettings, picture: PictureSettings, overwrite: bool)
         size=picture.size,
         reading=replace(video.reading, max_pixels=picture.max_pixels),
         background=picture.background if given else None,
-        overwrite=overwrite,
     )
 
 

@@ -115,7 +115,7 @@ class Worker:
         if self._fatal is not None:
             return self._fatal
         if again and self._is_done(task):
-            return Outcome(task.source.path, task.output)
+            return Outcome(task.input, task.output)
         try:
             return self._run.attempt(task)
         except NetworkUnavailableError as error:
@@ -125,7 +125,7 @@ class Worker:
 
     def _is_done(self, task: ImageTask) -> bool:
         digest = self._run.digests.of(task.file_format)
-        return read_journal(self._journal).is_done(task.source.path, task.output, digest)
+        return read_journal(self._journal).is_done(task.input, task.output, digest)
 
 
 def _started(job: Job, stack: ExitStack) -> ImageRun:
@@ -163,7 +163,7 @@ def _start(
 ) -> list[Any]:
     resources = ray.cluster_resources()
     share, needs = _share(network, resources)
-    places = [place for task in tasks for place in (task.source.path, task.output)]
+    places = [place for task in tasks for place in (task.input, task.output)]
     relative = any(not is_remote(place) and not place.is_absolute() for place in places)
     job = Job(
         picture=picture,
@@ -207,7 +207,7 @@ class _Pool:
                     waiting.append(task)
                     continue
                 left -= 1
-                yield replace(result, source=task.source.path)
+                yield replace(result, source=task.input)
 
     def stop(self) -> None:
         for place in self._places:
@@ -220,7 +220,7 @@ class _Pool:
 
     def _give(self, place: _Place, task: ImageTask) -> None:
         place.busy += 1
-        again = self._deaths[str(task.source.path)] > 0
+        again = self._deaths[str(task.input)] > 0
         self._calls[place.actor.upscale.remote(task, again)] = place, task
 
     def _ended(self) -> Iterator[tuple[_Place, ImageTask | None, Outcome | None]]:
@@ -250,7 +250,7 @@ class _Pool:
             self._ask_ready(place)  # answered by the one that Ray starts in its place
         if task is None:
             return None
-        name = str(task.source.path)
+        name = str(task.input)
         self._deaths[name] += 1
         if self._deaths[name] < _MOST_ATTEMPTS:
             return None
@@ -263,7 +263,7 @@ class _Pool:
 def _failed(task: ImageTask | None, reason: str) -> Outcome:
     if task is None:
         raise InternalError(f"a worker can't be started: {reason}")
-    return Outcome(task.source.path, task.output, error=InternalError(f"{task.source.path}: {reason}"))
+    return Outcome(task.input, task.output, error=InternalError(f"{task.input}: {reason}"))
 
 
 def _share(network: NetworkSettings, resources: dict[str, float]) -> tuple[NetworkSettings, dict[str, float]]:

@@ -34,7 +34,7 @@ class Estimate:
     error: RipfdnError | None = None
 
     def __str__(self) -> str:
-        source = self.task.source.path
+        source = self.task.input
         if self.error is not None:
             return f"{source}: {self.error}"
         sizes = f"{self.size[0]}×{self.size[1]} → {self.output_size[0]}×{self.output_size[1]} px"
@@ -42,9 +42,9 @@ class Estimate:
 
     def record(self) -> dict[str, Any]:
         """As a line of JSON shows it."""
-        record = {"input": str(self.task.source.path), "output": str(self.task.output), "dry_run": True}
+        record = {"input": str(self.task.input), "output": str(self.task.output), "dry_run": True}
         if self.error is not None:
-            return record | {"status": "failed", "error": str(self.error), "exit_code": self.error.exit_code}
+            return record | self.error.record()
         return record | {
             "status": "planned",
             "format": self.task.file_format.name,
@@ -80,9 +80,7 @@ class Estimator:
 
     def _estimate(self, task: ImageTask, networks: Networks) -> Estimate:
         limit = self._batch.picture.max_pixels
-        header = read_header(
-            read_file(task.source.path, max_pixels=limit), str(task.source.path), max_pixels=limit
-        )
+        header = read_header(read_file(task.input, max_pixels=limit), str(task.input), max_pixels=limit)
         target, scales = aim(self._batch.picture, header.width, header.height, self._devices)
         frames = header.all_pixels / (header.width * header.height)
         rounds = frames * (2 if header.channels in (2, 4) else 1)

@@ -53,6 +53,11 @@ class ImageTask:
     output: Location
     file_format: Format
 
+    @property
+    def input(self) -> Location:
+        """The file or object of the input."""
+        return self.source.path
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -69,7 +74,7 @@ class Outcome:
         """As a line of JSON shows it."""
         record = {"input": str(self.source), "output": None if self.output is None else str(self.output)}
         if self.error is not None:
-            return record | {"status": "failed", "error": str(self.error), "exit_code": self.error.exit_code}
+            return record | self.error.record()
         if self.facts is None:
             return record | {"status": "skipped"}
         return record | {"status": "done"} | _facts(self.facts, self.size, self.seconds)
@@ -129,7 +134,7 @@ class ImageRun:
         Raises DiskFullError, and what `Upscaler` raises: they would befall all the others too.
         """
         workers = len(self._devices) + max(_EXTRA_WORKERS, os.cpu_count() or 1)
-        if any(is_remote(task.source.path) or is_remote(task.output) for task in tasks):
+        if any(is_remote(task.input) or is_remote(task.output) for task in tasks):
             workers += _WAITING_FOR_STORES
         pool = ThreadPoolExecutor(workers, thread_name_prefix="picture")
         waiting: deque[Future[Outcome]] = deque()
@@ -169,7 +174,7 @@ class ImageRun:
         Raises DiskFullError and NetworkUnavailableError, which concern them all.
         """
         started = time.perf_counter()
-        source, output = task.source.path, task.output
+        source, output = task.input, task.output
         try:
             facts, size = self._upscale(task)
         except (Cancelled, NetworkUnavailableError, DiskFullError):
@@ -188,7 +193,7 @@ class ImageRun:
     def _upscale(self, task: ImageTask) -> tuple[Facts, int]:
         """Read, upscale, write; facts and the size of the new file."""
         self._cancellation.check()
-        source, output = task.source.path, task.output
+        source, output = task.input, task.output
         read = stamp_of(source)
         data = read_file(source, max_pixels=self._settings.max_pixels)
         content, facts = self._job.run(data, str(source), task.file_format)

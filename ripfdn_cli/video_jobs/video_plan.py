@@ -123,7 +123,7 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
     entry = format_of(path)
     if entry is not None and entry.animated:
         return animation_source(path, options)
-    raise UsageError(f"{path} is no video, no animated picture and no folder of numbered frames")
+    raise UsageError(f"{path} is not a video, an animated picture or a folder of numbered frames")
 
 
 def _codec(source: VideoSource, output: Path, encoding: EncodingOptions) -> Codec:
@@ -183,7 +183,6 @@ def _video_target(
         streams=source.streams,
         sound=None if encoding.audio == "copy" else encoding.audio,
         leave_unsupported="unsupported" in settings.reading.drop,
-        overwrite=settings.overwrite,
     )
 
 
@@ -202,7 +201,8 @@ def _picture_target(
 ) -> SequenceTarget | AnimationTarget:
     entry = format_of(output)
     if entry is None:
-        raise UsageError(f"{output}: {output.suffix or 'no suffix'} names no format of video or pictures")
+        suffix = output.suffix or "no suffix"
+        raise UsageError(f"{output}: {suffix} is not a format of videos or pictures; use .mkv or .webp, say")
     if source.tags.is_hdr:
         raise UsageError(f"{source.name} is HDR, which pictures made here can't say; write a video")
     if source.aspect != 1 or source.matrix is not None:
@@ -210,18 +210,14 @@ def _picture_target(
             "%s is stretched or turned when it is shown; its pictures are as they are stored", source.name
         )
     check_fits(entry, *size)
-    encoding, overwrite = Encoding(entry), settings.overwrite
+    encoding = Encoding(entry)
     if is_pattern(output):
-        return SequenceTarget(
-            frame_pattern(output), encoding, source.timeline, source.first_number, overwrite=overwrite
-        )
+        return SequenceTarget(frame_pattern(output), encoding, source.timeline, source.first_number)
     if not entry.animated or output.suffix.lower() == ".png":  # .apng for who wants that
         raise UsageError(
             f"{output} holds one picture; name numbered ones such as {output.stem}_%06d{output.suffix}"
         )
-    return AnimationTarget(
-        output, encoding, source.timeline, size, alpha=source.has_alpha, overwrite=overwrite
-    )
+    return AnimationTarget(output, encoding, source.timeline, size, alpha=source.has_alpha)
 
 
 def _check_depth(source: VideoSource, codec: Codec, bits: int) -> None:

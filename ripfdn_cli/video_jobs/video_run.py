@@ -82,6 +82,7 @@ def upscale_video(
     settings: VideoSettings,
     network: NetworkSettings,
     *,
+    overwrite: bool = False,
     progress: VideoProgress | None = None,
     device_colour_always: bool = False,
 ) -> VideoFacts:
@@ -94,12 +95,12 @@ def upscale_video(
     devices = Devices(network)
     try:
         plan = plan_video(paths, output, settings, network)
-        _check_outputs(plan, paths, output, settings)
+        _check_outputs(plan, paths, output, overwrite)
         with open_segments(
             segments_folder(output), _job(plan, network, devices), restart=settings.restart
         ) as segments:
             run = _Run(plan, segments, devices, progress, device_colour_always)
-            run.finish()
+            run.finish(overwrite=overwrite)
         segments.remove()
         return run.facts(time.perf_counter() - started)
     except NetworkUnavailableError as error:
@@ -108,12 +109,12 @@ def upscale_video(
         devices.close()
 
 
-def _check_outputs(plan: VideoPlan, paths: Sequence[Path], output: Path, settings: VideoSettings) -> None:
+def _check_outputs(plan: VideoPlan, paths: Sequence[Path], output: Path, overwrite: bool) -> None:
     files = plan.target.outputs()
     check_collisions([(paths[0], file) for file in files], inputs=plan.source.files)
     if isinstance(plan.target, SequenceTarget) and segments_folder(output).is_dir():
         return  # frames of the run that is resumed
-    check_existing(files, overwrite=settings.overwrite)
+    check_existing(files, overwrite=overwrite)
 
 
 def _job(plan: VideoPlan, network: NetworkSettings, devices: Devices) -> dict[str, Any]:
@@ -155,7 +156,7 @@ class _Run:
         self._resumed, self._computed = segments.frames, 0
         self._cancellation = Cancellation()
 
-    def finish(self) -> None:
+    def finish(self, *, overwrite: bool) -> None:
         """Compute what is missing, and make the result. Raises RipfdnError; what is done then is kept."""
         plan, segments = self._plan, self._segments
         if plan.source.keep is not None:
@@ -170,7 +171,7 @@ class _Run:
         finally:
             if not segments.entries:
                 segments.remove()
-        plan.target.finish(segments)
+        plan.target.finish(segments, overwrite=overwrite)
 
     def facts(self, seconds: float) -> VideoFacts:
         source = self._plan.source

@@ -61,7 +61,6 @@ class VideoSettings:
     background: tuple[int, int, int] | None = None
     segment: int | None = None
     restart: bool = False
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.segment < 1:

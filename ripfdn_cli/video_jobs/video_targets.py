@@ -106,8 +106,10 @@ class Target(Protocol):
     def open_segment(self, path: Path) -> AbstractContextManager[OpenSegment]:
         """A segment whose file is `path`."""
 
-    def finish(self, segments: Segments) -> None:
-        """Make the result of all segments, check it, and give it its name. Raises OutputError."""
+    def finish(self, segments: Segments, *, overwrite: bool) -> None:
+        """Make the result of all segments, check it, and give it its name. Raises OutputError, also where it
+        exists already, unless `overwrite`.
+        """
 
 
 class VideoTarget:
@@ -126,11 +128,10 @@ class VideoTarget:
         streams: SourceStreams | None = None,
         sound: str | None = None,
         leave_unsupported: bool = False,
-        overwrite: bool = False,
     ) -> None:
         self.timeline, self._sound = timeline, sound
         self._output, self._container, self._settings = output, container, settings
-        self._matrix, self._streams, self._overwrite = matrix, streams, overwrite
+        self._matrix, self._streams = matrix, streams
         self._leave_unsupported = leave_unsupported
         self._accepted: frozenset[Difference] = frozenset()
         self._captions_lost = False
@@ -220,7 +221,7 @@ class VideoTarget:
             self._settings.codec.title,
         )
 
-    def finish(self, segments: Segments) -> None:
+    def finish(self, segments: Segments, *, overwrite: bool) -> None:
         track = self._track([(segments.path(n), entry.segment) for n, entry in enumerate(segments.entries)])
         for path, segment in track.segments:
             if file_sha256(path) != segment.sha256:
@@ -244,7 +245,7 @@ class VideoTarget:
                 f"{self._output} is not as it should be: {_listed(wrong)}; the finished file is {kept}: play "
                 f"it, and if it is good, give it its name and delete {segments.folder}"
             )
-        publish(joined, self._output, overwrite=self._overwrite)
+        publish(joined, self._output, overwrite=overwrite)
 
     def _checked(self, joined: Path, track: VideoTrack) -> list[Difference]:
         try:
@@ -398,11 +399,9 @@ def _listed(problems: Sequence[Difference]) -> str:
 class SequenceTarget:
     """Numbered pictures `pattern`, the first of them number `first`. A segment is a list of their files."""
 
-    def __init__(
-        self, pattern: FramePattern, encoding: Encoding, timeline: Timeline, first: int, *, overwrite: bool
-    ) -> None:
+    def __init__(self, pattern: FramePattern, encoding: Encoding, timeline: Timeline, first: int) -> None:
         self.timeline = timeline
-        self._pattern, self._encoding, self._first, self._overwrite = pattern, encoding, first, overwrite
+        self._pattern, self._encoding, self._first = pattern, encoding, first
 
     @property
     def frame_bytes(self) -> float:
@@ -445,7 +444,7 @@ class SequenceTarget:
         segment = Segment(len(files), 0, len(content), hashlib.sha256(content).hexdigest())
         opened_segment.close(segment, sum(size for _, size in files))
 
-    def finish(self, segments: Segments) -> None:
+    def finish(self, segments: Segments, *, overwrite: bool) -> None:
         for number in range(len(segments.entries)):
             for name, size in json.loads(segments.path(number).read_bytes()):
                 file = self._pattern.folder / name
@@ -466,10 +465,9 @@ class AnimationTarget:
         size: tuple[int, int],
         *,
         alpha: bool,
-        overwrite: bool,
     ) -> None:
         self.timeline = timeline
-        self._output, self._encoding, self._overwrite = output, encoding, overwrite
+        self._output, self._encoding = output, encoding
         self._settings = EncoderSettings(
             LOSSLESS, *size, "bgra" if alpha else "bgr0", timeline.time_base, timeline.rate, RGB_TAGS
         )
@@ -512,7 +510,7 @@ class AnimationTarget:
             yield opened_segment
         opened_segment.close(written.segment)
 
-    def finish(self, segments: Segments) -> None:
+    def finish(self, segments: Segments, *, overwrite: bool) -> None:
         frames = tuple(
             frame for number in range(len(segments.entries)) for frame in _decoded(segments.path(number))
         )
@@ -522,7 +520,7 @@ class AnimationTarget:
         animation = Animation(durations, plays=0)
         picture = Picture(frames, self._encoding.file_format, animation=animation)
         content = encode(picture, self._encoding, str(self._output))
-        write_bytes(self._output, content, overwrite=self._overwrite)
+        write_bytes(self._output, content, overwrite=overwrite)
 
 
 def whole_durations(timeline: Timeline, tick: Fraction) -> tuple[float, ...]:

@@ -56,10 +56,11 @@ def upscale(network: NetworkSettings) -> Upscale:
             if name in EncodingOptions.__dataclass_fields__
         }
         settings.setdefault("segment", 5)
+        overwrite = settings.pop("overwrite", False)
         asked = VideoSettings(
             reading=ReadingOptions(**reading), encoding=EncodingOptions(**encoding), **settings
         )
-        return upscale_video([path], output, asked, network, progress=progress)
+        return upscale_video([path], output, asked, network, overwrite=overwrite, progress=progress)
 
     return run
 
