@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ripfdn_cli.cli.choices import Weights, devices, engines, precisions
+from ripfdn_cli.cli.choices import engines, precisions
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
-from ripfdn_cli.cli.sizes import Count, Rectangle
+from ripfdn_cli.cli.network_options import DEVICE, THREADS, WEIGHTS
+from ripfdn_cli.cli.sizes import Rectangle
 
 if TYPE_CHECKING:
     from ripfdn_cli.evaluation.speed import Speed
@@ -31,17 +32,11 @@ _EXAMPLES = (
 @click.command(cls=Command, examples=_EXAMPLES)
 @titled(
     NETWORK,
-    click.option(
-        "-w",
-        "--weights",
-        type=Weights(),
-        default="x4",
-        help="A name from 'ripfdn weights list', or a file.",
-    ),
-    click.option("--device", type=devices("auto"), default="auto", help="Where the network runs."),
+    WEIGHTS,
+    DEVICE,
     click.option("--engine", type=engines(ALL), default=ALL, help="What runs the network."),
     click.option("--precision", type=precisions(ALL), default=ALL, help="Arithmetic of the network."),
-    click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]"),
+    THREADS,
 )
 @titled(
     INPUT_AND_OUTPUT,

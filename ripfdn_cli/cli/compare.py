@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ripfdn_cli.cli.choices import Weights, devices, engines, precisions
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
+from ripfdn_cli.cli.network_options import DEVICE, ENGINE, PRECISION, SEVERAL_WEIGHTS, THREADS
 from ripfdn_cli.cli.places import Place
-from ripfdn_cli.cli.sizes import Count
 
 if TYPE_CHECKING:
     from ripfdn_cli.comparison.views import ComparedPicture
@@ -64,19 +63,11 @@ _EXAMPLES = (
 )
 @titled(
     NETWORK,
-    click.option(
-        "-w",
-        "--weights",
-        type=Weights(),
-        multiple=True,
-        default=("x4",),
-        help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; may be "
-        "repeated.",
-    ),
-    click.option("--device", type=devices("auto"), default="auto", help="Where the network runs."),
-    click.option("--engine", type=engines("auto"), default="auto", help="What runs the network."),
-    click.option("--precision", type=precisions("auto"), default="auto", help="Arithmetic of the network."),
-    click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]"),
+    SEVERAL_WEIGHTS,
+    DEVICE,
+    ENGINE,
+    PRECISION,
+    THREADS,
 )
 @console_options
 def compare(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ripfdn_cli.cli.choices import Weights, devices, engines, precisions
+from ripfdn_cli.cli.choices import engines, precisions
 from ripfdn_cli.cli.console import Console, console_options, count_progress
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
+from ripfdn_cli.cli.network_options import DEVICE, SEVERAL_WEIGHTS, THREADS
 from ripfdn_cli.cli.places import Place
 from ripfdn_cli.cli.sizes import Count
 from ripfdn_cli.image_math.metrics import ALL_PROTOCOLS, PAPERS, PROTOCOLS, protocols_named
@@ -49,16 +50,8 @@ _EXAMPLES = (
 )
 @titled(
     NETWORK,
-    click.option(
-        "-w",
-        "--weights",
-        type=Weights(),
-        multiple=True,
-        default=("x4",),
-        help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; may be "
-        "repeated.",
-    ),
-    click.option("--device", type=devices("auto"), default="auto", help="Where the network runs."),
+    SEVERAL_WEIGHTS,
+    DEVICE,
     click.option(
         "--engine",
         type=engines("auto"),
@@ -73,7 +66,7 @@ _EXAMPLES = (
         default=("fp32",),
         help="Arithmetic of the network; may be repeated. fp32 gives the same scores on every machine.",
     ),
-    click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]"),
+    THREADS,
 )
 @titled(
     "Scores",

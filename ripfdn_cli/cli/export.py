@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from ripfdn_cli.cli.choices import Weights
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
+from ripfdn_cli.cli.network_options import WEIGHTS
 from ripfdn_cli.cli.sizes import Amount, Count
 
 log = logging.getLogger(__name__)
@@ -42,13 +42,7 @@ _EXAMPLES = (
 @click.command(cls=Command, examples=_EXAMPLES)
 @titled(
     INPUT_AND_OUTPUT,
-    click.option(
-        "-w",
-        "--weights",
-        type=Weights(),
-        default="x4",
-        help="A name from 'ripfdn weights list', or a file.",
-    ),
+    WEIGHTS,
     click.option(
         "-o",
         "--output",

@@ -19,7 +19,6 @@ from ripfdn_cli.engines.engine import (
     LEVELS,
     TileJob,
     TileMemory,
-    TileOfFrame,
     YuvJob,
     YuvResult,
     not_finite,
@@ -30,6 +29,7 @@ from ripfdn_cli.errors import OutOfMemoryError
 from ripfdn_cli.model.architecture import AttentionGeometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.network import RIPFDN, build_network
+from ripfdn_cli.model.tile_grid import TileGrid
 from ripfdn_cli.torch_devices import available_device, can_compile, check_precision
 
 log = logging.getLogger(__name__)
@@ -140,8 +140,8 @@ class TorchEngine:
         host = torch.from_numpy(_payload(job)).pin_memory()
         with torch.cuda.stream(arriving):
             arrived = host.to(self._where, non_blocking=True)
-        for part in _tiles(job):
-            self._matrices(part.geometry)
+        for geometry in _geometries(job):
+            self._matrices(geometry)
         computing.wait_stream(arriving)
         results, total = self._compute(job, arrived)
         # Copies, because a captured graph writes its next results into the same memory.
@@ -162,24 +162,23 @@ class TorchEngine:
 
     def _compute_yuv(self, job: YuvJob, samples: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         network_input = _of_each(samples, lambda frame: to_rgb(frame, job.source))  # (N, H, W, 3)
-        larger, total = self._pasted(network_input, job.tiles)
+        larger, total = self._pasted(network_input, job.grid)
         results = _of_each(larger, lambda frame: from_rgb(frame, job.target))  # (N, L)
         decoded_output = _of_each(
             results, lambda frame: shrunk(to_rgb(frame, job.target), self.scale, network_input.dtype)
         )
         return (results, network_input, decoded_output), total
 
-    def _pasted(self, pixels: Tensor, tiles: tuple[TileOfFrame, ...]) -> tuple[Tensor, Tensor]:
+    def _pasted(self, pixels: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
         """(N, H, W, 3) → (N, s·H, s·W, 3), and the sum of what the network gave."""
         count, height, width, _ = pixels.shape
         larger = pixels.new_empty((count, self.scale * height, self.scale * width, 3))
         total = torch.zeros((), device=self._where)
-        for tile in tiles:
-            part = pixels[:, tile.rows, tile.columns].contiguous()
-            image, part_total = self._network(part, tile.geometry)
+        for tile in grid:
+            part = pixels[:, tile.rows.read, tile.columns.read].contiguous()
+            image, part_total = self._network(part, grid.geometry(tile))
             kept = self._kept(image, tile.keep)
-            top = self.scale * (tile.rows.start + tile.keep[0])
-            left = self.scale * (tile.columns.start + tile.keep[2])
+            top, left = self.scale * tile.rows.keep_start, self.scale * tile.columns.keep_start
             larger[:, top : top + kept.shape[1], left : left + kept.shape[2]] = kept
             total = total + part_total
         return larger, total
@@ -297,15 +296,14 @@ def _payload(job: TileJob | YuvJob) -> NDArray[Any]:
     return np.ascontiguousarray(job.samples if isinstance(job, YuvJob) else job.pixels)
 
 
-def _tiles(job: TileJob | YuvJob) -> tuple[TileOfFrame, ...] | tuple[TileJob]:
-    return job.tiles if isinstance(job, YuvJob) else (job,)
+def _geometries(job: TileJob | YuvJob) -> list[AttentionGeometry]:
+    return [job.grid.geometry(tile) for tile in job.grid] if isinstance(job, YuvJob) else [job.geometry]
 
 
 def _tile_shape(job: TileJob | YuvJob) -> torch.Size:
     if isinstance(job, TileJob):
         return torch.Size(job.pixels.shape)
-    rows, columns = job.tiles[0].rows, job.tiles[0].columns
-    return torch.Size((len(job.samples), rows.stop - rows.start, columns.stop - columns.start, 3))
+    return torch.Size((len(job.samples), job.grid.tile_height, job.grid.tile_width, 3))
 
 
 def _of_each(frames: Tensor, convert: Callable[[Tensor], Tensor]) -> Tensor:

@@ -13,13 +13,14 @@ from support.golden_pairs import GOLDEN, golden_checkpoint, golden_pairs, whole_
 from support.reference_network import ReferenceNetwork
 
 from ripfdn_cli import Upscaler
-from ripfdn_cli.engines.engine import Engine, TileJob, TileMemory, TileOfFrame, YuvEngine, YuvJob
+from ripfdn_cli.engines.engine import Engine, TileJob, TileMemory, YuvEngine, YuvJob
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.engines.yuv_tensors import from_rgb, shrunk, to_rgb
 from ripfdn_cli.errors import NonFiniteResultError, UnavailableError
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.model.architecture import SCALES, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.tile_grid import whole_grid
 from ripfdn_cli.model.weights_store import shipped_folder
 
 CPU = [
@@ -222,9 +223,7 @@ def whole_yuv_job(bits: int, seed: int) -> YuvJob:
     source = yuv_format(bits, 34, 22)
     ramps = np.add.outer(np.arange(source.samples), [seed, 3 * seed])
     codes = (110 + 40 * np.sin(ramps / 7)).astype(source.dtype) << (bits - 8)
-    geometry = attention_geometry(height=22, width=34)
-    tile = TileOfFrame(slice(0, 22), slice(0, 34), geometry, (0, 22, 0, 34))
-    return YuvJob(codes.T, source, yuv_format(bits, 136, 88), (tile,))
+    return YuvJob(codes.T, source, yuv_format(bits, 136, 88), whole_grid(22, 34))
 
 
 @pytest.fixture
@@ -240,7 +239,9 @@ def test_frames_in_yuv_give_what_they_give_in_rgb(yuv_engine: YuvEngine, bits: i
     results = list(yuv_engine.run_yuv(iter(jobs)))
     for job, result in zip(jobs, results, strict=True):
         seen = torch.stack([to_rgb(torch.from_numpy(frame), job.source) for frame in job.samples])
-        larger = only(yuv_engine.run([TileJob(seen.numpy(), job.tiles[0].geometry, job.tiles[0].keep)]))
+        larger = only(
+            yuv_engine.run([TileJob(seen.numpy(), attention_geometry(height=22, width=34), (0, 22, 0, 34))])
+        )
         for number, picture in enumerate(larger):
             samples = from_rgb(torch.from_numpy(picture), job.target)
             shown = shrunk(to_rgb(samples, job.target), 4, seen.dtype).numpy()
