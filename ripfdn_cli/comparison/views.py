@@ -13,7 +13,7 @@ from ripfdn_cli.evaluation.report_pictures import Window, webp_uri
 from ripfdn_cli.files.storage import Location
 from ripfdn_cli.image_math.metrics import PAPERS, Score, score
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
-from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.picture import as_rgb, as_samples, without_alpha
 from ripfdn_cli.pictures.pillow_pixels import image_of
 

@@ -10,7 +10,8 @@ from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.image_jobs.batch import Batch
 from ripfdn_cli.image_jobs.image_run import ImageTask
 from ripfdn_cli.image_jobs.picture_job import aim, bytes_held
-from ripfdn_cli.pictures.files import read_file, read_header
+from ripfdn_cli.pictures.decoding import read_header
+from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkUnavailableError
 from ripfdn_cli.pipeline.network_cost import NetworkTrials
 

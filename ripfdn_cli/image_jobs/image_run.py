@@ -26,7 +26,8 @@ from ripfdn_cli.errors import (
 )
 from ripfdn_cli.files.storage import Location, Stamp, is_remote, make_folder, publish, stamp_of
 from ripfdn_cli.image_jobs.picture_job import Facts, PictureJob, PictureSettings
-from ripfdn_cli.pictures.files import read_file, read_header
+from ripfdn_cli.pictures.decoding import read_header
+from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.formats import Format, load_plugin
 from ripfdn_cli.pipeline.cancellation import Cancellation, Cancelled
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, NetworkSettings, NetworkUnavailableError

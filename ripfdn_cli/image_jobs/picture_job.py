@@ -10,14 +10,9 @@ from math import prod
 import numpy as np
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.pictures.files import (
-    Encoding,
-    check_frames,
-    decode,
-    encode,
-    read_header,
-    unsupported_options,
-)
+from ripfdn_cli.pictures.decoding import decode, read_header
+from ripfdn_cli.pictures.encoding import Encoding, encode, unsupported_options
+from ripfdn_cli.pictures.fitting import check_frames
 from ripfdn_cli.pictures.formats import Format, check_fits
 from ripfdn_cli.pictures.geo_tags import enlarged_place
 from ripfdn_cli.pictures.picture import (

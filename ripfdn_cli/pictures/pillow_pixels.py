@@ -64,3 +64,10 @@ def _without_palette(image: Image.Image) -> Image.Image:
 
 def _three_dimensional(pixels: NDArray[Any]) -> Frame:
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def frame_count(image: Image.Image) -> int:
+    """Frames of an animation: neither the previews of an MPO (a photograph by a phone) nor the pictures of a
+    HEIC, which have no time.
+    """
+    return 1 if image.format in ("MPO", "HEIF") else int(getattr(image, "n_frames", 1))

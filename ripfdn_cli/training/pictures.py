@@ -14,7 +14,8 @@ from PIL import Image
 
 from ripfdn_cli.errors import InputError, RipfdnError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
-from ripfdn_cli.pictures.files import read_file, read_header, read_picture
+from ripfdn_cli.pictures.decoding import read_header, read_picture
+from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.find_pictures import find_pictures
 from ripfdn_cli.pictures.formats import SUFFIXES
 from ripfdn_cli.pictures.picture import as_rgb, as_samples

@@ -19,7 +19,7 @@ import numpy as np
 from av.container import InputContainer
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
-from ripfdn_cli.pictures.files import check_regular
+from ripfdn_cli.pictures.file_content import check_regular
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, check_size
 from ripfdn_cli.video.colour import Colour, colour_of
 from ripfdn_cli.video.damage import lost_frames

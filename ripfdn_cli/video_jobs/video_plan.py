@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import is_folder
-from ripfdn_cli.pictures.files import Encoding
+from ripfdn_cli.pictures.encoding import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import passes

@@ -15,7 +15,7 @@ import numpy as np
 
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.image_math.yuv_format import YuvFormat
-from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha, without_alpha
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video.copies import SourceStreams, copied_streams

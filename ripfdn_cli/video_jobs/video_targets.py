@@ -22,7 +22,7 @@ import numpy as np
 from ripfdn_cli.errors import InputError, InternalError, OutputError, UsageError
 from ripfdn_cli.files.atomic_file import output_error, publish, write_bytes
 from ripfdn_cli.image_math.yuv_format import YuvFormat
-from ripfdn_cli.pictures.files import Encoding, encode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
 from ripfdn_cli.video.check import (
     Difference,

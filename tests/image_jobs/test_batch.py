@@ -20,7 +20,7 @@ from ripfdn_cli.image_jobs.batch import Batch, BatchRequest, plan_batch
 from ripfdn_cli.image_jobs.image_run import Outcome
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
 from ripfdn_cli.model.weights_store import weights_path
-from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME, read_journal
@@ -513,7 +513,7 @@ def test_strange_names_are_names(network: NetworkSettings, tmp_path: Path) -> No
 def test_depth_follows_the_input_or_the_option(
     network: NetworkSettings, tmp_path: Path, depth: int | None, source: str, expected: int
 ) -> None:
-    from ripfdn_cli.pictures.files import Encoding, encode
+    from ripfdn_cli.pictures.encoding import Encoding, encode
     from ripfdn_cli.pictures.picture import Picture
 
     entry = format_named("png")

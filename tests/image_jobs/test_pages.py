@@ -16,7 +16,7 @@ from support.tiff_bytes import tiff_bytes
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_jobs.image_run import ImageRun
 from ripfdn_cli.image_jobs.picture_job import PictureSettings, bytes_held
-from ripfdn_cli.pictures.files import read_header
+from ripfdn_cli.pictures.decoding import read_header
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pipeline.devices import NetworkSettings
 

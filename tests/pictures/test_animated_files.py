@@ -18,7 +18,8 @@ from support.animations import (
 from support.sample_pictures import smooth
 
 from ripfdn_cli.errors import InputError, UsageError
-from ripfdn_cli.pictures.files import Encoding, decode, encode
+from ripfdn_cli.pictures.decoding import decode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Animation, Picture

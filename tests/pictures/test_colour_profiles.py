@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 from support.sample_pictures import cmyk_profile, saved, swapped_profile
 
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb, srgb_profile, to_srgb
-from ripfdn_cli.pictures.files import decode
+from ripfdn_cli.pictures.decoding import decode
 
 CYAN = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
 

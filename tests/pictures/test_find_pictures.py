@@ -6,7 +6,7 @@ from support.unprivileged import as_nobody
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.evaluation.datasets import pair_folders
 from ripfdn_cli.files.storage import Location, is_folder, location
-from ripfdn_cli.pictures.files import read_file
+from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.find_pictures import find_pictures
 from ripfdn_cli.pipeline.find_inputs import find_inputs
 from ripfdn_cli.training.pictures import find_files

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from ripfdn_cli.pictures.files import decode
+from ripfdn_cli.pictures.decoding import decode
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
 
 

@@ -6,8 +6,9 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 from support.sample_pictures import exif_block, profile, saved, smooth, xmp_packet
 
+from ripfdn_cli.pictures.decoding import decode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.exif import corrected_exif
-from ripfdn_cli.pictures.files import Encoding, decode, encode
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.metadata import Metadata, png_chunks
 from ripfdn_cli.pictures.picture import Picture

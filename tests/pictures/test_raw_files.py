@@ -11,7 +11,7 @@ from support.sample_pictures import png_of
 
 from ripfdn_cli import upscale_folder
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.files import decode, read_header, read_picture
+from ripfdn_cli.pictures.decoding import decode, read_header, read_picture
 
 pytest.importorskip("rawpy")
 

@@ -30,7 +30,8 @@ from support.tiff_bytes import (
 )
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.files import Encoding, decode, encode, read_header
+from ripfdn_cli.pictures.decoding import decode, read_header
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.picture import Frame, Picture
 

@@ -1,0 +1,198 @@
+"""What a format can hold of a picture: channels, depth, colours, metadata. The rest is converted, or left out
+with a line that says so.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.pictures.auxiliary_pictures import enlarged
+from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
+from ripfdn_cli.pictures.exif import corrected_exif
+from ripfdn_cli.pictures.formats import FORMATS, Format
+from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, xmp_items
+from ripfdn_cli.pictures.metadata import (
+    Metadata,
+    in_words,
+)
+from ripfdn_cli.pictures.picture import (
+    Frame,
+    Picture,
+    as_rgb,
+    as_samples,
+    is_opaque,
+    without_alpha,
+)
+from ripfdn_cli.pictures.pillow_pixels import image_of, pixels_of
+from ripfdn_cli.pictures.png_colour import colour_space_of, profile_of, to_srgb
+from ripfdn_cli.pictures.profile_kind import fitted_to_profile
+from ripfdn_cli.pictures.xmp import corrected_xmp, current_xmp, merged, split, with_extension
+
+log = logging.getLogger(__name__)
+
+
+def check_frames(picture: Picture, entry: Format, name: str) -> None:
+    """Raises UsageError where `picture`, called `name`, has more frames than a file of this format."""
+    if len(picture.frames) == 1:
+        return
+    if picture.animation is not None and not entry.animated:
+        able = ", ".join(other.name for other in FORMATS if other.animated)
+        raise UsageError(
+            f"{name} would have {len(picture.frames)} frames, {entry.title} holds one; use {able}"
+        )
+    if picture.animation is None and entry.name != "tiff":
+        raise UsageError(f"{name} would have {len(picture.frames)} pages, {entry.title} holds one; use tiff")
+
+
+def fitted(picture: Picture, entry: Format, background: tuple[int, int, int], name: str) -> Picture:
+    """`picture`, called `name` in messages, as files of this format can hold it: transparency on `background`
+    (8-bit RGB) where there is none, colours in sRGB where there are no profiles, metadata for the new size.
+    """
+    picture = _without_png_colour(picture, entry, name)
+    picture = replace(picture, frames=_fitting_frames(picture, entry, background, name))
+    picture = _with_fitting_profiles(picture, entry, name)
+    picture = _in_srgb(picture, entry, name)
+    return picture.with_page_metadata(_kept_metadata(picture, entry, name))
+
+
+def _fitting_frames(
+    picture: Picture, entry: Format, background: tuple[int, int, int], name: str
+) -> tuple[Frame, ...]:
+    """The frames of `picture` with channels and samples that the format holds."""
+    dtype = picture.frames[0].dtype
+    if dtype != np.uint8 and entry.samples == ("uint8",):
+        log.info("%s: rounded to 8 bits a channel, all that %s holds", name, entry.title)
+    frames = (as_samples(frame, _nearest_samples(frame, entry)) for frame in picture.frames)
+    if not {2, 4} & set(entry.channels):
+        if not all(is_opaque(frame) for frame in picture.frames):
+            log.warning("%s: %s has no transparency; laid on the background", name, entry.title)
+        frames = (without_alpha(frame, background) for frame in frames)
+    return tuple(frame if frame.shape[2] in entry.channels else as_rgb(frame) for frame in frames)
+
+
+def _nearest_samples(frame: Frame, entry: Format) -> str:
+    """The type that `frame` gets in a file of this format: its own, else the deepest there is."""
+    return frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
+
+
+def _without_png_colour(picture: Picture, entry: Format, name: str) -> Picture:
+    """`picture` for a format that has none of PNG's chunks: their meaning in a profile, or in the samples."""
+    metadata, frames = picture.metadata, picture.frames
+    if entry.name == "png" or not metadata.png_colour:
+        return picture
+    space = colour_space_of(dict(metadata.png_colour), has_profile=metadata.icc_profile is not None)
+    metadata = replace(metadata, png_colour=())
+    if space is None or frames[0].dtype.kind == "f":
+        return replace(picture, metadata=metadata)
+    if "icc_profile" in entry.metadata and not space.is_hdr:
+        grey = frames[0].shape[2] < 3 and 1 in entry.channels
+        return replace(picture, metadata=replace(metadata, icc_profile=profile_of(space, grey=grey)))
+    if space.is_hdr:
+        log.warning("%s: its HDR colours become sRGB, clipped above diffuse white; only PNG keeps them", name)
+    else:
+        log.info("%s: converted to sRGB, as %s holds no profile", name, entry.title)
+    frames = tuple(to_srgb(frame, space) for frame in frames)
+    return replace(picture, frames=frames, metadata=replace(metadata, icc_profile=None))
+
+
+def _with_fitting_profiles(picture: Picture, entry: Format, name: str) -> Picture:
+    """`picture` with profiles of the kind of its pixels, for which readers ask."""
+    if picture.animation is not None:
+        frames, icc_profile = fitted_to_profile(picture.frames, picture.metadata.icc_profile, entry, name)
+        return replace(picture, frames=frames, metadata=replace(picture.metadata, icc_profile=icc_profile))
+    pages = [
+        fitted_to_profile((frame,), metadata.icc_profile, entry, name)
+        for frame, metadata in zip(picture.frames, picture.page_metadata, strict=True)
+    ]
+    metadata = [
+        replace(page, icc_profile=icc_profile)
+        for page, (_, icc_profile) in zip(picture.page_metadata, pages, strict=True)
+    ]
+    return replace(picture, frames=tuple(page for (page,), _ in pages)).with_page_metadata(metadata)
+
+
+def _in_srgb(picture: Picture, entry: Format, name: str) -> Picture:
+    """`picture` for a format that can't say which colour space its numbers are in."""
+    icc_profile = picture.metadata.icc_profile
+    if icc_profile is None or "icc_profile" in entry.metadata:
+        return picture
+    if picture.frames[0].dtype != np.uint8:
+        log.warning("%s: %s holds no profile and 16 bit are left unconverted", name, entry.title)
+        return picture
+    frames = tuple(pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in picture.frames)
+    log.info("%s: converted to sRGB, as %s holds no profile", name, entry.title)
+    return replace(picture, frames=frames, metadata=replace(picture.metadata, icc_profile=None))
+
+
+def _kept_metadata(picture: Picture, entry: Format, name: str) -> list[Metadata]:
+    """What the file will say beside each of its frames."""
+    return [
+        _kept_of_frame(metadata, (frame.shape[1], frame.shape[0]), entry, name)
+        for frame, metadata in zip(picture.frames, picture.page_metadata, strict=True)
+    ]
+
+
+def _kept_of_frame(metadata: Metadata, size: tuple[int, int], entry: Format, name: str) -> Metadata:
+    """`metadata` corrected for the new size, and what its format can hold of it."""
+    metadata = replace(
+        metadata,
+        exif=metadata.exif and _writable_exif(metadata.exif, *size, name),
+        auxiliary=_writable_auxiliary(metadata.auxiliary, *size, name)
+        if entry.name == "jpeg"
+        else metadata.auxiliary,
+    )
+    metadata = _with_fitting_xmp(metadata, entry, *size)
+    lost = metadata.lost_in(entry)
+    if lost or metadata.lost:
+        reasons = [f"{in_words(lost)} ({entry.title} can't hold that)"] if lost else []
+        log.info("%s: left out: %s", name, "; ".join([*reasons, *metadata.lost]))
+    return metadata.without(lost)
+
+
+def _with_fitting_xmp(metadata: Metadata, entry: Format, width: int, height: int) -> Metadata:
+    """`metadata` whose XMP says of the new picture what is true in a file of this format, in a packet of its
+    own or, where it is too long for a JPEG segment, in two.
+    """
+    xmp, extended = metadata.xmp, metadata.extended_xmp
+    if xmp is None or "xmp" not in entry.metadata:
+        return metadata
+    auxiliary = metadata.auxiliary if "auxiliary" in entry.metadata else ()
+    video = metadata.video if "video" in entry.metadata else None
+    xmp = current_xmp(
+        corrected_xmp(xmp, width, height),
+        items=xmp_items(auxiliary, video),
+        motion=video is not None,
+        gain_map=any(map(is_gain_map, auxiliary)),
+    )
+    if extended is not None and "extended_xmp" not in entry.metadata:
+        whole = merged(xmp, corrected_xmp(extended, width, height))
+        return replace(metadata, xmp=whole or xmp, extended_xmp=None if whole else extended)
+    if extended is None and "extended_xmp" in entry.metadata:
+        xmp, extended = split(xmp) or (xmp, None)
+    if extended is not None:
+        extended = corrected_xmp(extended, width, height)
+        xmp = with_extension(xmp, extended)
+    return replace(metadata, xmp=xmp, extended_xmp=extended)
+
+
+def _writable_auxiliary(
+    entries: Sequence[AuxiliaryPicture], width: int, height: int, name: str
+) -> tuple[AuxiliaryPicture, ...]:
+    written = []
+    for entry in entries:
+        try:
+            written.append(enlarged(entry, width, height))
+        except Exception as error:  # noqa: BLE001 - decoders raise nearly anything for damaged files
+            log.warning("%s: the gain map is damaged (%s) and is left out", name, error)
+    return tuple(written)
+
+
+def _writable_exif(exif: bytes, width: int, height: int, name: str) -> bytes | None:
+    try:
+        return corrected_exif(exif, width, height)
+    except Exception as error:  # noqa: BLE001 - Pillow reads values that it can't write
+        log.warning("%s: the EXIF block is damaged (%s) and is left out", name, error)
+        return None
