@@ -121,12 +121,12 @@ def test_a_network_of_one_size_is_given_that_size(runtime: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": TensorProto.FLOAT16}, "float32 .* is wanted"),
+        ({"kind": TensorProto.FLOAT16}, "float32 .* is needed"),
         (
             {"sides": (None, 1, None, None)},
-            r"takes f32 \?×1×\?×\?; float32 \(1, 3, height, width\) is wanted",
+            r"takes f32 \?×1×\?×\?; float32 \(1, 3, height, width\) is needed",
         ),
-        ({"sides": (4, 3, None, None)}, "float32 .* is wanted"),
+        ({"sides": (4, 3, None, None)}, "float32 .* is needed"),
         ({"sides": (1, 3, 64, None)}, "fix both sides, or none"),
         ({"sides": (1, 3, 16, 16)}, "too small for tiles"),
         ({"outputs": 2}, "has 1 inputs and 2 outputs"),

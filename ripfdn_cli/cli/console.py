@@ -122,7 +122,7 @@ def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P
         MESSAGES,
         click.option("-q", "--quiet", is_flag=True, help="Errors and warnings only."),
         click.option(
-            "-v", "--verbose", is_flag=True, help="Say what is chosen and why; tracebacks with errors."
+            "-v", "--verbose", is_flag=True, help="Show what is chosen and why, and tracebacks of errors."
         ),
         click.option("--json", "json", is_flag=True, help="Results as JSON lines on stdout."),
     )

@@ -36,9 +36,7 @@ _EXAMPLES = (
 @click.argument("sets", metavar="[SET]...", nargs=-1, type=PLACE)
 @titled(
     INPUT_AND_OUTPUT,
-    click.option(
-        "--hr", type=PLACE, help="One more set: its HR pictures. LR is made where --lr is not given."
-    ),
+    click.option("--hr", type=PLACE, help="HR pictures of one more set. LR is made where --lr is not given."),
     click.option(
         "--lr", type=PLACE, help="Its LR pictures, paired by name. Without --hr: timing and pictures only."
     ),
@@ -77,7 +75,7 @@ _EXAMPLES = (
         default=(PAPERS.name,),
         help="How to score; may be repeated. Y: the papers'. Y8: rounded luma (MATLAB, KAIR). RGB: NTIRE's.",
     ),
-    click.option("--repeat", type=Count(1), default=1, help="Runs of a picture; the fastest counts."),
+    click.option("--repeat", type=Count(1), default=1, help="Runs per picture; the fastest counts."),
 )
 @console_options
 def eval(

@@ -112,7 +112,7 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
         return 1
     except OSError as error:
         if error.errno in _UNUSABLE and error.filename is not None:
-            reason = f"{error.filename}: {error.strerror}; choose another name, or see to its permissions"
+            reason = f"{error.filename}: {error.strerror}; choose another name, or check its permissions"
             return _failed(console, reason, 2)
         if error.errno not in _UNWRITABLE:
             return _failed_by_system(console, error)

@@ -75,7 +75,7 @@ _OPTIONS = (
     click.option(
         "--memory",
         type=MemorySize(),
-        help="What a tile may take in the engine, and pictures in work together.  "
+        help="Memory for a tile in the engine, and for all pictures in work together.  "
         "[default: a quarter of the machine's, at most 4G; half of a GPU's]",
     ),
     click.option(

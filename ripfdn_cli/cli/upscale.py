@@ -73,17 +73,17 @@ _EXAMPLES = (
     click.option(
         "--skip-existing",
         is_flag=True,
-        help="Leave out what is done already, by a journal beside it; folders do so without --overwrite.",
+        help="Skip what is done already, by the journal beside it; folders do so without --overwrite.",
     ),
-    click.option("--include", multiple=True, metavar="GLOB", help="Of folders, only files that match."),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="Of folders, no files that match."),
+    click.option("--include", multiple=True, metavar="GLOB", help="In folders, only files that match."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="In folders, no files that match."),
     click.option(
         "--raw",
         type=Rectangle(),
         help="Stdin has frames of this size, WxH, as raw rgb24; y4m says so itself.",
     ),
     click.option(
-        "-n", "--dry-run", is_flag=True, help="Say what would be done, how large, how long, and stop."
+        "-n", "--dry-run", is_flag=True, help="Show what would be done, with sizes and times, and stop."
     ),
 )
 @titled(
@@ -91,14 +91,14 @@ _EXAMPLES = (
     click.option(
         "--shard",
         metavar="N/M",
-        help="Only share N of M, as 3/16: for the jobs of an array, all into one folder.",
+        help="Only share N of M, as 3/16: for array jobs that write to one folder.",
     ),
     click.option(
         "--on",
         type=click.Choice(["ray"]),
         help="Run on a Ray cluster; without --address, on one of this machine.",
     ),
-    click.option("--address", help="Of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT."),
+    click.option("--address", help="Address of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT."),
     click.option("--workers", type=Count(1), help="Engines on the cluster.  [default: all it has room for]"),
 )
 @size_options

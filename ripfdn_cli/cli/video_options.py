@@ -129,9 +129,9 @@ _OPTIONS = (
         help="One of these, or an encoder of the machine such as hevc_nvenc.  "
         "[default: x264; in WebM vp9, or av1 for more than 8 bits]",
     ),
-    click.option("--crf", type=int, help="Quality, less is better.  [default: 18 for x264, else by codec]"),
+    click.option("--crf", type=int, help="Quality; lower is better.  [default: 18 for x264, else by codec]"),
     click.option("--bitrate", type=BitRate(), help="Bits a second instead of a quality, as 8M or 2500k."),
-    click.option("--preset", help="Speed against size, by the codec's names.  [default: medium or alike]"),
+    click.option("--preset", help="Encoding speed, by the codec's names.  [default: medium or alike]"),
     click.option("--tune", help="What the encoder is to favour, as film, animation or grain for x264."),
     click.option(
         "--encoder-option",
@@ -148,13 +148,13 @@ _OPTIONS = (
         type=click.Choice(["copy", "aac", "opus", "flac"]),
         default="copy",
         show_default=True,
-        help="What sound becomes that the container can't hold; other sound is copied.",
+        help="Codec for sound that the container can't hold; other sound is copied.",
     ),
     click.option(
         "--fps", type=FrameRate(), help="A constant frame rate.  [default: every frame at its time]"
     ),
-    click.option("--start", type=Seconds(), help="Leave out what shows before this time."),
-    click.option("--end", type=Seconds(), help="Leave out what shows from this time on."),
+    click.option("--start", type=Seconds(), help="Leave out what comes before this time."),
+    click.option("--end", type=Seconds(), help="Leave out what comes from this time on."),
     click.option("--deinterlace", is_flag=True, help="Make whole frames of interlaced ones."),
     click.option(
         "--bad-frames",
@@ -173,7 +173,7 @@ _OPTIONS = (
     click.option(
         "--segment", type=click.IntRange(1), help="Frames that a crash can cost.  [default: by their size]"
     ),
-    click.option("--restart", is_flag=True, help="Delete the work of an interrupted run and begin anew."),
+    click.option("--restart", is_flag=True, help="Delete the work of an interrupted run and start over."),
 )
 FOR_VIDEO = option_names(_OPTIONS)
 """Names of the parameters that are for video only."""

@@ -270,8 +270,7 @@ def _share(network: NetworkSettings, resources: dict[str, float]) -> tuple[Netwo
     """The settings of a worker, and what it needs of a machine: a GPU, or some cores. Raises UsageError."""
     if network.devices not in (("auto",), ("cpu",), ("cuda",)):
         raise UsageError(
-            f"`device` {','.join(network.devices)}: Ray gives each worker its device; "
-            "leave it auto, cpu or cuda"
+            f"`device` {','.join(network.devices)}: Ray gives each worker its device; use auto, cpu or cuda"
         )
     if network.devices == ("cuda",) or (network.devices == ("auto",) and resources.get("GPU", 0) >= 1):
         return replace(network, devices=("cuda",)), {"num_gpus": 1, "num_cpus": 1}

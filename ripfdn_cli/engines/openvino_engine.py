@@ -128,7 +128,7 @@ class OpenVinoEngine:
         key = self._key()
         content = self._converted or GRAPHS.find(key)
         if content is None:
-            log.info("preparing these weights for OpenVINO, once; it takes some seconds")
+            log.info("preparing these weights for OpenVINO; this happens once and takes a few seconds")
             content = network_bytes(self._checkpoint, rewritten=self._rewritten, precision=self.precision)
             GRAPHS.keep(key, content)
             self._converted = content  # also for the next shape, where it could not be kept
@@ -147,7 +147,9 @@ class OpenVinoEngine:
 def check_precision(precision: str) -> None:
     """Raises UnavailableError where OpenVINO can't compute at `precision` on this processor, or shouldn't."""
     if precision not in _PRECISION_HINTS:
-        raise UnavailableError(f"`precision` {precision} is not for CPUs; use fp32, or `device=cuda`")
+        raise UnavailableError(
+            f"`precision` {precision} is not supported on CPUs; use fp32, or `device=cuda`"
+        )
     if precision == "bf16" and not native_bf16():
         raise no_bf16()
 

@@ -57,7 +57,7 @@ class SealedCache:
             return None
         payload = _checked(content, key)
         if payload is None:
-            log.warning("%s is damaged or not ours; it is made again", path)
+            log.warning("%s is damaged or from another program; it is made again", path)
         return payload
 
     def keep(self, key: Key, payload: bytes, *, trim: bool = True) -> bool:

@@ -111,7 +111,7 @@ def plan_batch(request: BatchRequest, picture: PictureSettings, network: Network
     sources = without_own_results(found.sources, request.inputs, names.folder, request.journal)
     if not sources and not found.unreadable:
         where = ", ".join(map(str, request.inputs))
-        raise InputError(f"no pictures in {where}; look at `include` and `exclude`, and at the suffixes")
+        raise InputError(f"no pictures in {where}; check `include`, `exclude` and the suffixes")
     tasks, failed = plan_tasks(sources, names, picture, network.selection.default_scale)
     failed += [Outcome(path, None, error=error) for path, error in found.unreadable]
     check_collisions(

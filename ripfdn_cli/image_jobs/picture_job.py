@@ -205,7 +205,7 @@ class PictureJob:
         if quality is None or quality > COMPRESSED_QUALITY or len(scales) != 1:
             return selection.choices
         compressed = selection.choices_for_compressed
-        log.debug("%s: a JPEG of quality %d or so: %s", name, quality, compressed[scales[0]])
+        log.debug("%s: a JPEG of about quality %d: %s", name, quality, compressed[scales[0]])
         return compressed
 
     def _upscale_frames(

@@ -36,7 +36,7 @@ def between(first: Checkpoint, second: Checkpoint, strength: float) -> Checkpoin
     similarity = _similarity(first, second)
     if similarity < LEAST_SIMILARITY:
         raise UsageError(
-            f"{first.source} and {second.source} are not of one origin (the cosine between them is "
+            f"{first.source} and {second.source} do not share an origin (the cosine between them is "
             f"{similarity:.2f}); mix two of which one was trained from the other"
         )
     if strength in (0, 1):

@@ -74,7 +74,7 @@ def encode_frames(picture: Picture, entry: Format, options: dict[str, Any], name
             # Whole frames only: from parts of them libwebp concludes that there is no transparency.
             options |= {"kmin": 1, "kmax": 1}
     elif animation.plays:
-        log.info("%s: left out: how often it plays (%d times); AVIF plays for ever", name, animation.plays)
+        log.info("%s: the number of loops (%d) is left out; AVIF loops forever", name, animation.plays)
     stream = io.BytesIO()
     first, *others = (image_of(frame) for frame in frames)
     first.save(stream, entry.encoder, save_all=True, append_images=others, **options)
@@ -98,7 +98,7 @@ def _tell_of_slower(durations: Sequence[float], delays: Sequence[int], name: str
     before, after = sum(durations), sum(delays) * _GIF_UNIT
     if after > before + _GIF_UNIT:
         log.warning(
-            "%s: lasts %.2f s in place of %.2f, as no viewer shows a frame of a GIF for less than 0.02 s",
+            "%s: lasts %.2f s instead of %.2f, as no viewer shows a frame of a GIF for less than 0.02 s",
             name,
             after / 1000,
             before / 1000,

@@ -116,7 +116,7 @@ def _decoding(name: str) -> Iterator[None]:
         raise OutOfMemoryError(f"out of memory while decoding {name}; close other programs") from error
     except Exception as error:  # decoders raise nearly anything for damaged files, SyntaxError included
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"can't read {name}: {reason}; check that the file is a whole picture") from error
+        raise InputError(f"can't read {name}: {reason}; check that the file is complete") from error
 
 
 @contextmanager
@@ -135,21 +135,24 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     try:
         image = Image.open(io.BytesIO(data), formats=decoders)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise too_many_pixels("it says it has more", max_pixels) from error
+        raise too_many_pixels("its header states more", max_pixels) from error
     except UnidentifiedImageError as error:
         known = ", ".join(entry.title for entry in FORMATS)
-        raise InputError(f"it is not a picture, or damaged, or in another format than {known}") from error
+        raise InputError(
+            f"it is not a picture, it is damaged, or its format is not one of {known}"
+        ) from error
     with image:
         check_size(image.width, image.height, frame_count(image), max_pixels)
         most = format_decoded_by(str(image.format)).pixels_per_byte
         if most is not None and image.width * image.height > most * len(data):
-            raise InputError(f"it says it is {image.width}×{image.height} px, in {len(data)} bytes")
+            size = f"{image.width}×{image.height}"
+            raise InputError(f"its header states {size} px, which {len(data)} bytes can't hold")
         yield image
 
 
 def _check_not_empty(data: bytes) -> None:
     if not data:
-        raise InputError("it is empty (0 bytes); look for a whole copy")
+        raise InputError("it is empty (0 bytes); find a complete copy")
 
 
 def _check_jxl(data: bytes, max_pixels: int) -> None:

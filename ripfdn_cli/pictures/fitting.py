@@ -64,11 +64,11 @@ def _fitting_frames(
     """The frames of `picture` with channels and samples that the format holds."""
     dtype = picture.frames[0].dtype
     if dtype != np.uint8 and entry.samples == ("uint8",):
-        log.info("%s: rounded to 8 bits a channel, all that %s holds", name, entry.title)
+        log.info("%s: rounded to 8 bits per channel, the most that %s supports", name, entry.title)
     frames = (as_samples(frame, _nearest_samples(frame, entry)) for frame in picture.frames)
     if not {2, 4} & set(entry.channels):
         if not all(is_opaque(frame) for frame in picture.frames):
-            log.warning("%s: %s has no transparency; laid on the background", name, entry.title)
+            log.warning("%s: %s has no transparency; put on the background colour", name, entry.title)
         frames = (without_alpha(frame, background) for frame in frames)
     return tuple(frame if frame.shape[2] in entry.channels else as_rgb(frame) for frame in frames)
 
@@ -93,7 +93,7 @@ def _without_png_colour(picture: Picture, entry: Format, name: str) -> Picture:
     if space.is_hdr:
         log.warning("%s: its HDR colours become sRGB, clipped above diffuse white; only PNG keeps them", name)
     else:
-        log.info("%s: converted to sRGB, as %s holds no profile", name, entry.title)
+        log.info("%s: converted to sRGB, as %s can't hold a profile", name, entry.title)
     frames = tuple(to_srgb(frame, space) for frame in frames)
     return replace(picture, frames=frames, metadata=replace(metadata, icc_profile=None))
 
@@ -120,10 +120,10 @@ def _in_srgb(picture: Picture, entry: Format, name: str) -> Picture:
     if icc_profile is None or "icc_profile" in entry.metadata:
         return picture
     if picture.frames[0].dtype != np.uint8:
-        log.warning("%s: %s holds no profile and 16 bit are left unconverted", name, entry.title)
+        log.warning("%s: %s can't hold a profile, and 16 bits are not converted to sRGB", name, entry.title)
         return picture
     frames = tuple(pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in picture.frames)
-    log.info("%s: converted to sRGB, as %s holds no profile", name, entry.title)
+    log.info("%s: converted to sRGB, as %s can't hold a profile", name, entry.title)
     return replace(picture, frames=frames, metadata=replace(picture.metadata, icc_profile=None))
 
 

@@ -218,6 +218,6 @@ def check_fits(entry: Format, width: int, height: int) -> None:
     limit = entry.longest_side or math.inf
     if max(width, height) > limit:
         raise UsageError(
-            f"the result is {width}×{height} px and {entry.title} has no side over {limit} px; "
+            f"the result is {width}×{height} px and {entry.title} allows at most {limit} px a side; "
             "choose another `format`, or a smaller size"
         )

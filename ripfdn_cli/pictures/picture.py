@@ -97,10 +97,10 @@ class Header:
 def check_size(width: int, height: int, frames: int, max_pixels: int) -> None:
     """Raises InputError where a picture has no pixels, or more than `max_pixels` over all its frames."""
     if width < 1 or height < 1 or frames < 1:
-        raise InputError(f"it says it is {width}×{height} px")
+        raise InputError(f"its header states {width}×{height} px")
     if width * height * frames > max_pixels:
         count = f"{frames} frames of " if frames > 1 else ""
-        raise too_many_pixels(f"it says it has {count}{width}×{height} px", max_pixels)
+        raise too_many_pixels(f"its header states {count}{width}×{height} px", max_pixels)
 
 
 def too_many_pixels(says: str, max_pixels: int) -> InputError:

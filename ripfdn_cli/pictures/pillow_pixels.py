@@ -46,7 +46,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     mode = _AS.get(image.mode, image.mode)
     if mode not in _WRITTEN:
         raise InputError(
-            f"its samples are of a type that is not supported ({image.mode}: 32-bit integers and such); "
+            f"its samples are of a type that is not supported ({image.mode}: 32-bit integers and the like); "
             "convert them to 16 bit or float"
         )
     return image if image.mode == mode else image.convert(mode)

@@ -32,7 +32,7 @@ def fitted_to_profile(
         grey = tuple(map(_as_grey, frames))
         if 1 in entry.channels:
             return grey, icc_profile
-        log.info("%s: converted to sRGB, as %s has no grey for its profile", name, entry.title)
+        log.info("%s: converted to sRGB, as %s has no greyscale to go with its profile", name, entry.title)
         converted = (pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in grey)
         return tuple(map(as_rgb, converted)), srgb_profile()
     kind = space.decode("latin-1").strip()

@@ -210,7 +210,7 @@ class Training:
                 self.validate()
             self._tell_setup()
             if self.position.done:
-                log.warning("nothing is left to train: the run's steps or its `max_time` are over")
+                log.warning("nothing is left to train: the run's steps or its `max_time` are used up")
             while not self.position.done:
                 self._step()
                 self._validate_and_save_when_due()
@@ -507,7 +507,7 @@ def continued(state: RunState, wanted: TrainingSettings) -> RunState:
     if changed:
         raise UsageError(
             f"settings differ from those of the run that is resumed: {'; '.join(changed)}; "
-            "take them back, or start a new run in another folder"
+            "restore them, or start a new run in another folder"
         )
     progress = state.position.progress
     if state.settings.max_time and wanted.max_time:

@@ -357,7 +357,7 @@ def _copy_problems(
     for old, new in pairs:
         if old.type == "attachment":
             if old.data != new.data:
-                yield _of_stream(old, f"{describe_stream(old)}: other content")
+                yield _of_stream(old, f"{describe_stream(old)}: different content")
         elif old.index in wanted:
             have, want = records.get(new.index), wanted[old.index]
             for problem in _packet_problems(describe_stream(old), have, want, _wanted_codec(old, source)):
@@ -369,7 +369,7 @@ def _packet_problems(name: str, have: _Passed | None, want: _Passed, codec: str)
         return [f"{name}: nothing of it"]
     problems = []
     if codec not in _REWRAPPED and have.digest.digest() != want.digest.digest():
-        problems.append(f"{name}: other content")
+        problems.append(f"{name}: different content")
     if codec.startswith("pcm_"):  # containers cut samples into packets as they like
         have.times, want.times = have.times[:1], want.times[:1]
     if len(have.times) != len(want.times):

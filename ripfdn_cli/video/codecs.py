@@ -397,19 +397,19 @@ def pixel_format_for(
             raise UsageError(f"`pixel_format` {asked}: {codec.title} has {', '.join(known)}")
         return asked
     if not have:
-        raise UsageError(f"{codec.title} names no pixel format; give one with `pixel_format`")
+        raise UsageError(f"{codec.title} lists no pixel formats; choose one with `pixel_format`")
     best = min(have, key=lambda name: _distance(name, bits, chroma, alpha))
     depth = described(best).bits
     if depth < min(bits, 10):
         log.warning(
-            "%s has no more than %d bits here, the input has %d: it is dithered; `codec` %s keeps them all",
+            "%s has at most %d bits here and the input has %d, so it is dithered; `codec` %s keeps them all",
             codec.title,
             depth,
             bits,
             " or ".join(_deep_codecs()),
         )
     elif depth < bits:
-        log.warning("%s has no more than %d bits, the input has %d", codec.title, depth, bits)
+        log.warning("%s has at most %d bits, and the input has %d", codec.title, depth, bits)
     if alpha and not described(best).has_alpha:
         raise UsageError(f"{codec.title} can't hold transparency; give `background` to put it on a colour")
     return best

@@ -322,7 +322,7 @@ def segment_packets(path: Path, segment: Segment, time_base: Fraction) -> Iterat
                 continue
             ticks = packet.pts * ratio if packet.pts is not None else None
             if ticks is None or ticks.denominator != 1:
-                raise InternalError(f"{path} doesn't keep time")
+                raise InternalError(f"{path}: a packet has no valid timestamp")
             packet.pts, packet.dts, packet.time_base = int(ticks) + segment.offset, None, time_base
             count += 1
             yield packet

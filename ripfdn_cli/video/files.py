@@ -106,7 +106,7 @@ def reading(path: Path) -> Iterator[None]:
         raise OutOfMemoryError(f"out of memory while decoding {path}; close other programs") from error
     except (av.FFmpegError, ValueError, OverflowError, ZeroDivisionError, struct.error) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"can't read {path}: {reason}; check that it is a whole video") from error
+        raise InputError(f"can't read {path}: {reason}; check that the file is complete") from error
 
 
 @contextmanager
@@ -269,7 +269,7 @@ def _timed(base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction 
         raise InputError("it has no frames")
     if len(pts) != len(frames):
         raise InputError(
-            "it has frames without a timestamp; put it in another container first, "
+            "it has frames without a timestamp; remux it into another container first, "
             "or pass `deinterlace=True` if it is interlaced"
         )
     return source_times(base, pts, [duration for _, duration in frames], rate)

@@ -135,7 +135,7 @@ class Y4mStream:
     def writer(self, stream: BinaryIO, width: int, height: int) -> FrameWriter:
         """A writer of YUV4MPEG2 to `stream`, for frames of `width`×`height` pixels."""
         log.info(
-            "frames keep their colours in %s; y4m can't say so, tell the program that reads them",
+            "the frames keep their colours, in %s, which y4m can't state: tell the program that reads them",
             self._colour.tags,
         )
         return _Y4mWriter(self, stream, width, height)
@@ -152,13 +152,13 @@ class Y4mStream:
                 for frame in packet.decode():
                     if frame.interlaced_frame:
                         raise InputError(
-                            f"{_NAME} is interlaced; put a deinterlacer before it, as ffmpeg -vf bwdif"
+                            f"{_NAME} is interlaced; put a deinterlacer before it, such as ffmpeg -vf bwdif"
                         )
                     yield frame
         except av.FFmpegError as error:
             raise _unreadable(error) from error
         if end and self._source.count > end:
-            raise InputError(f"{_NAME} ends within a frame; check who writes it")
+            raise InputError(f"{_NAME} ends within a frame; check the program that writes it")
 
     def add_stream(self, container: Any, width: int, height: int) -> Any:
         """A stream in `container` for frames like these, in another size."""

@@ -115,7 +115,7 @@ def _check_same(header: dict[str, Any], job: dict[str, Any], folder: Path) -> No
         )
         raise UsageError(
             f"{folder} holds the work of another run ({shown or 'of another version'}); repeat its command "
-            "to finish it, or pass `restart=True` to delete it and begin anew"
+            "to finish it, or pass `restart=True` to delete it and start over"
         )
 
 
@@ -135,7 +135,7 @@ def _entries(folder: Path, lines: list[dict[str, Any]]) -> list[JournalEntry]:
         # One that was done again has a later line, which holds.
         found = {line["number"]: _entry(line) for line in lines}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise OutputError(f"{folder / _JOURNAL} is damaged; pass `restart=True` to begin anew") from error
+        raise OutputError(f"{folder / _JOURNAL} is damaged; pass `restart=True` to start over") from error
     entries: list[JournalEntry] = []
     while (entry := found.get(len(entries))) is not None:
         path = segment_path(folder, len(entries))

@@ -147,7 +147,7 @@ def _one_result(request: VideoRequest, settings: VideoSettings, network: Network
     videos = [path for path in request.inputs if is_video(path) and not is_folder(path)]
     if videos and len(request.inputs) > 1:
         raise UsageError(
-            f"{request.output} is one result, and there are several videos; name a folder with -o, "
+            f"{request.output} is one result, and there are several videos; choose a folder as `output`, "
             "or a template such as 'out/{stem}.mkv'"
         )
     if request.shard is not None:
@@ -166,7 +166,7 @@ def _output(source: Source, names: OutputNames, settings: VideoSettings, network
     renamed = replace(source, below=source.below.with_suffix(suffix))
     output = names.of(renamed, size, format_name=suffix.removeprefix("."))
     if not is_video(output) and not is_pattern(output) and not output.suffix:
-        raise UsageError(f"-o {output}: no suffix names its container; add one such as .mkv, or {{ext}}")
+        raise UsageError(f"`output` {output} names no container; add a suffix such as .mkv, or {{ext}}")
     return output
 
 

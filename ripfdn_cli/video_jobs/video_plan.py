@@ -204,10 +204,10 @@ def _picture_target(
         suffix = output.suffix or "no suffix"
         raise UsageError(f"{output}: {suffix} is not a format of videos or pictures; use .mkv or .webp, say")
     if source.tags.is_hdr:
-        raise UsageError(f"{source.name} is HDR, which pictures made here can't say; write a video")
+        raise UsageError(f"{source.name} is HDR, which pictures written here can't represent; write a video")
     if source.aspect != 1 or source.matrix is not None:
         log.warning(
-            "%s is stretched or turned when it is shown; its pictures are as they are stored", source.name
+            "%s is shown stretched or rotated; its pictures are written as they are stored", source.name
         )
     check_fits(entry, *size)
     encoding = Encoding(entry)
@@ -223,7 +223,7 @@ def _picture_target(
 def _check_depth(source: VideoSource, codec: Codec, bits: int) -> None:
     if source.tags.is_hdr and bits < _DEEPEST_HDR:
         raise UsageError(
-            f"{source.name} is HDR, for which {bits} bits don't suffice; leave out `pixel_format`, "
+            f"{source.name} is HDR, which needs more than {bits} bits; leave out `pixel_format`, "
             f"or use another `codec` than {codec.name}"
         )
 

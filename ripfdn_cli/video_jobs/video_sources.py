@@ -188,7 +188,7 @@ def animation_source(path: Path, options: ReadingOptions) -> VideoSource:
     """The animated picture `path` (GIF, PNG, WebP, AVIF), played once. Raises InputError, UsageError."""
     picture = read_picture(path, max_pixels=options.max_pixels)
     if picture.animation is None:
-        raise UsageError(f"{path} is a still picture; name a picture's file with -o")
+        raise UsageError(f"{path} is a still picture; choose a picture file as `output`")
     skipped = 1 if picture.animation.has_still else 0
     pictures = picture.frames[skipped:]
     durations = [round(ms) or _UNTIMED_DURATION for ms in picture.animation.durations[skipped:]]
@@ -218,7 +218,7 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
     _check_dynamic(path, info)
     if info.colour.guessed:
         log.debug(
-            "%s doesn't say its %s: taken for %s", path, " or ".join(info.colour.guessed), info.colour.tags
+            "%s does not state its %s; assuming %s", path, " or ".join(info.colour.guessed), info.colour.tags
         )
 
 
@@ -291,7 +291,8 @@ def _of_pictures(
 def _only_frame(path: Path, max_pixels: int) -> Frame:
     picture = read_picture(path, max_pixels=max_pixels)
     if len(picture.frames) != 1:
-        raise InputError(f"{path} has {len(picture.frames)} frames of its own and can't be one of a video")
+        count = len(picture.frames)
+        raise InputError(f"{path} has {count} frames of its own and can't be a frame of a video")
     return picture.frames[0]
 
 

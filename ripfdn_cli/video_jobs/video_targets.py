@@ -237,7 +237,7 @@ class VideoTarget:
         log.info("checking %s", self._output)
         found = self._checked(joined, track)
         if others := [problem for problem in found if not problem.essential]:
-            log.warning("%s has not: %s", self._output, _listed(others))
+            log.warning("%s lacks: %s", self._output, _listed(others))
         if wrong := [problem for problem in found if problem.essential]:
             kept = unchecked_name(self._output)
             publish(joined, kept, overwrite=True)

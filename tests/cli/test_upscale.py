@@ -141,7 +141,7 @@ def test_a_pipe_and_a_file(picture: Path, tmp_path: Path, options: list[str]) ->
         (["a.png", "-o", "b.jpg", "--lossless"], "JPEG can't be lossless"),
         (["a.png", "-o", "b.jpg", "--depth", "16"], "JPEG does not support 16 bits"),
         (["a.png", "-o", "b.png", "--format", "psd"], "'psd' is not a picture format"),
-        (["a.png", "-o", "b.xyz"], ".xyz does not stand for a picture format"),
+        (["a.png", "-o", "b.xyz"], ".xyz is not a picture format"),
         (["a.png", "-o", "b.png", "--background", "reddish"], "is not a colour"),
         (["a.png", "-o", "b.png", "--device", "cpu,,cpu"], "a name is empty or given twice"),
         (["a.png", "-o", "b_{size}.png"], "is not one of"),

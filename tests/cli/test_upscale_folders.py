@@ -140,10 +140,10 @@ def test_a_dry_run_tells_of_both(mixed: Path, tmp_path: Path, run: Run) -> None:
     ("arguments", "said"),
     [
         (("clips/day", "clips/a.mp4", "-o", "out.mkv"), "there are several videos"),
-        (("clips/a.mp4", "clips/day/b.avi", "-o", "out.mkv"), "name a folder with -o, or a template"),
+        (("clips/a.mp4", "clips/day/b.avi", "-o", "out.mkv"), "choose a folder as --output, or a template"),
         (("clips/a.mp4", "-o", "out/", "--quality", "80"), "--quality is for pictures"),
         (("clips/day/c.png", "-o", "out/", "--crf", "20"), "--crf is for video"),
-        (("clips", "-o", "out/{stem}"), "no suffix names its container"),
+        (("clips", "-o", "out/{stem}"), "names no container; add a suffix"),
         (("clips", "-o", "out/", "--on", "ray"), "--on is for pictures"),
         (("clips/a.mp4", "-o", "out.mkv", "--shard", "1/2"), "out.mkv is one result"),
         (("clips/a.mp4", "-o", "out.mkv", "--include", "*"), "--include chooses among results"),

@@ -124,7 +124,7 @@ def test_a_long_time_is_told_in_hours() -> None:
         (("in.mp4", "-o", "out.mkv", "--quality", "80"), 2, "--quality is for pictures"),
         (("in.png", "-o", "out.png", "--codec", "x265"), 2, "--codec is for video"),
         (("in.mp4", "in.mp4", "-o", "out.mkv"), 2, "there are several videos"),
-        (("in.mp4", "-o", "out.wmv"), 2, "names no container that is written"),
+        (("in.mp4", "-o", "out.wmv"), 2, "is not a container that can be written"),
         (("in.mp4", "-o", "out.png"), 2, "holds one picture; name numbered ones such as out_%06d.png"),
         (("in.mp4", "-o", "out.mkv", "--codec", "mpeg7"), 2, "--codec mpeg7 is not known"),
         (("in.mp4", "-o", "out.mkv", "--crf", "70"), 2, "--crf 70: x264 takes 0 (best) to 51"),
@@ -167,7 +167,7 @@ def test_an_existing_result_is_not_replaced(tmp_path: Path, run: Run) -> None:
 def test_what_is_chosen_is_said_with_v(tmp_path: Path, run: Run) -> None:
     source = make_clip(tmp_path / "in.mp4", Clip(frames=2))
     assert (
-        "doesn't say its matrix or range: taken for smpte170m, limited range"
+        "does not state its matrix or range; assuming smpte170m, limited range"
         in run(source, "-o", tmp_path / "out.mkv", "-v")[2]
     )
 

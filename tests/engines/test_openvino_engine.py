@@ -142,7 +142,7 @@ def test_bf16_keeps_a_bright_sky() -> None:
 
 
 def test_fp16_is_refused() -> None:
-    with pytest.raises(UnavailableError, match="not for CPUs"):
+    with pytest.raises(UnavailableError, match="not supported on CPUs"):
         OpenVinoEngine(golden_checkpoint(), precision="fp16")
 
 

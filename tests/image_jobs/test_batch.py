@@ -340,7 +340,7 @@ def test_a_file_of_no_known_format_among_others_is_listed(
     (tree / "notes.txt").write_text("no picture")
     outcomes = run(batch(network, tree / "notes.txt", tree / "a.png", output=tmp_path / "out"))
     assert sorted(statuses(outcomes)) == ["done", "failed"]
-    with pytest.raises(UsageError, match="does not stand for a picture format"):
+    with pytest.raises(UsageError, match="is not a picture format"):
         batch(network, tree / "notes.txt", output=f"{tmp_path}/out/")
 
 
@@ -423,7 +423,7 @@ def test_the_template_advised_on_a_collision_collides_with_nothing(
     entry = None if format_name is None else format_named(format_name)
     with pytest.raises(UsageError, match="would both become") as caught:
         batch(network, *inputs, output=tmp_path / "out", file_format=entry)
-    advised = re.search("-o '(.+)'", str(caught.value))
+    advised = re.search("`output` '(.+)'", str(caught.value))
     assert advised is not None
     planned = batch(network, *inputs, output=advised[1], file_format=entry)
     assert statuses(run(planned)) == ["done"] * len(names)

@@ -177,7 +177,7 @@ def test_frames_too_short_for_a_gif_are_said_to_be_slower(caplog: pytest.LogCapt
     picture = replace(picture, file_format=format_named("webp"))
     gif = parse_gif(encode(picture, Encoding(format_named("gif")), "a"))
     assert [frame.delay for frame in gif.frames] == [2] * 4
-    assert "a: lasts 0.08 s in place of 0.02" in caplog.text
+    assert "a: lasts 0.08 s instead of 0.02" in caplog.text
 
 
 def test_a_short_frame_is_made_up_for_by_the_next() -> None:

@@ -131,7 +131,7 @@ BOUNDS = {
 
 @pytest.mark.parametrize("name", BOUNDS)
 def test_bombs_are_refused_before_anything_is_allocated(name: str) -> None:
-    with pytest.raises(InputError, match=r"can't read a: it says it (is|has)"):
+    with pytest.raises(InputError, match="can't read a: its header states "):
         decode(png_of(*BOUNDS[name]), "a")
 
 
@@ -182,7 +182,7 @@ def test_decoders_outside_the_list_see_nothing() -> None:
     for encoder in ("SGI", "TGA", "PCX", "JPEG2000"):
         content = saved(Image.new("RGB", (8, 8)), encoder)
         Image.open(io.BytesIO(content)).load()
-        with pytest.raises(InputError, match="in another format than PNG"):
+        with pytest.raises(InputError, match="its format is not one of PNG"):
             decode(content, "a")
 
 
@@ -223,5 +223,5 @@ def test_a_heic_of_several_stills_is_the_main_one_of_them(
 
 @pytest.mark.parametrize("read", [read_header, decode])
 def test_a_file_of_no_bytes_is_called_empty(read: Any) -> None:
-    with pytest.raises(InputError, match=r"^can't read a: it is empty \(0 bytes\); look for a whole copy$"):
+    with pytest.raises(InputError, match=r"^can't read a: it is empty \(0 bytes\); find a complete copy$"):
         read(b"", "a")

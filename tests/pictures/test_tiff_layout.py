@@ -172,7 +172,7 @@ def test_a_palette_with_alpha_keeps_it() -> None:
 
 def test_a_palette_that_is_too_short_is_an_error() -> None:
     content = tiff_bytes((INDICES, {PHOTOMETRIC: [3], COLOURMAP: [0, 1, 2] * 16}))
-    with pytest.raises(InputError, match="its palette has fewer colours than its pixels ask for"):
+    with pytest.raises(InputError, match="its palette has fewer colours than its pixels use"):
         decode(content, "a")
 
 
@@ -250,7 +250,7 @@ def test_a_strip_that_is_too_short_is_an_error_whatever_it_claims() -> None:
 
 def test_samples_by_the_thousand_are_refused_before_they_are_allocated() -> None:
     content = tiff_bytes((GREY[..., 0], {SAMPLES: [60_000], BITS: [8]}))
-    with pytest.raises(InputError, match="60000 samples a pixel"):
+    with pytest.raises(InputError, match="60000 samples per pixel"):
         decode(content, "a", max_pixels=100_000)
 
 
