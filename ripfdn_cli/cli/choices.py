@@ -84,6 +84,6 @@ def picture_formats() -> Names:
     def known() -> tuple[str, ...]:
         from ripfdn_cli.pictures.formats import FORMATS
 
-        return tuple(entry.name for entry in FORMATS)
+        return tuple(file_format.name for file_format in FORMATS)
 
     return Names(known, strict=False)

@@ -289,7 +289,7 @@ def _tell(console: Console, outcome: Outcome, *, alone: bool) -> None:
 
 
 def silence_decoders() -> None:
-    """What decoders have to say of odd files goes with -v; what matters of it is an error of ours."""
+    """What decoders have to say of odd files goes with -v; what matters becomes an error."""
     logging.captureWarnings(True)
     for name in ("py.warnings", "tifffile", "PIL"):
         logger = logging.getLogger(name)

@@ -251,9 +251,9 @@ def plan_tasks(
 def _task(source: Source, names: OutputNames, settings: PictureSettings, network_scale: int) -> ImageTask:
     size = _result_size(source, settings, network_scale) if names.needs_size else None
     output = names.of(source, size)
-    entry = names.format_for(output)
-    load_plugin(entry)
-    return ImageTask(source, output, entry)
+    file_format = names.format_for(output)
+    load_plugin(file_format)
+    return ImageTask(source, output, file_format)
 
 
 def _result_size(source: Source, settings: PictureSettings, network_scale: int) -> ResultSize:

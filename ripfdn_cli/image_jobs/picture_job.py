@@ -56,22 +56,24 @@ class PictureSettings:
     wrap: int = 0
     max_pixels: int = DEFAULT_MAX_PIXELS
 
-    def encoding(self, entry: Format) -> Encoding:
-        """How files of format `entry` are written, by those of the options that apply to it."""
-        unsupported = self.unsupported(entry)
+    def encoding(self, file_format: Format) -> Encoding:
+        """How files of format `file_format` are written, by those of the options that apply to it."""
+        unsupported = self.unsupported(file_format)
         quality = None if "quality" in unsupported else self.quality
-        return Encoding(entry, quality, self.lossless and "lossless" not in unsupported, self.background)
+        return Encoding(
+            file_format, quality, self.lossless and "lossless" not in unsupported, self.background
+        )
 
-    def samples(self, entry: Format) -> str | None:
-        """The type of the samples that `depth` asks for, where it applies to `entry`."""
-        return None if self.depth is None or "depth" in self.unsupported(entry) else DEPTHS[self.depth]
+    def samples(self, file_format: Format) -> str | None:
+        """The type of the samples that `depth` asks for, where it applies to `file_format`."""
+        return None if self.depth is None or "depth" in self.unsupported(file_format) else DEPTHS[self.depth]
 
-    def unsupported(self, entry: Format) -> dict[str, str]:
-        """Options that do not apply to files of format `entry`, each with what is wrong and what to do."""
-        found = unsupported_options(entry, self.quality, self.lossless)
-        if self.depth is not None and DEPTHS[self.depth] not in entry.samples:
+    def unsupported(self, file_format: Format) -> dict[str, str]:
+        """Options that do not apply to `file_format`, each with what is wrong and what to do."""
+        found = unsupported_options(file_format, self.quality, self.lossless)
+        if self.depth is not None and DEPTHS[self.depth] not in file_format.samples:
             found["depth"] = (
-                f"{entry.title} does not support {self.depth} bits per channel; choose png or tiff, "
+                f"{file_format.title} does not support {self.depth} bits per channel; choose png or tiff, "
                 "or leave out `depth`"
             )
         return found
@@ -151,13 +153,13 @@ class PictureJob:
                 self.settings.check_formats([picture.file_format])
             return self._upscale(picture, name, file_format or picture.file_format)
 
-    def _upscale(self, picture: Picture, name: str, entry: Format) -> tuple[bytes, Facts]:
-        encoding = self.settings.encoding(entry)
-        check_frames(picture, entry, name)
+    def _upscale(self, picture: Picture, name: str, file_format: Format) -> tuple[bytes, Facts]:
+        encoding = self.settings.encoding(file_format)
+        check_frames(picture, file_format, name)
         aims = [self._aim(frame.shape[1], frame.shape[0]) for frame in picture.frames]
         for target, _ in aims:
-            check_fits(entry, *target)
-        samples = [self._samples(frame, entry, name) for frame in picture.frames]
+            check_fits(file_format, *target)
+        samples = [self._samples(frame, file_format, name) for frame in picture.frames]
         prepared = [_prepared(frame, result) for frame, result in zip(picture.frames, samples, strict=True)]
         choices = self._choices(picture, aims[0][1], name)
         deep = any(frame.colours.dtype != np.uint8 for frame in prepared)
@@ -172,7 +174,7 @@ class PictureJob:
             picture = picture.with_page_metadata(page.colour_only() for page in picture.page_metadata)
         content = encode(_with_frames(picture, frames), encoding, name)
         facts = Facts(
-            file_format=entry,
+            file_format=file_format,
             size=(picture.width, picture.height),
             output_size=aims[0][0],
             frames=len(frames),
@@ -184,18 +186,18 @@ class PictureJob:
     def _aim(self, width: int, height: int) -> Aim:
         return aim(self.settings, width, height, self._devices)
 
-    def _samples(self, frame: Frame, entry: Format, name: str) -> str:
+    def _samples(self, frame: Frame, file_format: Format, name: str) -> str:
         """The type of the result's samples: as asked for, else the input's, else the format's deepest."""
-        samples = self.settings.samples(entry)
+        samples = self.settings.samples(file_format)
         if samples is None:
-            samples = frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
+            samples = frame.dtype.name if frame.dtype.name in file_format.samples else file_format.samples[-1]
         if samples.startswith("uint") and (outside := share_outside(frame)):
             log.warning(
                 "%s: %.3g %% of its samples lie outside of the range that %s has for them and are clipped; "
                 "choose tiff without `depth` to keep them",
                 name,
                 100 * outside,
-                entry.title,
+                file_format.title,
             )
         return samples
 

@@ -23,7 +23,7 @@ from ripfdn_cli.pictures.formats import FORMATS, Format, format_decoded_by, load
 from ripfdn_cli.pictures.heif_properties import coded_colour
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
 from ripfdn_cli.pictures.jxl_header import read_jxl_header
-from ripfdn_cli.pictures.left_behind import parts_left_behind
+from ripfdn_cli.pictures.lost_parts import lost_parts
 from ripfdn_cli.pictures.metadata import (
     Metadata,
     png_colour_chunks,
@@ -127,17 +127,17 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     extra = sniff_extra(data[:16])
     if extra is not None and extra.name == "jxl":
         _check_jxl(data, max_pixels)
-    allowed = [extra] if extra else [entry for entry in FORMATS if entry.extra is None]
-    for entry in allowed:
-        load_plugin(entry)
+    allowed = [extra] if extra else [file_format for file_format in FORMATS if file_format.extra is None]
+    for file_format in allowed:
+        load_plugin(file_format)
     # MPO has no decoder of its own to ask for: JPEG's finds it.
-    decoders = [decoder for entry in allowed for decoder in entry.decoders if decoder != "MPO"]
+    decoders = [decoder for file_format in allowed for decoder in file_format.decoders if decoder != "MPO"]
     try:
         image = Image.open(io.BytesIO(data), formats=decoders)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_many_pixels("its header states more", max_pixels) from error
     except UnidentifiedImageError as error:
-        known = ", ".join(entry.title for entry in FORMATS)
+        known = ", ".join(file_format.title for file_format in FORMATS)
         raise InputError(
             f"it is not a picture, it is damaged, or its format is not one of {known}"
         ) from error
@@ -168,13 +168,13 @@ def _check_jxl(data: bytes, max_pixels: int) -> None:
 def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int]]:
     """The picture as it is stored, and the orientation that its EXIF gives to each frame."""
     with _open(data, max_pixels) as image:
-        entry = format_decoded_by(str(image.format))
+        file_format = format_decoded_by(str(image.format))
         if frame_count(image) > 1:
-            picture = _decode_animation(image, data, entry, max_pixels)
+            picture = _decode_animation(image, data, file_format, max_pixels)
             picture = replace(picture, metadata=_completed(picture.metadata, image, data))
             return picture, [turn_of(image)] * len(picture.frames)
         pixels = deep_pixels(image, data)
-        if entry.name != "ppm" or pixels is None:
+        if file_format.name != "ppm" or pixels is None:
             image.load()  # PNG's metadata may follow the pixels, and their checksums want checking
         metadata = read_metadata(image)
         if pixels is None:
@@ -182,24 +182,26 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int
             metadata = replace(metadata, icc_profile=icc_profile)
         metadata = _completed(metadata, image, data)
         quality = jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None
-        picture = Picture((pixels,), entry, metadata, jpeg_quality=quality)
+        picture = Picture((pixels,), file_format, metadata, jpeg_quality=quality)
         return picture, [turn_of(image)]
 
 
-def _decode_animation(image: ImageFile.ImageFile, data: bytes, entry: Format, max_pixels: int) -> Picture:
+def _decode_animation(
+    image: ImageFile.ImageFile, data: bytes, file_format: Format, max_pixels: int
+) -> Picture:
     """PNG is composed here, as Pillow blends half transparent frames otherwise than the specification says,
     and cuts samples to 8 bits.
     """
     from ripfdn_cli.pictures.animated_files import decode_frames, without_opaque_alpha
     from ripfdn_cli.pictures.apng_files import decode_apng
 
-    if entry.name != "png":
-        return decode_frames(image, entry, max_pixels)
+    if file_format.name != "png":
+        return decode_frames(image, file_format, max_pixels)
     metadata = read_metadata(image)
     deep = is_sixteen_bit(image, data)
     decode_png = sixteen_bit_png if deep else partial(_eight_bit_png, mode=image.mode)
     frames, animation = decode_apng(data, decode_png)
-    return Picture(without_opaque_alpha(frames), entry, metadata, animation)
+    return Picture(without_opaque_alpha(frames), file_format, metadata, animation)
 
 
 def _eight_bit_png(data: bytes, mode: str) -> Frame:
@@ -209,15 +211,15 @@ def _eight_bit_png(data: bytes, mode: str) -> Frame:
 
 def _completed(metadata: Metadata, image: Image.Image, data: bytes) -> Metadata:
     """`metadata` with what Pillow's `image` does not tell of the file `data`."""
-    entry = format_decoded_by(str(image.format))
-    if entry.name == "jpeg":
+    file_format = format_decoded_by(str(image.format))
+    if file_format.name == "jpeg":
         return metadata.with_extras_of(data, image.width, image.height)
-    if entry.name == "png":
+    if file_format.name == "png":
         metadata = replace(metadata, png_colour=png_colour_chunks(data))
-    elif entry.name in ("avif", "heic") and metadata.icc_profile is None:
+    elif file_format.name in ("avif", "heic") and metadata.icc_profile is None:
         metadata = replace(metadata, png_colour=coded_colour(data))
-    lost = parts_left_behind(data, entry.name, image.info)
-    if entry.name == "heic" and (stills := int(getattr(image, "n_frames", 1))) > 1:
+    lost = lost_parts(data, file_format.name, image.info)
+    if file_format.name == "heic" and (stills := int(getattr(image, "n_frames", 1))) > 1:
         lost += (f"{stills - 1} of its {stills} pictures, all but the main one",)
     return replace(metadata, lost=lost)
 

@@ -45,16 +45,14 @@ class Encoding:
             raise UsageError(refusal)
 
 
-def unsupported_options(entry: Format, quality: int | None, lossless: bool) -> dict[str, str]:
-    """Those of these options that do not apply to files of format `entry`, each with what is wrong and what
-    to do.
-    """
+def unsupported_options(file_format: Format, quality: int | None, lossless: bool) -> dict[str, str]:
+    """Those of these options that do not apply to `file_format`, each with what is wrong and what to do."""
     found = {}
-    if lossless and not entry.lossless:
-        found["lossless"] = f"{entry.title} can't be lossless; choose png, webp or tiff with `format`"
-    lossless = lossless and entry.lossless
-    if quality is not None and (entry.quality is None or lossless):
-        title = f"lossless {entry.title}" if lossless else entry.title
+    if lossless and not file_format.lossless:
+        found["lossless"] = f"{file_format.title} can't be lossless; choose png, webp or tiff with `format`"
+    lossless = lossless and file_format.lossless
+    if quality is not None and (file_format.quality is None or lossless):
+        title = f"lossless {file_format.title}" if lossless else file_format.title
         found["quality"] = f"`quality` does not apply to {title}; leave it out"
     return found
 
@@ -65,18 +63,18 @@ def encode(picture: Picture, encoding: Encoding, name: str) -> bytes:
     What the format can't hold is said with a warning (transparency, metadata) or refused with a UsageError
     (more than one frame).
     """
-    entry = encoding.file_format
-    load_plugin(entry)
-    check_frames(picture, entry, name)
-    picture = fitted(picture, entry, encoding.background, name)
-    if entry.name == "tiff":
+    file_format = encoding.file_format
+    load_plugin(file_format)
+    check_frames(picture, file_format, name)
+    picture = fitted(picture, file_format, encoding.background, name)
+    if file_format.name == "tiff":
         from ripfdn_cli.pictures.tiff_writing import encode_tiff
 
         return encode_tiff(picture)
-    if picture.animation is not None and entry.name != "png":
+    if picture.animation is not None and file_format.name != "png":
         from ripfdn_cli.pictures.animated_files import encode_frames
 
-        return encode_frames(picture, entry, save_options(picture, encoding), name)
+        return encode_frames(picture, file_format, save_options(picture, encoding), name)
     still = (_encode_sixteen_bit if picture.frames[0].dtype == np.uint16 else _encode_still)(
         picture, encoding
     )
@@ -89,26 +87,26 @@ def encode(picture: Picture, encoding: Encoding, name: str) -> bytes:
 
 def save_options(picture: Picture, encoding: Encoding) -> dict[str, Any]:
     """What Pillow's `save` is told for this format, metadata included."""
-    entry, metadata = encoding.file_format, picture.metadata
+    file_format, metadata = encoding.file_format, picture.metadata
     options: dict[str, Any] = {
         name: value
         for name in ("icc_profile", "exif", "xmp", "dpi", "comment")
-        if name in entry.metadata and (value := getattr(metadata, name)) is not None
+        if name in file_format.metadata and (value := getattr(metadata, name)) is not None
     }
-    if entry.name == "avif" and metadata.exif is not None:
+    if file_format.name == "avif" and metadata.exif is not None:
         options["exif"] = without_orientation(metadata.exif)  # or Pillow writes it anew
-    if entry.name == "png":
+    if file_format.name == "png":
         options.pop("xmp", None)
         options["pnginfo"] = png_info(metadata)
         options["compress_level"] = _PNG_LEVEL
-    if entry.quality is not None:
-        quality = entry.quality if encoding.quality is None else encoding.quality
+    if file_format.quality is not None:
+        quality = file_format.quality if encoding.quality is None else encoding.quality
         options |= {"lossless": True} if encoding.lossless else {"quality": quality}
-        if entry.name in ("jpeg", "avif") and quality >= _FULL_COLOUR_FROM:
+        if file_format.name in ("jpeg", "avif") and quality >= _FULL_COLOUR_FROM:
             options["subsampling"] = "4:4:4"
-        if entry.name == "heic" and quality >= _FULL_COLOUR_FROM:
+        if file_format.name == "heic" and quality >= _FULL_COLOUR_FROM:
             options["chroma"] = 444
-    if entry.name == "jpeg" and metadata.iptc:
+    if file_format.name == "jpeg" and metadata.iptc:
         options["extra"] = b"".join(segment_bytes(APP13, data) for data in metadata.iptc)
     return options
 

@@ -1,5 +1,5 @@
 """What a TIFF's tags say of its pages. Files leave tags out and get them wrong: they are read as libtiff and
-libvips read them, not by the letter.
+libvips read them, not strictly by the specification.
 """
 
 import struct

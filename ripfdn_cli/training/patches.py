@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.training.pictures import Picture
+from ripfdn_cli.training.pictures import TrainingPicture
 
 ORIENTATIONS = 8
 """Of a square: bit 0 turns it upside down, bit 1 left to right, then bit 2 swaps its axes."""
@@ -64,7 +64,7 @@ class Sampler:
     its shrunk copies share one picture's chance.
     """
 
-    def __init__(self, pictures: Sequence[Picture], *, scale: int, seed: int, by: str) -> None:
+    def __init__(self, pictures: Sequence[TrainingPicture], *, scale: int, seed: int, by: str) -> None:
         self._sides = lr_sides(pictures, scale)
         self._weights = _weights(pictures, by)
         self._seed = seed
@@ -85,7 +85,7 @@ class Sampler:
         return self._cumulative[patch]
 
 
-def lr_sides(pictures: Sequence[Picture], scale: int) -> NDArray[np.int64]:
+def lr_sides(pictures: Sequence[TrainingPicture], scale: int) -> NDArray[np.int64]:
     """(pictures, 2): height and width of each LR."""
     return np.array([(p.height // scale, p.width // scale) for p in pictures], np.int64).reshape(-1, 2)
 
@@ -106,7 +106,7 @@ def placed(uniform: NDArray[np.float64], sides: NDArray[np.int64], patch: int) -
     return np.column_stack((place, uniform[:, 2] * ORIENTATIONS)).astype(np.int64)
 
 
-def _weights(pictures: Sequence[Picture], by: str) -> NDArray[np.float64]:
+def _weights(pictures: Sequence[TrainingPicture], by: str) -> NDArray[np.float64]:
     copies: dict[object, int] = {}
     for picture in pictures:
         copies[picture.path] = copies.get(picture.path, 0) + 1
@@ -125,7 +125,7 @@ class PackedPictures:
         lr: Tensor,
         hr: Tensor,
         starts: NDArray[np.int64],
-        pictures: Sequence[Picture],
+        pictures: Sequence[TrainingPicture],
         sampler: Sampler,
         *,
         scale: int,

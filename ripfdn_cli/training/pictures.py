@@ -38,7 +38,7 @@ Advance = Callable[[int], object]
 
 
 @dataclass(frozen=True)
-class Picture:
+class TrainingPicture:
     """A picture on disk, or a smaller copy of it: `height` and `width` px after shrinking by `factor`."""
 
     path: Path
@@ -51,7 +51,7 @@ class Picture:
         return self.height * self.width
 
 
-Copies = list[Picture]
+Copies = list[TrainingPicture]
 """One picture and its smaller copies."""
 
 
@@ -76,12 +76,12 @@ class Preparation:
     shrink_above: float = 1.0
     known: tuple[tuple[str, NDArray[np.float32]], ...] = ()
 
-    def copies(self, path: Path, height: int, width: int) -> list[Picture]:
+    def copies(self, path: Path, height: int, width: int) -> list[TrainingPicture]:
         """The picture of that size, and its smaller copies."""
-        found = [Picture(path, height, width)]
+        found = [TrainingPicture(path, height, width)]
         if height * width >= self.shrink_above * 1e6:
             for factor in SHRINK_FACTORS:
-                small = Picture(path, round(height * factor), round(width * factor), factor)
+                small = TrainingPicture(path, round(height * factor), round(width * factor), factor)
                 if factor >= self.shrink and min(small.height, small.width) >= self.smallest_side:
                     found.append(small)
         return found
@@ -109,7 +109,7 @@ def find_files(folders: Sequence[str]) -> list[Path]:
     return found
 
 
-def measure(path: Path, preparation: Preparation) -> list[Picture] | Skipped:
+def measure(path: Path, preparation: Preparation) -> list[TrainingPicture] | Skipped:
     """The picture in `path` with its smaller copies, by its header alone."""
     try:
         header = read_header(read_file(path), str(path))
@@ -121,7 +121,9 @@ def measure(path: Path, preparation: Preparation) -> list[Picture] | Skipped:
     return preparation.copies(path, height, width)
 
 
-def load_copies(copies: Sequence[Picture], preparation: Preparation) -> list[tuple[Pixels, Pixels]] | Skipped:
+def load_copies(
+    copies: Sequence[TrainingPicture], preparation: Preparation
+) -> list[tuple[Pixels, Pixels]] | Skipped:
     """LR and HR of each of `copies`, which are of one file; it is decoded once."""
     path = copies[0].path
     try:
@@ -136,7 +138,7 @@ def load_copies(copies: Sequence[Picture], preparation: Preparation) -> list[tup
     return [pair_of(whole, copy, preparation.scale) for copy in copies]
 
 
-def pair_of(whole: Pixels, picture: Picture, scale: int) -> tuple[Pixels, Pixels]:
+def pair_of(whole: Pixels, picture: TrainingPicture, scale: int) -> tuple[Pixels, Pixels]:
     """LR and HR: `whole` shrunk if `picture` is a smaller copy, cut to a multiple of `scale`; its LR by
     MATLAB's bicubic, rounded to 8 bit as benchmark LR images are.
     """

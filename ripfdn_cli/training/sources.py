@@ -27,10 +27,10 @@ from ripfdn_cli.training.patches import (
 from ripfdn_cli.training.pictures import (
     Advance,
     Copies,
-    Picture,
     Pixels,
     Preparation,
     Skipped,
+    TrainingPicture,
     find_files,
     in_threads,
     load_copies,
@@ -165,7 +165,7 @@ def _mix_in(
     lr: Pixels,
     hr: Pixels,
     starts: NDArray[np.int64],
-    pictures: Sequence[Picture],
+    pictures: Sequence[TrainingPicture],
     scale: int,
     advance: Advance,
 ) -> None:
@@ -202,7 +202,7 @@ def _degraded_crops(
         high[:] = teacher.target(low, high)
         advance(1)
     _log_set(f"in memory as {len(lr)} degraded crops", usable)
-    crops = [Picture(Path(f"{number}"), side * s, side * s) for number in range(len(lr))]
+    crops = [TrainingPicture(Path(f"{number}"), side * s, side * s) for number in range(len(lr))]
     sampler = Sampler(crops, scale=s, seed=settings.seed, by=settings.sampling)
     place = device if _has_room(device, lr.nbytes + hr.nbytes) else torch.device("cpu")
     tensors = torch.from_numpy(lr.reshape(-1, 3)), torch.from_numpy(hr.reshape(-1, 3))

@@ -23,7 +23,7 @@ from ripfdn_cli.training.patches import (
     lr_sides,
     placed,
 )
-from ripfdn_cli.training.pictures import Picture, Pixels, Preparation, Skipped, load_copies
+from ripfdn_cli.training.pictures import Pixels, Preparation, Skipped, TrainingPicture, load_copies
 
 PATCHES_PER_PICTURE = 64
 """Drawn on average from a picture while it is among those that are drawn from: what its decoding is shared
@@ -40,7 +40,7 @@ class PoolSampler:
     have the same chance.
     """
 
-    def __init__(self, pictures: Sequence[Picture], *, scale: int, seed: int, pool: int) -> None:
+    def __init__(self, pictures: Sequence[TrainingPicture], *, scale: int, seed: int, pool: int) -> None:
         self._sides, self._seed, self._pool = lr_sides(pictures, scale), seed, pool
         self._eligible: dict[int, NDArray[np.intp]] = {}
 
@@ -117,7 +117,12 @@ class StreamedPictures:
     """Patches cut from pictures that are decoded when they are drawn."""
 
     def __init__(
-        self, pictures: Sequence[Picture], sampler: PoolSampler, preparation: Preparation, *, cache_bytes: int
+        self,
+        pictures: Sequence[TrainingPicture],
+        sampler: PoolSampler,
+        preparation: Preparation,
+        *,
+        cache_bytes: int,
     ) -> None:
         self._pictures, self._sampler, self._preparation = pictures, sampler, preparation
         self.cache = PictureCache(self._load, limit=cache_bytes)

@@ -120,8 +120,8 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
         if is_pattern(output):  # pictures to pictures: nobody asks when they show
             options = replace(options, fps=options.fps or Fraction(1))
         return sequence_source(paths, options)
-    entry = format_of(path)
-    if entry is not None and entry.animated:
+    file_format = format_of(path)
+    if file_format is not None and file_format.animated:
         return animation_source(path, options)
     raise UsageError(f"{path} is not a video, an animated picture or a folder of numbered frames")
 
@@ -199,8 +199,8 @@ def _choices(encoding: EncodingOptions) -> EncoderChoices:
 def _picture_target(
     source: VideoSource, output: Path, size: tuple[int, int], settings: VideoSettings
 ) -> SequenceTarget | AnimationTarget:
-    entry = format_of(output)
-    if entry is None:
+    file_format = format_of(output)
+    if file_format is None:
         suffix = output.suffix or "no suffix"
         raise UsageError(f"{output}: {suffix} is not a format of videos or pictures; use .mkv or .webp, say")
     if source.tags.is_hdr:
@@ -209,11 +209,11 @@ def _picture_target(
         log.warning(
             "%s is shown stretched or rotated; its pictures are written as they are stored", source.name
         )
-    check_fits(entry, *size)
-    encoding = Encoding(entry)
+    check_fits(file_format, *size)
+    encoding = Encoding(file_format)
     if is_pattern(output):
         return SequenceTarget(frame_pattern(output), encoding, source.timeline, source.first_number)
-    if not entry.animated or output.suffix.lower() == ".png":  # .apng for who wants that
+    if not file_format.animated or output.suffix.lower() == ".png":  # .apng for who wants that
         raise UsageError(
             f"{output} holds one picture; name numbered ones such as {output.stem}_%06d{output.suffix}"
         )

@@ -12,7 +12,7 @@ from ripfdn_cli.pipeline.output_names import output_names
 from ripfdn_cli.video.formats import INPUT_SUFFIXES, is_video
 from ripfdn_cli.video.numbered_frames import is_pattern
 
-_JOURNAL_PART = "videos"
+_JOURNAL = "videos"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class VideoRequest(Request):
     @property
     def journal(self) -> str:
         """Which of the folder's journals a run of this request writes."""
-        return "-".join(filter(None, (_JOURNAL_PART, super().journal)))
+        return "-".join(filter(None, (_JOURNAL, super().journal)))
 
 
 def find_videos(request: VideoRequest) -> list[Source]:

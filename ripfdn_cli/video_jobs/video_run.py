@@ -198,8 +198,8 @@ class _Run:
                 plan, networks.among(plan.weights), always=self._device_colour_always
             )
         )
-        together = devices.run(lambda networks: frames_together(networks.among(plan.weights), plan.passes))
-        pipeline = FramePipeline(devices, self._upscale, together=together, read_ahead=READ_AHEAD)
+        batch_size = devices.run(lambda networks: frames_per_batch(networks.among(plan.weights), plan.passes))
+        pipeline = FramePipeline(devices, self._upscale, batch_size=batch_size, read_ahead=READ_AHEAD)
         writer = _SegmentedWriter(plan, self._segments, self._wrote_frame, self._wrote_segment)
         try:
             pipeline.run(self._work(), writer.write)
@@ -242,7 +242,7 @@ class _Run:
         self._disk.check_after_segment(done, self._segments.written, largest)
 
 
-def frames_together(networks: Networks, passes: Sequence[int]) -> int:
+def frames_per_batch(networks: Networks, passes: Sequence[int]) -> int:
     """Frames for the network at once: on a processor there is nothing to be won."""
     return 1 if not passes or networks[passes[0]].device == "cpu" else _FRAMES_AT_ONCE
 

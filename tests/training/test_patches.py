@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.image_math.dihedral import transformed
 from ripfdn_cli.training.patches import ORIENTATIONS, PackedPictures, Request, Sampler
-from ripfdn_cli.training.pictures import Picture
+from ripfdn_cli.training.pictures import TrainingPicture
 
 SIZES = ((40, 60), (64, 48), (200, 160))
-PICTURES = [Picture(Path(f"{index}.png"), *size) for index, size in enumerate(SIZES)]
+PICTURES = [TrainingPicture(Path(f"{index}.png"), *size) for index, size in enumerate(SIZES)]
 SCALE = 2
 
 
@@ -72,7 +72,7 @@ def test_chances_are_by_pixels_or_by_pictures() -> None:
 
 
 def test_copies_share_their_pictures_chance() -> None:
-    pictures = [*PICTURES, Picture(Path("2.png"), 100, 80, 0.5)]
+    pictures = [*PICTURES, TrainingPicture(Path("2.png"), 100, 80, 0.5)]
     drawn = Sampler(pictures, scale=SCALE, seed=0, by="pictures").draw(0, 16, 20000)
     counts = Counter(drawn[:, 0].tolist())
     assert [counts[i] / 20000 for i in range(4)] == pytest.approx([1 / 3, 1 / 3, 1 / 6, 1 / 6], abs=0.02)

@@ -11,7 +11,7 @@ from support.training_runs import Watcher, make_pictures, tiny_settings
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.training.patches import PackedPictures, Request
-from ripfdn_cli.training.pictures import Picture, Preparation, load_copies
+from ripfdn_cli.training.pictures import Preparation, TrainingPicture, load_copies
 from ripfdn_cli.training.sources import open_source
 from ripfdn_cli.training.streaming import (
     PATCHES_PER_PICTURE,
@@ -26,7 +26,7 @@ SIZES = ((80, 96), (72, 128), (96, 80), (64, 64), (68, 72))
 
 def streamed(folder: Path, *, pool: int = 3, cache_bytes: int = 10**9) -> StreamedPictures:
     make_pictures(folder, sizes=SIZES)
-    pictures = [Picture(folder / f"p{i}.png", *size) for i, size in enumerate(SIZES)]
+    pictures = [TrainingPicture(folder / f"p{i}.png", *size) for i, size in enumerate(SIZES)]
     sampler = PoolSampler(pictures, scale=4, seed=0, pool=pool)
     return StreamedPictures(
         pictures, sampler, Preparation(scale=4, smallest_side=64), cache_bytes=cache_bytes
@@ -34,7 +34,7 @@ def streamed(folder: Path, *, pool: int = 3, cache_bytes: int = 10**9) -> Stream
 
 
 def test_a_pool_moves_through_all_pictures_in_turn() -> None:
-    pictures = [Picture(Path(f"{i}.png"), 64, 64) for i in range(20)]
+    pictures = [TrainingPicture(Path(f"{i}.png"), 64, 64) for i in range(20)]
     sampler = PoolSampler(pictures, scale=4, seed=0, pool=4)
     batch = PATCHES_PER_PICTURE
     drawn = [set(sampler.draw(step, 16, batch)[:, 0].tolist()) for step in range(40)]
@@ -46,7 +46,7 @@ def test_a_pool_moves_through_all_pictures_in_turn() -> None:
 
 
 def test_a_pool_of_one_step_is_the_same_whatever_was_drawn_before() -> None:
-    pictures = [Picture(Path(f"{i}.png"), 64 + 4 * i, 64) for i in range(20)]
+    pictures = [TrainingPicture(Path(f"{i}.png"), 64 + 4 * i, 64) for i in range(20)]
     first = PoolSampler(pictures, scale=4, seed=3, pool=4).draw(11, 16, 32)
     again = PoolSampler(pictures, scale=4, seed=3, pool=4)
     again.draw(200, 16, 8)
