@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 from skimage.data import astronaut
+from support.commands import QUICK
 from support.onnx_networks import nearest
 
 from ripfdn_cli.cli.console import Console
@@ -16,7 +17,7 @@ from ripfdn_cli.errors import CheckpointError, InputError, OutputError, RipfdnEr
 from ripfdn_cli.files.storage import Location, publish, read_object
 from ripfdn_cli.image_math.metrics import score
 
-PLAIN = ("--engine", "torch", "--precision", "fp32", "--device", "cpu", "--threads", "1")
+PLAIN = (*QUICK, "--precision", "fp32")
 
 
 def invoke(*arguments: str | Path) -> Result:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from support.commands import QUICK
 from support.sample_pictures import saved, smooth
 
 from ripfdn_cli.cli.console import Console
@@ -25,7 +26,7 @@ from ripfdn_cli.errors import (
 
 @pytest.fixture
 def options(enlarging_weights: dict[int, Path]) -> list[str]:
-    return ["--weights", str(enlarging_weights[4]), "--engine", "torch", "--device", "cpu", "--threads", "1"]
+    return ["--weights", str(enlarging_weights[4]), *QUICK]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.commands import run_command
+from support.commands import QUICK, run_command
 from support.video_clips import Clip, make_clip, picture
 from support.video_facts import decoded
 
@@ -26,17 +26,7 @@ def run(
     monkeypatch.chdir(tmp_path)
 
     def command(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
-        network = [
-            "--weights",
-            str(bilinear_weights),
-            "--engine",
-            "torch",
-            "--device",
-            "cpu",
-            "--threads",
-            "1",
-        ]
-        return run_command(["upscale", *arguments, *network], capsys)
+        return run_command(["upscale", *arguments, "--weights", str(bilinear_weights), *QUICK], capsys)
 
     return command
 

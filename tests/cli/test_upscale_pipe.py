@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from support.commands import QUICK
 from support.y4m_clips import FRAMES, RATE, pictures, y4m
 
 pytestmark = pytest.mark.any_precision
@@ -32,7 +33,7 @@ def hashes(source: Any) -> list[tuple[str, int, int, str]]:
 
 @pytest.fixture
 def options(enlarging_weights: dict[int, Path]) -> list[str]:
-    return ["--weights", str(enlarging_weights[4]), "--engine", "torch", "--device", "cpu", "--threads", "1"]
+    return ["--weights", str(enlarging_weights[4]), *QUICK]
 
 
 def command(*arguments: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 import pytest
-from support.commands import run_command
+from support.commands import QUICK, run_command
 from support.video_clips import Clip, make_clip, picture, segmenting_command
 from support.video_facts import decoded, picture_times
 
@@ -27,17 +27,8 @@ def run(bilinear_weights: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command with a quick network; gives its exit code, its records and what it said."""
 
     def command(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
-        options = [
-            "--weights",
-            str(bilinear_weights),
-            "--engine",
-            "torch",
-            "--device",
-            "cpu",
-            "--threads",
-            "1",
-        ]
-        return run_command(["upscale", *map(str, arguments), *options], capsys)
+        network = ["--weights", str(bilinear_weights), *QUICK]
+        return run_command(["upscale", *map(str, arguments), *network], capsys)
 
     return command
 

@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
+from support.commands import QUICK
 
 SILENT_X265 = "log-level=none"
 
@@ -191,17 +192,6 @@ def _chapters() -> list[dict[str, Any]]:
 
 def segmenting_command(source: Path, output: Path, weights: Path) -> list[str]:
     """The real command on `source`, in segments of four frames, so that there is much to interrupt."""
-    options = [
-        "--engine",
-        "torch",
-        "--device",
-        "cpu",
-        "--threads",
-        "1",
-        "--segment",
-        "4",
-        "--preset",
-        "ultrafast",
-    ]
     files = [str(source), "-o", str(output), "--weights", str(weights)]
-    return [sys.executable, "-m", "ripfdn_cli", "upscale", *files, *options]
+    options = ["--segment", "4", "--preset", "ultrafast"]
+    return [sys.executable, "-m", "ripfdn_cli", "upscale", *files, *QUICK, *options]
