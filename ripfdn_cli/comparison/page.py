@@ -15,7 +15,6 @@ def render(pictures: Sequence[ComparedPicture], methods: Sequence[Method]) -> st
     scale = methods[0].scale
     has_scores = any(view.score for picture in pictures for view in picture.views)
     return rendered(
-        "compare.html",
         "compare",
         methods,
         packages=(_PACKAGE,),

@@ -69,7 +69,6 @@ class Report:
         plot_columns = min(max(len(groups), 2), 3)
         frame = report_plots.Frame(width=360.0 if plot_columns == 3 else 540.0)
         return rendered(
-            "page.html",
             "eval",
             [row.method for row in rows],
             title=_title(rows),
@@ -91,22 +90,20 @@ class Report:
         )
 
 
-def rendered(
-    template: str, command: str, methods: Sequence[Method], *, packages: Sequence[str] = (), **values: Any
-) -> str:
-    """The page that `template` makes of `values`, in the frame that all pages have, which names the `command`
-    it is by and the machine that ran `methods`. Templates lie in the folders "page" of `packages` and of this
+def rendered(command: str, methods: Sequence[Method], *, packages: Sequence[str] = (), **values: Any) -> str:
+    """The page that the template of `command` makes of `values`, in the frame that all pages have, which
+    names the machine that ran `methods`. Templates lie in the folders "templates" of `packages` and of this
     one; what is put into a page is escaped.
     """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(package, "page") for package in (*packages, _PACKAGE)]),
+        loader=ChoiceLoader([PackageLoader(package, "templates") for package in (*packages, _PACKAGE)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     devices = sorted({method.device for method in methods if method.device.startswith("cuda")})
-    return environment.get_template(template).render(
+    return environment.get_template(f"{command}.html").render(
         command=command,
         version=__version__,
         machine=", ".join(map(machine_name, ["cpu", *devices])),

@@ -102,7 +102,7 @@ def test_text_stands_out_from_its_ground(scheme: str) -> None:
     """WCAG 2.2 asks 4.5 : 1 of small text."""
     import ripfdn_cli.evaluation as package
 
-    css = (Path(package.__file__).parent / "page" / "page.css").read_text()
+    css = (Path(package.__file__).parent / "templates" / "frame.css").read_text()
     light, dark = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     colours = dict(re.findall(r"--([\w-]+): (#\w{6})", light + (dark if scheme == "dark" else "")))
     for ground in ("paper", "card"):

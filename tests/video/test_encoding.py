@@ -180,7 +180,7 @@ def test_the_pixel_format_follows_the_source(
 def test_depth_and_transparency_are_not_lost_in_silence(caplog: pytest.LogCaptureFixture) -> None:
     found = pixel_format_for(codec_named("vp9"), bits=10, chroma=(4, 4), alpha=False, asked=None)
     if described(found).bits == 8:  # most builds of libvpx; those that can, keep ten
-        assert "VP9 has no more than 8 bits here, the input has 10" in caplog.text
+        assert "VP9 has at most 8 bits here and the input has 10" in caplog.text
         assert "`codec` x264 or x265 or av1" in caplog.text
     with pytest.raises(UsageError, match="x264 can't hold transparency"):
         pixel_format_for(codec_named("x264"), bits=8, chroma=(8, 8), alpha=True, asked=None)
