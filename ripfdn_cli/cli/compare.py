@@ -117,6 +117,6 @@ def _tell(console: Console, compared: list[ComparedPicture], output: Location) -
             console.record(
                 {"picture": picture.name, "method": view.label, "seconds": view.seconds, "scores": score}
             )
-            told = "" if view.score is None else f", {view.score.psnr:.3f} dB"
-            console.text(f"{picture.name}: {view.label} {view.seconds:.3f} s{told}")
+            shown = "" if view.score is None else f", {view.score.psnr:.3f} dB"
+            console.text(f"{picture.name}: {view.label} {view.seconds:.3f} s{shown}")
     console.text(f"wrote {output}")

@@ -64,8 +64,8 @@ def common_scale(methods: Sequence[Method]) -> int:
     """The one scale of `methods`. Raises UsageError."""
     scales = {method.name: method.scale for method in methods}
     if len(set(scales.values())) > 1:
-        told = ", ".join(f"{name} ×{scale}" for name, scale in scales.items())
-        raise UsageError(f"networks of different scales can't be compared ({told}); name some of one scale")
+        listed = ", ".join(f"{name} ×{scale}" for name, scale in scales.items())
+        raise UsageError(f"networks of different scales can't be compared ({listed}); name some of one scale")
     return methods[0].scale
 
 

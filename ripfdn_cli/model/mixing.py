@@ -65,8 +65,8 @@ def mixed(terms: Sequence[Term]) -> Checkpoint:
         parts = [factor * other.tensors[name] for factor, other in terms]
         alike = all(part.shape == tensor.shape for part in parts)
         tensors[name] = np.asarray(np.sum(parts, axis=0, dtype=np.float32)) if alike else tensor
-    told = [{"factor": factor, "sha256": other.sha256} for factor, other in terms]
-    return replace(first, tensors=tensors, provenance=first.provenance | {"mixed": told}, sha256="")
+    mixed = [{"factor": factor, "sha256": other.sha256} for factor, other in terms]
+    return replace(first, tensors=tensors, provenance=first.provenance | {"mixed": mixed}, sha256="")
 
 
 def _similarity(first: Checkpoint, second: Checkpoint) -> float:

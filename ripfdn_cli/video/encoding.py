@@ -272,8 +272,8 @@ def _for_this_machine(settings: EncoderSettings) -> dict[str, str]:
     if not codec.without_avx512 or not _has_avx512():
         return options
     assert codec.parameters_option is not None
-    said = options.get(codec.parameters_option)
-    parameters = [*codec.without_avx512, *([] if said is None else [said])]
+    stated = options.get(codec.parameters_option)
+    parameters = [*codec.without_avx512, *([] if stated is None else [stated])]
     return options | {codec.parameters_option: ":".join(parameters)}
 
 
@@ -286,9 +286,9 @@ def _has_avx512() -> bool:
 def _check_options(settings: EncoderSettings, warnings: list[str]) -> None:
     """Encoders' own libraries only warn of options that they don't know or can't read."""
     for name, value in settings.choices.options:
-        told = [text for text in warnings if name in text or value in text]
-        if told:
-            raise UsageError(f"`encoder_options` {name}={value}: {settings.codec.title} says {told[0]!r}")
+        warned = [text for text in warnings if name in text or value in text]
+        if warned:
+            raise UsageError(f"`encoder_options` {name}={value}: {settings.codec.title} says {warned[0]!r}")
 
 
 def put_tags(context: Any, tags: ColourTags) -> None:

@@ -242,8 +242,8 @@ class _Writable:
     def write(self, data: bytes) -> int:
         shown = data
         if self._aspect is not None:
-            said = f" A{self._aspect.numerator}:{self._aspect.denominator} ".encode()
-            shown, self._aspect = data.replace(b" A0:0 ", said, 1), None
+            stated = f" A{self._aspect.numerator}:{self._aspect.denominator} ".encode()
+            shown, self._aspect = data.replace(b" A0:0 ", stated, 1), None
         try:
             self._stream.write(shown)
             self._stream.flush()
