@@ -9,7 +9,7 @@ from ripfdn_cli.files.storage import Location, is_folder, location
 from ripfdn_cli.pictures.files import read_file
 from ripfdn_cli.pictures.find_pictures import find_pictures
 from ripfdn_cli.pipeline.find_inputs import find_inputs
-from ripfdn_cli.training.pictures import find_files
+from ripfdn_cli.training.find_files import find_files
 from ripfdn_cli.video.numbered_frames import find_frames
 
 NAMES = [
@@ -56,7 +56,7 @@ def test_all_that_look_for_pictures_find_the_same(tmp_path: Path) -> None:
     (tmp_path / "thumbs.db.png").unlink()
     found = [tmp_path / "1.png", tmp_path / "2.PNG"]
     assert [source.path for source in find_inputs([tmp_path]).sources] == found
-    assert find_files([str(tmp_path)]) == found
+    assert [file.path for file in find_files([str(tmp_path)], [], 4)] == found
     assert [pair.lr for pair in pair_folders(None, tmp_path, 4).pairs] == found
     found[1].rename(tmp_path / "2.png")
     assert [path for _, path in find_frames([tmp_path])] == [tmp_path / "1.png", tmp_path / "2.png"]
@@ -79,7 +79,7 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "ring").symlink_to(tmp_path)
     assert names(tmp_path) == ["real/a.png"]
-    assert find_files([str(tmp_path)]) == [tmp_path / "real" / "a.png"]
+    assert [file.path for file in find_files([str(tmp_path)], [], 4)] == [tmp_path / "real" / "a.png"]
 
 
 def test_what_lies_in_a_folder_that_cannot_be_entered_is_an_input_that_fails(tmp_path: Path) -> None:

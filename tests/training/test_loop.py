@@ -103,6 +103,23 @@ def test_a_resumed_run_is_the_same_to_the_bit(
     assert_same_state(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.parametrize("memory", [8.0, 5e-5], ids=["in memory", "streamed"])
+def test_a_run_on_own_pairs_is_the_same_to_the_bit(data: Path, tmp_path: Path, memory: float) -> None:
+    for path in data.iterdir():
+        low = Image.fromarray(imresize(np.asarray(Image.open(path)), 0.25))
+        (tmp_path / "lr").mkdir(exist_ok=True)
+        low.save(tmp_path / "lr" / f"{path.stem}x4.jpg", quality=50)
+    settings = tiny_settings(data, lr_folder=[str(tmp_path / "lr")], memory=memory)
+    whole = run_training(settings, tmp_path / "whole").losses
+    assert whole != run_training(tiny_settings(data, memory=memory), tmp_path / "made").losses
+    with pytest.raises(KeyboardInterrupt):
+        run_training(settings, tmp_path / "cut", Watcher(stop_after=5))
+    assert run_training(settings, tmp_path / "cut", resume=True).losses == whole[5:]
+    assert_same_state(tmp_path / "whole", tmp_path / "cut")
+    told = Checkpoint.load(tmp_path / "cut" / "last.safetensors").provenance
+    assert told["settings"]["lr_folder"] == ["lr"]
+
+
 def test_a_run_with_a_teacher_is_the_same_to_the_bit_and_names_it(
     data: Path, tmp_path: Path, small_weights: Path
 ) -> None:

@@ -1,17 +1,14 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from support.small_inputs import photograph
 
-from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.training.pictures import (
     Picture,
     Preparation,
     Skipped,
-    find_files,
     in_threads,
     load_copies,
     measure,
@@ -25,21 +22,6 @@ def save(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
-
-
-def test_files_are_found_below_folders_but_not_hidden_ones(tmp_path: Path) -> None:
-    wanted = [save(tmp_path / name, photograph(16, 16)) for name in ("a.png", "deep/er/b.jpg")]
-    for name in (".hidden.png", ".cache/c.png"):
-        save(tmp_path / name, photograph(16, 16))
-    (tmp_path / "notes.txt").write_text("no picture")
-    assert find_files([str(tmp_path)]) == wanted
-
-
-def test_folders_without_pictures(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a folder"):
-        find_files([str(tmp_path / "none")])
-    with pytest.raises(InputError, match="has no pictures"):
-        find_files([str(tmp_path)])
 
 
 def test_what_is_of_no_use_is_left_out_with_its_reason(tmp_path: Path) -> None:
