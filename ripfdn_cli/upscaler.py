@@ -90,7 +90,7 @@ class Upscaler:
         CPU; None for all cores. `ensemble`: the mean of the results for eight flips and rotations, at
         eight times the work. Raises CheckpointError, UsageError, UnavailableError.
         """
-        checkpoint = weights if isinstance(weights, Checkpoint) else load_weights(weights)
+        checkpoint = load_weights(weights)
         settings = UpscalerSettings(engine, precision, tile, halo, memory, threads, ensemble)
         self._start(checkpoint, device, settings)
 
