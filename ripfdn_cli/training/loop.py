@@ -19,6 +19,7 @@ from torch import Tensor
 from ripfdn_cli import __version__
 from ripfdn_cli.errors import OutOfMemoryError, OutputError, TrainingDivergedError, UsageError
 from ripfdn_cli.files.atomic_file import output_error, write_bytes
+from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.model.network import RIPFDN, to_checkpoint
 from ripfdn_cli.torch_devices import available_device, best_device
@@ -519,14 +520,6 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
-
-
-def make_folder(folder: Path) -> None:
-    """Raises OutputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"can't make the folder {folder}: {error.strerror or error}") from error
 
 
 def open_state(folder: Path, *, resume: bool) -> RunState | None:

@@ -156,7 +156,10 @@ def test_unreadable_data_and_weights(data: Path, tmp_path: Path, capsys: pytest.
     assert "has no folder HR" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     assert train(str(data), "-o", str(tmp_path / "file" / "a"), *TINY) == 5
-    assert "can't make the folder" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"can't write {tmp_path / 'file' / 'a'}: Not a directory; check" in told
+    assert train(str(data), "-o", str(tmp_path / "file"), *TINY) == 5
+    assert f"{tmp_path / 'file'} is a file, not a folder" in capsys.readouterr().err
 
 
 def test_printed_settings_are_a_file_for_the_same_run(
