@@ -289,7 +289,7 @@ def _device_memory(device: torch.device) -> int:
 
 
 def _stream(device: torch.device) -> "torch.cuda.Stream":
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return torch.cuda.Stream(device)
 
 
 def _payload(job: TileJob | YuvJob) -> NDArray[Any]:
