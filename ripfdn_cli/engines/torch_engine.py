@@ -109,6 +109,7 @@ class TorchEngine:
         self._most_in_flight = 2 if self._where.type == "cuda" else 1
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        """As engine.py says."""
         for (result,) in self._results(jobs):
             yield result
 

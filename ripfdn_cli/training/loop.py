@@ -516,6 +516,7 @@ def continued(state: RunState, wanted: TrainingSettings) -> RunState:
 
 
 def device_name(device: torch.device) -> str:
+    """What `device` is called in reports: the GPU's name, or the processor's kind and its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
