@@ -47,6 +47,7 @@ class SealedCache:
 
     @property
     def folder(self) -> Path:
+        """Where its files are; it may not be there yet."""
         return cache_root() / self.name
 
     def find(self, key: Key) -> bytes | None:

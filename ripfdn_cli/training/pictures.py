@@ -49,6 +49,7 @@ class Picture:
 
     @property
     def pixels(self) -> int:
+        """How many pixels it has: `height` · `width`."""
         return self.height * self.width
 
 

@@ -251,6 +251,7 @@ class TrainingSettings:
 
     @property
     def network(self) -> NetworkConfig:
+        """The dimensions of the network that is trained. Raises UsageError for impossible ones."""
         return NetworkConfig(self.scale, self.channels, self.blocks, self.partial_ratio)
 
     @property
@@ -296,6 +297,9 @@ class TrainingSettings:
         return cls(**parse_values(values, source=source))
 
     def changed(self, values: dict[str, Any], *, source: str) -> Self:
+        """These with `values`, named as in `parse_values`, in place of their own. Raises what `from_mapping`
+        raises.
+        """
         return replace(self, **parse_values(values, source=source))
 
 

@@ -262,6 +262,9 @@ class Degraded:
         self._scale, self._seed, self._kind = scale, seed, kind
 
     def patches(self, request: Request) -> Patches:
+        """As PatchSource says: LR degraded from HR, each by its own random numbers, and the targets of the
+        source.
+        """
         _, targets = self._source.patches(request)
         hr = targets if self._pictures is self._source else self._pictures.patches(request)[1]
         squares = hr.permute(0, 2, 3, 1).numpy()
@@ -273,6 +276,7 @@ class Degraded:
         return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), targets
 
     def close(self) -> None:
+        """Close the source."""
         self._source.close()
 
 

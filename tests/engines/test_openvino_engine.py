@@ -45,8 +45,9 @@ def cache(warm_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def upscale_golden() -> NDArray[np.float32]:
     pixels, _ = golden_pairs()[-1]
     engine = OpenVinoEngine(golden_checkpoint())
-    (result,) = engine.run([whole_job(pixels.astype(np.float32) / 255)])
-    return result[0]
+    (result,) = engine.run([whole_job(pixels.astype(np.float32) / np.float32(255))])
+    pixels_large: NDArray[np.float32] = result[0]
+    return pixels_large
 
 
 def test_keeps_the_graph_and_its_compiled_form(warm_cache: Path) -> None:

@@ -17,7 +17,7 @@ from support.sample_pictures import smooth
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import DiskFullError, OutputError
-from ripfdn_cli.pictures.formats import FORMATS
+from ripfdn_cli.pictures.formats import FORMATS, Format
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME
 
 CORE = [entry for entry in FORMATS if entry.extra is None]
@@ -49,9 +49,9 @@ class Command:
 
 @pytest.mark.parametrize("entry", CORE, ids=lambda entry: entry.name)
 def test_a_full_disk_keeps_the_old_file(
-    tmp_path: Path, enlarging_weights: dict[int, Path], entry: object
+    tmp_path: Path, enlarging_weights: dict[int, Path], entry: Format
 ) -> None:
-    command = Command(tmp_path, enlarging_weights[4], entry.suffixes[0])  # type: ignore[attr-defined]
+    command = Command(tmp_path, enlarging_weights[4], entry.suffixes[0])
     assert command.run() is None
     needed = command.target.stat().st_size
     command.target.write_bytes(b"what was there")
@@ -66,9 +66,9 @@ def test_a_full_disk_keeps_the_old_file(
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("entry", CORE, ids=lambda entry: entry.name)
 def test_twenty_sizes_of_a_full_disk(
-    tmp_path: Path, enlarging_weights: dict[int, Path], entry: object
+    tmp_path: Path, enlarging_weights: dict[int, Path], entry: Format
 ) -> None:
-    command = Command(tmp_path, enlarging_weights[4], entry.suffixes[0])  # type: ignore[attr-defined]
+    command = Command(tmp_path, enlarging_weights[4], entry.suffixes[0])
     assert command.run() is None
     needed = command.target.stat().st_size
     command.target.write_bytes(b"what was there")
