@@ -130,7 +130,7 @@ def _ours(learner: Learner, source: PackedPictures, stage: Stage, *, captured: b
 
     def run(index: int) -> None:
         lr, hr = source.patches(request(index))
-        parts = zip(lr.split(micro), hr.split(micro), strict=True)  # type: ignore[no-untyped-call]
+        parts = zip(lr.split(micro), hr.split(micro), strict=True)
         learner.gradients([(a, b, len(a) / stage.batch, False) for a, b in parts], stage)
         learner.set_rates(1e-4, 0.999)
         learner.update()
@@ -152,7 +152,7 @@ def _eager_loop(
         optimizer.zero_grad()
         with torch.autocast(source.device.type, torch.bfloat16, enabled=precision == "bf16"):
             result = network(x)
-        torch.nn.functional.l1_loss(result.float(), y).backward()  # type: ignore[no-untyped-call]
+        torch.nn.functional.l1_loss(result.float(), y).backward()
         optimizer.step()
 
     return run

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ripfdn_cli.image_jobs.batch import BatchRequest
     from ripfdn_cli.image_jobs.image_run import Outcome
     from ripfdn_cli.image_jobs.picture_job import PictureSettings
+    from ripfdn_cli.model.checkpoint import Checkpoint
     from ripfdn_cli.pictures.formats import Format
     from ripfdn_cli.pipeline.devices import NetworkSettings
     from ripfdn_cli.pipeline.output_size import SizeRequest
@@ -35,7 +36,8 @@ Progress = Callable[[int, int], None]
 
 
 class NetworkOptions(TypedDict, total=False):
-    """How networks run. `weights`: a name or a file, "auto" for the one that suits size and picture.
+    """How networks run. `weights`: a name, a file or what load_weights gave; "auto" for those that suit size
+    and picture.
 
     `weights_to` and `strength`: others of one origin, and how far to go towards them, 0 to 1.
     `device`: auto, cpu, cuda, cuda:N or mps, or several of them with commas. `engine`: auto, openvino or
@@ -45,8 +47,8 @@ class NetworkOptions(TypedDict, total=False):
     mean over eight flips and rotations.
     """
 
-    weights: Place
-    weights_to: Place | None
+    weights: Place | Checkpoint
+    weights_to: Place | Checkpoint | None
     strength: float | None
     device: str
     engine: str
@@ -199,7 +201,7 @@ def evaluate(
     *,
     hr: Place | None = None,
     lr: Place | None = None,
-    weights: Place | Sequence[Place] = "x4",
+    weights: Place | Checkpoint | Sequence[Place | Checkpoint] = "x4",
     device: str = "auto",
     engine: str | Sequence[str] = "auto",
     precision: str | Sequence[str] = "fp32",
@@ -220,12 +222,14 @@ def evaluate(
     from ripfdn_cli.evaluation.datasets import find_data_sets
     from ripfdn_cli.files.storage import location
     from ripfdn_cli.image_math.metrics import protocols_named
+    from ripfdn_cli.model.checkpoint import Checkpoint
 
     def place(given: Place | None) -> Location | None:
         return None if given is None else location(str(given))
 
     engines = Engines(_several(engine), _several(precision), device=device, threads=threads)
-    networks = network_methods(_several(weights), engines)
+    given = [weights] if isinstance(weights, str | os.PathLike | Checkpoint) else weights
+    networks = network_methods([_weights(each) for each in given], engines)
     scales = sorted({method.scale for method in networks})
     found = find_data_sets([location(each) for each in _several(sets)], place(hr), place(lr), scales)
     return evaluate_sets(
@@ -239,7 +243,7 @@ def evaluate(
 
 
 def export(
-    weights: Place = "x4",
+    weights: Place | Checkpoint = "x4",
     output: Place | None = None,
     *,
     target: str | None = None,
@@ -261,14 +265,14 @@ def export(
 
     path = None if output is None else Path(output)
     return export_named(
-        str(weights), path, target=target, tile=tile, half=half, opset=opset, overwrite=overwrite
+        _weights(weights), path, target=target, tile=tile, half=half, opset=opset, overwrite=overwrite
     )
 
 
 def network_settings(
     *,
-    weights: Place = "auto",
-    weights_to: Place | None = None,
+    weights: Place | Checkpoint = "auto",
+    weights_to: Place | Checkpoint | None = None,
     strength: float | None = None,
     device: str = "auto",
     engine: str = "auto",
@@ -290,8 +294,8 @@ def network_settings(
     if "" in devices or len(set(devices)) < len(devices):
         raise UsageError(f"`device` {device}: a name is empty or given twice; write cuda:0,cuda:1")
     return NetworkSettings(
-        weights=None if weights == "auto" else str(weights),
-        weights_to=None if weights_to is None else str(weights_to),
+        weights=None if weights == "auto" else _weights(weights),
+        weights_to=None if weights_to is None else _weights(weights_to),
         strength=strength,
         devices=devices,
         engine=engine,
@@ -436,6 +440,10 @@ def _run(
             if watcher is not None:
                 watcher.tell(outcome, len(found), len(batch))
     return found
+
+
+def _weights(given: Place | Checkpoint) -> str | Checkpoint:
+    return str(given) if isinstance(given, str | os.PathLike) else given
 
 
 def _several(given: Place | Sequence[Place]) -> list[str]:

@@ -111,6 +111,7 @@ def load_foreign(path: Path, *, threads: int | None, device: str) -> ForeignNetw
 
 
 def is_onnx(path: Path) -> bool:
+    """Whether `path` is named as an ONNX file is."""
     return path.suffix.lower() == ".onnx"
 
 

@@ -110,6 +110,8 @@ def _upscaled_tensor(tensor: Tensor, upscale: UpscalePixels) -> Tensor:
             f"a tensor of shape {tuple(tensor.shape)} is not an RGB image; it must be (3, height, width) "
             "or (batch, 3, height, width)"
         )
+    if not tensor.numel():
+        raise InputError(f"a tensor of shape {tuple(tensor.shape)} has no pixels")
     pixels = tensor.detach().cpu()
     if pixels.is_floating_point() and pixels.dtype != torch.float64:
         pixels = pixels.float()  # NumPy has no bfloat16

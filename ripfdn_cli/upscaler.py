@@ -90,7 +90,7 @@ class Upscaler:
         CPU; None for all cores. `ensemble`: the mean of the results for eight flips and rotations, at
         eight times the work. Raises CheckpointError, UsageError, UnavailableError.
         """
-        checkpoint = weights if isinstance(weights, Checkpoint) else load_weights(weights)
+        checkpoint = load_weights(weights)
         settings = UpscalerSettings(engine, precision, tile, halo, memory, threads, ensemble)
         self._start(checkpoint, device, settings)
 
@@ -121,22 +121,27 @@ class Upscaler:
 
     @property
     def scale(self) -> int:
+        """How many times as large a result is on each side."""
         return self._engine.scale
 
     @property
     def checkpoint_sha256(self) -> str:
+        """SHA-256 of the weights, in hexadecimal."""
         return self._checkpoint.sha256
 
     @property
     def engine_name(self) -> str:
+        """`openvino` or `torch`."""
         return self._engine.name
 
     @property
     def precision(self) -> str:
+        """`fp32`, `bf16` or `fp16`; what `auto` has become."""
         return self._engine.precision
 
     @property
     def device(self) -> str:
+        """The device that computes, as torch names it: `cpu`, `cuda:0`, `mps`."""
         return self._engine.device
 
     def tile_bytes(self, grid: TileGrid) -> int:
@@ -153,7 +158,7 @@ class Upscaler:
         return planned_grid(height, width, halo=self._halo, largest_tile=self._largest_tile)
 
     def upscale(self, image: AnyImage, *, progress: Progress | None = None) -> AnyImage:
-        """`image` made `scale` times as large, as the same kind of object:
+        """`image` made `scale` times as large, as the same kind of object, which is one of three.
 
         - a NumPy array (H, W, 3), RGB in uint8, uint16 or floats, of any byte order;
         - an image of PIL in mode L, LA, RGB, RGBA or I;16; its `info` is copied;

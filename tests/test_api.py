@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import av
 import numpy as np
@@ -33,6 +33,7 @@ image: Image.Image = upscaler.upscale(Image.new("RGB", (20, 20)))
 pixels = upscaler.upscale(np.zeros((20, 20, 3), np.uint8))
 try:
     outcome = upscale_file("a.png", Path("b.png"), scale=2.5, progress=lambda done, total: None)
+    outcome = upscale_file("a.png", "c.png", weights=load_weights("x4"))
     failed = [each.error for each in upscale_folder("photos", "large", depth=16) if each.error is not None]
     frames: int = upscale_video("a.mp4", "b.mkv", device="cpu").frames
     psnr = [row.seconds for row in evaluate("Set5", weights=["x4", "x2"])]
@@ -113,6 +114,42 @@ def test_a_file_is_what_the_upscaler_makes_of_it(folder: Path, network: dict[str
     np.testing.assert_array_equal(np.asarray(Image.open(folder / "out.png")), np.asarray(expected))
     data = api.upscale_bytes((folder / "photos" / "a.png").read_bytes(), **network)
     assert data == (folder / "out.png").read_bytes()
+
+
+def test_weights_that_are_loaded_do_for_all(
+    folder: Path, network: dict[str, Any], small_data_set: Path
+) -> None:
+    """They are those of their file, also to a journal; and are called after it."""
+    loaded = ripfdn_cli.load_weights(network["weights"])
+    source, from_file = folder / "photos" / "a.png", folder / "file.png"
+    api.upscale_file(source, from_file, **network)
+    options = network | {"weights": loaded}
+    api.upscale_file(source, folder / "loaded.png", **options)
+    assert (folder / "loaded.png").read_bytes() == from_file.read_bytes()
+    assert api.upscale_bytes(source.read_bytes(), **options) == from_file.read_bytes()
+    first, again = (api.upscale_folder(folder / "photos", folder / "large", **options) for _ in range(2))
+    assert all(outcome.facts is not None for outcome in first)
+    assert all(outcome.facts is None and outcome.error is None for outcome in again)
+    row = api.evaluate(small_data_set, weights=[loaded], engine="torch", device="cpu")[-1]
+    assert row.method.name == network["weights"].stem
+    exported = api.export(loaded, folder / "network.pt")
+    assert exported.scale == 4
+    assert len(repr(loaded)) < 300
+
+
+def test_weights_of_ones_own_making_are_told_apart(folder: Path, network: dict[str, Any]) -> None:
+    """A journal must not take the results of one for those of another."""
+    loaded = ripfdn_cli.load_weights(network["weights"])
+    bias = loaded.tensors["upsample.bias"]
+    made = [
+        ripfdn_cli.Checkpoint(loaded.config, loaded.tensors | {"upsample.bias": bias + np.float32(brighter)})
+        for brighter in (0, 0.1)
+    ]
+    for checkpoint in made:
+        outcomes = api.upscale_folder(
+            folder / "photos", folder / "large", overwrite=True, **network | {"weights": checkpoint}
+        )
+        assert all(outcome.facts is not None for outcome in outcomes)
 
 
 def test_a_folder(folder: Path, network: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
@@ -232,7 +269,7 @@ def test_an_export_runs_in_torch(tmp_path: Path, network: dict[str, Any]) -> Non
 
 def test_options_of_commands_are_parameters_of_the_api() -> None:
     """The typed options and the functions that check them name the same things."""
-    hints = get_type_hints(api.PictureOptions)
+    hints = api.PictureOptions.__annotations__
     functions = (api.network_settings, api.size_request, api.picture_settings)
     parameters = {name for function in functions for name in inspect.signature(function).parameters}
     assert parameters - {"size", "network"} == hints.keys() - {"format"}

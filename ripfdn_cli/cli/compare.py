@@ -26,6 +26,7 @@ class CropType(click.ParamType["Window"]):
     name = "WxH+X+Y"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Window:
+        """The window, in px of the input. Fails for anything else."""
         from ripfdn_cli.evaluation.report_pictures import Window
 
         if isinstance(value, Window):

@@ -37,6 +37,9 @@ class Console:
         self.json = False
 
     def configure(self, *, quiet: bool, verbose: bool, json: bool) -> None:
+        """Set how much is said, and send the package's log to stderr. Raises click.UsageError for both
+        `quiet` and `verbose`.
+        """
         if quiet and verbose:
             raise click.UsageError("--quiet and --verbose contradict each other; give one")
         self.quiet, self.verbose, self.json = quiet, verbose, json

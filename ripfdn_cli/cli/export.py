@@ -24,6 +24,7 @@ class TileShape(Amount["tuple[int, int]"]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
+        """(height, width) in px. Fails for anything else."""
         match = re.fullmatch(r"(\d{1,6})(?:[x×](\d{1,6}))?", str(value).strip())
         if match is None:
             self.fail(f"{value!r} is not a tile; write height and width in px, as 256x256", param, ctx)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NOT_FLAGS = ("preset", "data", "val")
+_NOT_FLAGS = ("preset", "data", "lr_folder", "val")
 _WEIGHTS = ("init_from", "teacher")
 
 
@@ -71,6 +71,7 @@ def _metavar(item: Field[Any]) -> str:
 
 _EXAMPLES = (
     ("ripfdn train photos/ --val Set5 -o runs/mine --max-time 2h", "two hours, scored on Set5 meanwhile"),
+    ("ripfdn train sharp/ --lr-folder scans/ -o runs/mine", "on pairs of your own, of the same names"),
     ("ripfdn train -o runs/mine --resume --max-time 4h", "the same run for two hours more"),
     ("ripfdn train photos/ -o runs/x2 --scale 2 --init-from x4", "another scale, from what x4 has learned"),
     ("ripfdn train --preset factsheet --print-config > mine.toml", "settings to edit, for --config"),
@@ -92,6 +93,12 @@ _EXAMPLES = (
     ),
     click.option(
         "--config", type=click.Path(path_type=Path), help="Settings as a TOML file; options override it."
+    ),
+    click.option(
+        "--lr-folder",
+        multiple=True,
+        type=click.Path(path_type=str),
+        help=FIELDS["lr_folder"].metadata["help"] + " Of a folder with HR/ and LRbicxN/ the pairs are found.",
     ),
     click.option("--val", multiple=True, type=click.Path(path_type=str), help=FIELDS["val"].metadata["help"]),
     click.option(
@@ -118,6 +125,7 @@ def train(
     output: Path | None,
     preset: str | None,
     config: Path | None,
+    lr_folder: tuple[str, ...],
     val: tuple[str, ...],
     resume: bool,
     branch_decay: str,
@@ -132,7 +140,9 @@ def train(
     With several values, as in --patch 48,64, the run has stages.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    given |= {name: list(value) for name, value in (("data", data), ("val", val)) if value}
+    given |= {
+        name: list(value) for name, value in (("data", data), ("lr_folder", lr_folder), ("val", val)) if value
+    }
     if print_config:
         click.echo(resolve_settings(preset, config, given).to_toml(), nl=False)
         return
@@ -143,7 +153,8 @@ def train(
     with _Watcher(console) as watcher:
         folder = run_training(settings, output, resume=resume, branch_decay=branch_decay, listener=watcher)
     if os.environ.get("RANK", "0") == "0":
-        names = ", ".join(sorted(path.name for path in folder.glob("*.safetensors")))
+        found = sorted(path.name for path in folder.glob("*.safetensors"))
+        names = ", ".join(name for name in found if not name.startswith("state"))
         log.info("the run is in %s, its weights are %s", folder, names)
 
 

@@ -35,6 +35,7 @@ class Seconds(click.ParamType[Fraction]):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Seconds, exactly: "1:30" → 90. Fails for anything else."""
         if isinstance(value, Fraction):
             return value
         match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d{1,9})?)", str(value))
@@ -50,6 +51,7 @@ class FrameRate(click.ParamType[Fraction]):
     name = "rate"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Frames per second, over 0, exactly. Fails for anything else."""
         if isinstance(value, Fraction):
             return value
         text = str(value)
@@ -68,6 +70,7 @@ class Droppable(click.ParamType[str]):
     name = "what"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The number or the name as it is written. Fails for anything else."""
         text = str(value)
         named = text.startswith(NAMED_TAG) and text != NAMED_TAG
         if not text.isdecimal() and not named and text not in (*_DROPPABLE, *_STREAM_TYPES.values()):
@@ -84,6 +87,7 @@ class BitRate(click.ParamType[int]):
     name = "rate"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bits per second, at least 1000. Fails for anything else."""
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,3})?)([kKM]?)(?:b|bps|bit/s)?", str(value))
@@ -101,6 +105,7 @@ class EncoderOption(click.ParamType[tuple[str, str]]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
+        """(key, value). Fails where either is missing."""
         if isinstance(value, tuple):
             return value
         key, _, text = str(value).partition("=")

@@ -57,6 +57,7 @@ class ComparedPicture:
 
     @property
     def is_cut(self) -> bool:
+        """Whether less than the whole input is shown."""
         return self.whole != (self.width, self.height)
 
 

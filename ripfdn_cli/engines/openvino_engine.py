@@ -78,6 +78,7 @@ class OpenVinoEngine:
         self._requests: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        """As engine.py says."""
         for job in jobs:
             try:
                 with _out_of_memory_as_ours():

@@ -50,7 +50,7 @@ def _convert(network: "RIPFDN") -> Any:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch.jit is deprecated, and the way in for OpenVINO
         # Left to itself, OpenVINO runs the network six times to trace it.
-        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(network, example, check_trace=False)
         model = convert_model(traced, input=[openvino().PartialShape(shape) for shape in _SHAPES.values()])
     for parameter, name in zip(model.get_parameters(), _SHAPES, strict=True):
         parameter.set_friendly_name(name)

@@ -109,6 +109,7 @@ class TorchEngine:
         self._most_in_flight = 2 if self._where.type == "cuda" else 1
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        """As engine.py says."""
         for (result,) in self._results(jobs):
             yield result
 
@@ -288,7 +289,7 @@ def _device_memory(device: torch.device) -> int:
 
 
 def _stream(device: torch.device) -> "torch.cuda.Stream":
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return torch.cuda.Stream(device)
 
 
 def _payload(job: TileJob | YuvJob) -> NDArray[Any]:

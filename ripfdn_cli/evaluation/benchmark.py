@@ -132,20 +132,21 @@ def interpolation_methods(scale: int) -> list[Method]:
     ]
 
 
-def network_methods(weights: Sequence[str | Path], engines: Engines) -> list[Method]:
-    """Every one of `weights` on every engine and precision; their scales may differ. A network of others
-    (ONNX, or what spandrel reads) runs in fp32, by its own runtime.
+def network_methods(weights: Sequence[str | Path | Checkpoint], engines: Engines) -> list[Method]:
+    """Every one of `weights` (names, files, checkpoints) on every engine and precision; their scales may
+    differ. A network of others (ONNX, or what spandrel reads) runs in fp32, by its own runtime.
 
     Raises what `Upscaler` raises, and UsageError for what would run twice.
     """
-    if len(set(map(str, weights))) < len(weights):
+    places = [given.source if isinstance(given, Checkpoint) else str(given) for given in weights]
+    if len(set(places)) < len(weights):
         raise UsageError("some `weights` are given twice; give each once")
-    names = _distinct_names(weights)
+    names = _distinct_names(places)
     several = len(engines.names) * len(engines.precisions) > 1
     methods = [
         method
-        for path, name in zip(weights, names, strict=True)
-        for method in _methods_of(path, name, engines, several)
+        for given, place, name in zip(weights, places, names, strict=True)
+        for method in _methods_of(given, place, name, engines, several)
     ]
     labels = [method.name for method in methods]
     for label in labels:
@@ -278,25 +279,27 @@ def _interpolate(kernel: Image.Resampling, scale: int) -> Upscale:
     return upscale
 
 
-def _methods_of(weights: str | Path, name: str, engines: Engines, several: bool) -> list[Method]:
-    if is_onnx(Path(weights)):
-        return [_foreign_method(weights, name, engines)]
+def _methods_of(
+    weights: str | Path | Checkpoint, place: str, name: str, engines: Engines, several: bool
+) -> list[Method]:
+    if not isinstance(weights, Checkpoint) and is_onnx(Path(place)):
+        return [_foreign_method(place, name, engines)]
     try:
-        checkpoint = load_weights(weights)
+        checkpoint = load_weights(weights).identified()
     except CheckpointError as error:
-        if not may_be_foreign(Path(weights)):
+        if not may_be_foreign(Path(place)):
             raise
         log.info("%s; trying spandrel", error)
-        return [_foreign_method(weights, name, engines)]
+        return [_foreign_method(place, name, engines)]
     return [
-        _network_method(checkpoint, weights, name, engine, precision, engines, several)
+        _network_method(checkpoint, place, name, engine, precision, engines, several)
         for engine in engines.names
         for precision in engines.precisions
     ]
 
 
-def _foreign_method(weights: str | Path, name: str, engines: Engines) -> Method:
-    path = Path(weights)
+def _foreign_method(place: str, name: str, engines: Engines) -> Method:
+    path = Path(place)
     device = engines.device
     if device == "auto" and not is_onnx(path):
         from ripfdn_cli.torch_devices import best_device  # imports torch
@@ -311,7 +314,7 @@ def _foreign_method(weights: str | Path, name: str, engines: Engines) -> Method:
         name,
         network.scale,
         _in_levels(network),
-        Network(str(weights), network.sha256, network.runtime, "fp32", network.device, None),
+        Network(place, network.sha256, network.runtime, "fp32", network.device, None),
         reload=lambda: _in_levels(load()),
     )
 
@@ -329,7 +332,7 @@ def _in_levels(network: ForeignNetwork) -> Upscale:
 
 def _network_method(
     checkpoint: Checkpoint,
-    path: str | Path,
+    place: str,
     name: str,
     engine: str,
     precision: str,
@@ -349,7 +352,7 @@ def _network_method(
 
     upscaler = load()
     network = Network(
-        weights=str(path),
+        weights=place,
         sha256=checkpoint.sha256,
         engine=upscaler.engine_name,
         precision=upscaler.precision,
@@ -360,9 +363,7 @@ def _network_method(
     return Method(label, upscaler.scale, upscaler.upscale, network, reload=lambda: load().upscale)
 
 
-def _distinct_names(weights: Sequence[str | Path]) -> list[str]:
-    """A short name for each of `weights`: a file's stem where that tells them apart, else its path."""
-    stems = [Path(given).stem if Path(given).suffix else str(given) for given in weights]
-    return [
-        stem if stems.count(stem) == 1 else str(given) for stem, given in zip(stems, weights, strict=True)
-    ]
+def _distinct_names(places: Sequence[str]) -> list[str]:
+    """A short name for each of `places`: a file's stem where that tells them apart, else its path."""
+    stems = [Path(place).stem if Path(place).suffix else place for place in places]
+    return [stem if stems.count(stem) == 1 else place for stem, place in zip(stems, places, strict=True)]

@@ -1,7 +1,7 @@
 """Data sets of super-resolution: HR pictures and the LR pictures that belong to them, as 8-bit RGB."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -118,7 +118,7 @@ def pair_folders(hr: Location | None, lr: Location | None, scale: int) -> DataSe
     found_hr = {} if hr is None else _pictures(hr)
     found_lr = {} if lr is None else _pictures(lr)
     if hr is not None and lr is not None:
-        found_lr = {_hr_name(name, found_hr, scale): path for name, path in found_lr.items()}
+        found_lr = {hr_name(name, found_hr, scale): path for name, path in found_lr.items()}
         _check_partners(found_hr, found_lr, hr, lr)
     names = sorted(found_hr or found_lr)
     pairs = tuple(PicturePair(name, found_hr.get(name), found_lr.get(name)) for name in names)
@@ -160,7 +160,7 @@ def _pictures(folder: Location) -> dict[str, Location]:
     return found
 
 
-def _hr_name(lr_name: str, hr: dict[str, Location], scale: int) -> str:
+def hr_name(lr_name: str, hr: Container[str], scale: int) -> str:
     """The name of the partner of `lr_name`: the same, or, as in DIV2K, without x4 at its end."""
     return lr_name if lr_name in hr else lr_name.removesuffix(f"x{scale}")
 

@@ -40,7 +40,7 @@ class Exported:
 
 
 def export_named(
-    weights: str,
+    weights: str | Checkpoint,
     output: Path | None,
     *,
     target: str | None = None,
@@ -49,8 +49,8 @@ def export_named(
     opset: int | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """`export` of the weights of a name or a file; `target` is None for what the suffix of `output` says, and
-    without an `output` the file is named after the weights. Raises what `export` raises.
+    """`export` of `weights`, a name, a file or a checkpoint; `target` is None for what the suffix of `output`
+    says, and without an `output` the file is named after the weights. Raises what `export` raises.
     """
     if target is None and output is None:
         raise UsageError("no target; give `target` (onnx, openvino, torchscript or ncnn) or `output`")
@@ -73,10 +73,11 @@ def export_named(
     )
 
 
-def _default_stem(weights: str, form: Form) -> str:
+def _default_stem(weights: str | Checkpoint, form: Form) -> str:
     """x4, x4_256x256, x4_fp16."""
+    name = weights.name if isinstance(weights, Checkpoint) else Path(weights).stem
     tile = [] if form.tile is None else [f"{form.tile[0]}x{form.tile[1]}"]
-    return "_".join([Path(weights).stem, *tile, *(["fp16"] if form.half else [])])
+    return "_".join([name, *tile, *(["fp16"] if form.half else [])])
 
 
 def target_of(path: Path) -> str:

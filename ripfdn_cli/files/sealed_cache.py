@@ -15,6 +15,7 @@ from platformdirs import user_cache_path
 
 from ripfdn_cli.errors import OutputError
 from ripfdn_cli.files.atomic_file import write_bytes
+from ripfdn_cli.files.storage import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class SealedCache:
 
     @property
     def folder(self) -> Path:
+        """Where its files are; it may not be there yet."""
         return cache_root() / self.name
 
     def find(self, key: Key) -> bytes | None:
@@ -66,7 +68,7 @@ class SealedCache:
         """
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             write_bytes(path, _sealed(key, payload))
             if trim:
                 self._trim(path)
@@ -76,7 +78,7 @@ class SealedCache:
                 log.warning(
                     "%s can't be kept for the next run: %s; or name another folder by RIPFDN_CACHE",
                     self.what,
-                    str(error).removesuffix(", or choose another"),
+                    str(error).removesuffix(", or choose another").removesuffix("; choose another name"),
                 )
             return False
         return True

@@ -213,6 +213,8 @@ def make_folder(folder: Location) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(f"{folder} is a file, not a folder; choose another name") from error
     except OSError as error:
         raise output_error(folder, error) from error
 

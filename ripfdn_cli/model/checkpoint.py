@@ -7,7 +7,7 @@ reads the authors'.
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,10 +37,19 @@ class Checkpoint:
     """
 
     config: NetworkConfig
-    tensors: dict[str, NDArray[np.float32]]
-    provenance: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, NDArray[np.float32]] = field(repr=False)
+    provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     sha256: str = ""
     source: str = "these weights"
+
+    @property
+    def name(self) -> str:
+        """What to call them: x4 of the file x4.safetensors."""
+        return Path(self.source).stem if self.source.endswith(SUFFIX) else self.source
+
+    def identified(self) -> Self:
+        """The same with a `sha256`, for one made in memory that of the file it would be."""
+        return self if self.sha256 else replace(self, sha256=hashlib.sha256(self.to_bytes()).hexdigest())
 
     @property
     def parameters(self) -> int:

@@ -1,6 +1,5 @@
 """Weights made of others: between two of one origin, and sums of what runs have learned. NumPy only."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -42,11 +41,7 @@ def between(first: Checkpoint, second: Checkpoint, strength: float) -> Checkpoin
     if strength in (0, 1):
         return second if strength else first
     result = mixed([(1 - strength, first), (strength, second)])
-    return replace(
-        result,
-        sha256=hashlib.sha256(result.to_bytes()).hexdigest(),
-        source=f"{first.source} with {strength:g} of {second.source}",
-    )
+    return replace(result, source=f"{first.name} with {strength:g} of {second.name}").identified()
 
 
 def mixed(terms: Sequence[Term]) -> Checkpoint:

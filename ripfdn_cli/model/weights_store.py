@@ -60,10 +60,12 @@ def weights_path(name_or_path: str | Path) -> Path:
     raise CheckpointError(f"no weights named {name_or_path}; there are {names}, or give the path of a file")
 
 
-def load_weights(name_or_path: str | Path) -> Checkpoint:
-    """The checkpoint behind a name or a path; one in the authors' format (.pth) is converted on the fly.
-    Raises CheckpointError.
+def load_weights(name_or_path: str | Path | Checkpoint) -> Checkpoint:
+    """The checkpoint behind a name or a path, or one that is loaded, as it is; a file in the authors' format
+    (.pth) is converted on the fly. Raises CheckpointError.
     """
+    if isinstance(name_or_path, Checkpoint):
+        return name_or_path
     path = weights_path(name_or_path)
     if path.suffix == ".pth":
         from ripfdn_cli.model.released_checkpoint import import_released  # torch only where it is needed

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from ripfdn_cli.errors import RipfdnError
-from ripfdn_cli.pipeline.weights_selection import WeightsSelection
+from ripfdn_cli.pipeline.weights_selection import Weights, WeightsSelection
 from ripfdn_cli.upscaler import Upscaler, UpscalerSettings
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ R = TypeVar("R")
 class NetworkSettings(UpscalerSettings):
     """How a run's networks run: weights as `WeightsSelection` takes them, on all of `devices`."""
 
-    weights: str | None = None
-    weights_to: str | None = None
+    weights: Weights | None = None
+    weights_to: Weights | None = None
     strength: float | None = None
     devices: tuple[str, ...] = ("auto",)
 

@@ -11,28 +11,31 @@ from ripfdn_cli.model.mixing import between
 from ripfdn_cli.model.weights_store import list_weights, load_weights
 
 DEFAULT_SCALE = 4
+Weights = str | Checkpoint
+"""A name, the path of a file, or a checkpoint that is loaded."""
 _FOR_COMPRESSED = {4: "x4-photo"}
 """The weights for pictures that were compressed, of the scales that have some."""
 
 
 class WeightsSelection:
-    """`weights`: a name or path, or None for x2, x3, x4 or x4-photo, by the size asked for and how the
-    picture was compressed. With `weights_to`, others of one origin, those that lie between the two by
-    `strength`, 0 to 1. For any number of threads. Raises CheckpointError for weights that can't be read,
-    UsageError for two that can't be mixed.
+    """`weights`: a name, a path or a checkpoint, or None for x2, x3, x4 or x4-photo, by the size asked for
+    and how the picture was compressed. With `weights_to`, others of one origin, those that lie between the
+    two by `strength`, 0 to 1. For any number of threads. Raises CheckpointError for weights that can't be
+    read, UsageError for two that can't be mixed.
     """
 
     def __init__(
-        self, weights: str | None, weights_to: str | None = None, strength: float | None = None
+        self, weights: Weights | None, weights_to: Weights | None = None, strength: float | None = None
     ) -> None:
         self._loaded: dict[str, Checkpoint] = {}
         self._loading = threading.Lock()
         if weights_to is not None or strength is not None:
             if weights is None or weights_to is None or strength is None:
                 raise UsageError("`strength` mixes two weights; name them with `weights` and `weights_to`")
-            mixture = between(load_weights(weights), load_weights(weights_to), strength)
-            weights = f"{weights} to {weights_to} at {strength:g}"
-            self._loaded[weights] = mixture
+            weights = between(load_weights(weights), load_weights(weights_to), strength)
+        if isinstance(weights, Checkpoint):
+            self._loaded[weights.name] = weights.identified()
+            weights = weights.name
         if weights is not None:
             self.choices = {self.checkpoint(weights).config.scale: weights}
             self.choices_for_compressed = self.choices
@@ -54,7 +57,7 @@ class WeightsSelection:
         """The weights `name` of the choices."""
         with self._loading:
             if name not in self._loaded:
-                self._loaded[name] = load_weights(name)
+                self._loaded[name] = load_weights(name).identified()
             return self._loaded[name]
 
     def sha256(self) -> dict[str, str]:

@@ -91,7 +91,7 @@ class Learner:
             with self._no_sync(last):
                 loss = self.loss(lr, hr, stage) * share
                 # DDP takes the mean over ranks; the shares of all ranks add up to 1.
-                (loss * self._ranks.world_size).backward()  # type: ignore[no-untyped-call]
+                (loss * self._ranks.world_size).backward()
             total += loss.detach()
         return total
 

@@ -13,12 +13,13 @@ from time import monotonic
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ripfdn_cli import __version__
 from ripfdn_cli.errors import OutOfMemoryError, OutputError, TrainingDivergedError, UsageError
-from ripfdn_cli.files.atomic_file import output_error, write_bytes
+from ripfdn_cli.files.atomic_file import write_bytes
+from ripfdn_cli.files.file_lock import locked
+from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.model.network import RIPFDN, to_checkpoint
 from ripfdn_cli.torch_devices import available_device, best_device
@@ -516,17 +517,10 @@ def continued(state: RunState, wanted: TrainingSettings) -> RunState:
 
 
 def device_name(device: torch.device) -> str:
+    """What `device` is called in reports: the GPU's name, or the processor's kind and its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
-
-
-def make_folder(folder: Path) -> None:
-    """Raises OutputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"can't make the folder {folder}: {error.strerror or error}") from error
 
 
 def open_state(folder: Path, *, resume: bool) -> RunState | None:
@@ -546,19 +540,9 @@ def only_run_in(folder: Path) -> Iterator[None]:
 
     Raises UsageError where another process holds it and doesn't let go within some seconds.
     """
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=_LOCK_SECONDS)
-    except Timeout as error:
-        raise UsageError(
-            f"another process is training in {folder}; wait for it, stop it, or choose another folder"
-        ) from error
-    except OSError as error:
-        raise output_error(folder / LOCK, error) from error
-    try:
+    busy = f"another process is training in {folder}; wait for it, stop it, or choose another folder"
+    with locked(folder / LOCK, busy=busy, seconds=_LOCK_SECONDS):
         yield
-    finally:
-        lock.release()
 
 
 def _due(interval: str, before: tuple[int, float], now: tuple[int, float]) -> bool:

@@ -33,6 +33,7 @@ class Request:
     count: int
 
     def next_step(self) -> Self:
+        """The same patches of the step after this one."""
         return replace(self, step=self.step + 1)
 
 
@@ -49,7 +50,8 @@ class PatchSource(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Stop what works ahead."""
 
 
 def generator(seed: int, stream: int, step: int, index: int = 0) -> np.random.Generator:
@@ -137,6 +139,7 @@ class PackedPictures:
         self._layout = torch.from_numpy(np.column_stack((starts, widths))).to(device)  # (pictures, 2)
 
     def patches(self, request: Request) -> Patches:
+        """As PatchSource says, on `device`."""
         # A few at a time: their indices take eight bytes for three of pixels.
         few = torch.split(self.drawn(request), _CROPPED_AT_ONCE)
         parts = [self.crop(drawn.to(self.device), request.patch) for drawn in few]
@@ -157,7 +160,8 @@ class PackedPictures:
         corner = start * s**2 + top * s * width * s + left * s
         return lr, _gather(self._hr, corner, width * s, orientation, patch * s)
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Nothing works ahead."""
 
 
 def _gather(pixels: Tensor, corner: Tensor, width: Tensor, orientation: Tensor, side: int) -> Tensor:

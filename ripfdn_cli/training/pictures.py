@@ -1,4 +1,4 @@
-"""The pictures that are trained on: found, looked at before the run, decoded, and given their LR."""
+"""The pictures that are trained on: looked at before the run, decoded, and given their LR."""
 
 import logging
 import os
@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ripfdn_cli.errors import InputError, RipfdnError
+from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.pictures.decoding import read_header, read_picture
 from ripfdn_cli.pictures.file_content import read_file
-from ripfdn_cli.pictures.find_pictures import find_pictures
-from ripfdn_cli.pictures.formats import SUFFIXES
 from ripfdn_cli.pictures.picture import as_rgb, as_samples
+from ripfdn_cli.training.pair_checks import check_pair_sizes, cut_pair, misalignment
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +38,19 @@ Advance = Callable[[int], object]
 
 @dataclass(frozen=True)
 class TrainingPicture:
-    """A picture on disk, or a smaller copy of it: `height` and `width` px after shrinking by `factor`."""
+    """A picture on disk, or a smaller copy of it: `height` and `width` px after shrinking by `factor`. Its LR
+    is in the file `lr`, or made of it.
+    """
 
     path: Path
     height: int
     width: int
     factor: float = 1.0
+    lr: Path | None = None
 
     @property
     def pixels(self) -> int:
+        """How many pixels it has: `height` · `width`."""
         return self.height * self.width
 
 
@@ -57,17 +60,21 @@ Copies = list[TrainingPicture]
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is not trained on, and why: a clause that names it."""
+    """A file that is not trained on, and why: a clause that names it. `size`: its height and width in px,
+    where they are known.
+    """
 
     path: Path
     reason: str
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Preparation:
     """How pictures are made into pairs: the scale, the smallest HR side that is of use, which copies of
     large pictures there are (from `shrink_above` megapixels, down to the factor `shrink`), and what must not
-    be trained on: `known` pictures by name and thumbnail.
+    be trained on: `known` pictures by name and thumbnail, and LR that don't lie where their HR do, unless
+    that is known not to be (`aligned`).
     """
 
     scale: int
@@ -75,6 +82,7 @@ class Preparation:
     shrink: float = 1.0
     shrink_above: float = 1.0
     known: tuple[tuple[str, NDArray[np.float32]], ...] = ()
+    aligned: bool = False
 
     def copies(self, path: Path, height: int, width: int) -> list[TrainingPicture]:
         """The picture of that size, and its smaller copies."""
@@ -95,39 +103,28 @@ class Preparation:
         return None
 
 
-def find_files(folders: Sequence[str]) -> list[Path]:
-    """All pictures under `folders`, by suffix, sorted. Raises InputError for a folder that holds none."""
-    found: list[Path] = []
-    for name in folders:
-        folder = Path(name)
-        if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder; name a folder of pictures to train on")
-        files = sorted(folder / below for below in find_pictures(folder))
-        if not files:
-            raise InputError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))})")
-        found.extend(files)
-    return found
-
-
-def measure(path: Path, preparation: Preparation) -> list[TrainingPicture] | Skipped:
-    """The picture in `path` with its smaller copies, by its header alone."""
+def measure(path: Path, preparation: Preparation, lr: Path | None = None) -> list[TrainingPicture] | Skipped:
+    """The picture in `path` with its smaller copies, or with its LR in the file `lr`; by headers alone."""
     try:
-        header = read_header(read_file(path), str(path))
+        height, width = _size_of(path)
+        if lr is not None:
+            check_pair_sizes(path, (height, width), lr, _size_of(lr), preparation.scale)
     except RipfdnError as error:
         return Skipped(path, str(error))
-    height, width = header.height, header.width
     if min(height, width) < preparation.smallest_side:
-        return Skipped(path, f"{path} has {width}×{height} px, and a patch needs {preparation.smallest_side}")
-    return preparation.copies(path, height, width)
+        reason = f"{path} has {width}×{height} px, and a patch needs {preparation.smallest_side}"
+        return Skipped(path, reason, (height, width))
+    return [TrainingPicture(path, height, width, lr=lr)] if lr else preparation.copies(path, height, width)
 
 
 def load_copies(
     copies: Sequence[TrainingPicture], preparation: Preparation
 ) -> list[tuple[Pixels, Pixels]] | Skipped:
     """LR and HR of each of `copies`, which are of one file; it is decoded once."""
-    path = copies[0].path
+    path, lr_path = copies[0].path, copies[0].lr
     try:
         whole = _read_rgb(path)
+        lr = None if lr_path is None else _read_rgb(lr_path)
     except RipfdnError as error:
         return Skipped(path, str(error))
     if whole.shape[:2] != (copies[0].height, copies[0].width):
@@ -135,7 +132,11 @@ def load_copies(
     known = preparation.near_duplicate(whole)
     if known is not None:
         return Skipped(path, f"{path} is nearly the same as {known} of the validation set")
-    return [pair_of(whole, copy, preparation.scale) for copy in copies]
+    if lr is None:
+        return [pair_of(whole, copy, preparation.scale) for copy in copies]
+    pair = cut_pair(lr, whole, preparation.scale)
+    trouble = None if preparation.aligned else misalignment(*pair, preparation.scale)
+    return [pair] if trouble is None else Skipped(path, f"{lr_path} {trouble} {path}")
 
 
 def pair_of(whole: Pixels, picture: TrainingPicture, scale: int) -> tuple[Pixels, Pixels]:
@@ -147,6 +148,12 @@ def pair_of(whole: Pixels, picture: TrainingPicture, scale: int) -> tuple[Pixels
         whole = np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BICUBIC))
     hr = whole[: picture.height // scale * scale, : picture.width // scale * scale]
     return imresize(hr, 1 / scale), hr
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    """Height and width of the upright picture in px, by its header. Raises RipfdnError."""
+    header = read_header(read_file(path), str(path))
+    return header.height, header.width
 
 
 def _read_rgb(path: Path) -> Pixels:

@@ -25,7 +25,7 @@ _GREETING_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among `world_size`."""
+    """The place of a process among `world_size`."""
 
     rank: int = 0
     world_size: int = 1

@@ -54,6 +54,9 @@ class TrainingSettings:
 
     preset: str = _setting("quick", "Where the settings start from.")
     data: tuple[str, ...] = _setting((), "Folders of pictures to train on.", path=True)
+    lr_folder: tuple[str, ...] = _setting(
+        (), "Folders of LR pictures, one for each of data, paired by name; none: LR are made.", path=True
+    )
     val: tuple[str, ...] = _setting(
         (), "Validation sets: folders with HR/ and perhaps LRbicx4/.", resumable=True, path=True
     )
@@ -189,6 +192,7 @@ class TrainingSettings:
         self._check_choices()
         self._check_ranges()
         self._check_stages()
+        self._check_pairs()
         if not self.steps and not self.max_time:
             raise UsageError(
                 "neither `steps` nor `max_time` is given: the run would never end; pass `max_time` 25m, say"
@@ -203,6 +207,20 @@ class TrainingSettings:
             raise UsageError(f"`crop` {self.crop} is less than `patch` {max(self.patch)}; raise `crop`")
         if self.capture == "on" and self.optimizer == "soap":
             raise UsageError("`capture` on does not work with `optimizer` soap; use `capture` auto")
+
+    def _check_pairs(self) -> None:
+        if not self.lr_folder:
+            return
+        if self.data and len(self.data) != len(self.lr_folder):
+            raise UsageError(
+                f"`lr_folder` names {len(self.lr_folder)} folders for {len(self.data)} of pictures; "
+                "give one for each, in their order"
+            )
+        for given, name in ((self.degrade, "degrade"), (self.shrink != 1, "shrink")):
+            if given:
+                raise UsageError(
+                    f"`lr_folder` and `{name}` exclude each other: {name} makes LR anew; give one"
+                )
 
     def _check_choices(self) -> None:
         for name, item in FIELDS.items():
@@ -234,6 +252,7 @@ class TrainingSettings:
 
     @property
     def network(self) -> NetworkConfig:
+        """The dimensions of the network that is trained. Raises UsageError for impossible ones."""
         return NetworkConfig(self.scale, self.channels, self.blocks, self.partial_ratio)
 
     @property
@@ -279,6 +298,9 @@ class TrainingSettings:
         return cls(**parse_values(values, source=source))
 
     def changed(self, values: dict[str, Any], *, source: str) -> Self:
+        """These with `values`, named as in `parse_values`, in place of their own. Raises what `from_mapping`
+        raises.
+        """
         return replace(self, **parse_values(values, source=source))
 
 

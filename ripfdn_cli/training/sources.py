@@ -3,8 +3,8 @@ disk.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training.degrade import degrade, draw_degradation
 from ripfdn_cli.training.degraded_crops import CropCutter
+from ripfdn_cli.training.find_files import SizedFile, find_files, refuse_shrunk_copies
 from ripfdn_cli.training.patches import (
     DEGRADING_STREAM,
     PackedPictures,
@@ -31,7 +32,6 @@ from ripfdn_cli.training.pictures import (
     Preparation,
     Skipped,
     TrainingPicture,
-    find_files,
     in_threads,
     load_copies,
     measure,
@@ -74,9 +74,13 @@ def open_source(
         shrink_above=settings.shrink_above,
         known=tuple(item for data in validation for item in data.thumbnails),
     )
-    files = find_files(settings.data)
+    # LR that are degraded anew, or of smaller copies, have to be made.
+    use_lr = not settings.degrade and settings.shrink == 1
+    files = find_files(settings.data, settings.lr_folder, settings.scale, use_lr=use_lr)
     advance = listener.preparing("looking at pictures", len(files))
-    found = _usable_of(list(in_threads(lambda path: measure(path, preparation), files, advance)), len(files))
+    outcomes = list(in_threads(lambda file: measure(file.path, preparation, file.lr), files, advance))
+    refuse_shrunk_copies(_sized(outcomes), settings.scale)
+    found = _usable_of(outcomes, len(files))
     if teacher is not None and settings.teacher_sees == "degraded":
         opened = _degraded_crops(found, preparation, teacher, settings, device, listener)
     elif _bytes(found, settings.scale) * (2 if _kept_twice(settings) else 1) <= settings.memory * 2**30:
@@ -88,6 +92,15 @@ def open_source(
     for stage in settings.stages:  # what can't be drawn is found now, not in the last quarter of a long run
         opened.source.patches(Request(0, stage.patch, stage.batch, 0, 1))
     return opened
+
+
+def _sized(outcomes: Sequence[Copies | Skipped]) -> Iterator[SizedFile]:
+    """The files whose size is known, as they are."""
+    for outcome in outcomes:
+        if not isinstance(outcome, Skipped):
+            yield SizedFile(outcome[0].path, outcome[0].height, outcome[0].width)
+        elif outcome.size is not None:
+            yield SizedFile(outcome.path, *outcome.size)
 
 
 def _usable_of(outcomes: Sequence[Copies | Skipped], files: int) -> list[Copies]:
@@ -232,7 +245,8 @@ def _streamed(
     pool = max(1, min(LARGEST_POOL, int(0.8 * limit / mean)))
     _log_set(f"streamed, {pool} at a time in memory", usable)
     sampler = PoolSampler(pictures, scale=settings.scale, seed=settings.seed, pool=pool)
-    source = StreamedPictures(pictures, sampler, preparation, cache_bytes=limit)
+    checked = replace(preparation, aligned=True)
+    source = StreamedPictures(pictures, sampler, checked, cache_bytes=limit)
     return OpenedSource(_finished(source, settings, ahead=True, degraded_from=source), len(usable))
 
 
@@ -248,6 +262,9 @@ class Degraded:
         self._scale, self._seed, self._kind = scale, seed, kind
 
     def patches(self, request: Request) -> Patches:
+        """As PatchSource says: LR degraded from HR, each by its own random numbers, and the targets of the
+        source.
+        """
         _, targets = self._source.patches(request)
         hr = targets if self._pictures is self._source else self._pictures.patches(request)[1]
         squares = hr.permute(0, 2, 3, 1).numpy()
@@ -259,6 +276,7 @@ class Degraded:
         return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), targets
 
     def close(self) -> None:
+        """Close the source."""
         self._source.close()
 
 

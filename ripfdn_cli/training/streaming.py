@@ -82,6 +82,9 @@ class PictureCache:
         self.bytes = 0
 
     def get(self, index: int) -> Pair:
+        """The pair at `index`, loaded once however many threads ask. Raises what `load` raises; then the next
+        asks again.
+        """
         with self._lock:
             known = self._pairs.get(index)
             if known is not None:
@@ -128,12 +131,14 @@ class StreamedPictures:
         self.cache = PictureCache(self._load, limit=cache_bytes)
 
     def patches(self, request: Request) -> Patches:
+        """As PatchSource says, on the CPU. Raises InputError for a picture that can't be read any more."""
         drawn = self._sampler.draw(request.step, request.patch, request.batch)
         wanted = drawn[request.first : request.first + request.count].tolist()
         lr, hr = zip(*(self._cut(row, request.patch) for row in wanted), strict=True)
         return _batched(lr), _batched(hr)
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Nothing works ahead."""
 
     def _cut(self, drawn: Sequence[int], patch: int) -> Pair:
         picture, top, left, orientation = drawn
@@ -165,6 +170,7 @@ class Lookahead:
         self._made: dict[Request, Future[Patches]] = {}
 
     def patches(self, request: Request) -> Patches:
+        """As PatchSource says; those of the next steps are made meanwhile."""
         upcoming = [request]
         while len(upcoming) <= self._depth:
             upcoming.append(upcoming[-1].next_step())
@@ -180,6 +186,7 @@ class Lookahead:
             self._made.pop(request).cancel()
 
     def close(self) -> None:
+        """Drop what isn't begun, wait for what is, and close the source."""
         self._pool.shutdown(cancel_futures=True)
         self._source.close()
 

@@ -56,6 +56,7 @@ class Teacher:
 
     @property
     def provenance(self) -> dict[str, str]:
+        """What a checkpoint says of its teacher."""
         return {
             "teacher": self._name,
             "teacher_sha256": self._network.sha256,

@@ -30,7 +30,7 @@ from ripfdn_cli.video_jobs.device_colour import (
     UpscaledYuvFrame,
     device_colour,
 )
-from ripfdn_cli.video_jobs.segments import JournalEntry, Segments, open_segments, segments_folder
+from ripfdn_cli.video_jobs.segments import SegmentEntry, Segments, open_segments, segments_folder
 from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video
 from ripfdn_cli.video_jobs.video_settings import VideoSettings
 from ripfdn_cli.video_jobs.video_targets import OpenSegment, SequenceTarget
@@ -281,7 +281,7 @@ class _SegmentedWriter:
         (context, segment), self._open = self._open, None
         context.__exit__(None, None, None)
         assert segment.segment is not None
-        self._segments.add(JournalEntry(segment.segment, dict(self._seen), segment.written))
+        self._segments.add(SegmentEntry(segment.segment, dict(self._seen), segment.written))
         self._wrote_segment(self._next, max(entry.written for entry in self._segments.entries))
 
     def abandon(self) -> None:

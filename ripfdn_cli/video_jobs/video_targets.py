@@ -72,6 +72,7 @@ class OpenSegment:
     written: int = 0
 
     def close(self, segment: Segment | None, written: int | None = None) -> None:
+        """Note the whole `segment`, and the bytes of its files where they aren't in it."""
         assert segment is not None
         self.segment, self.written = segment, segment.size if written is None else written
 
@@ -143,10 +144,12 @@ class VideoTarget:
 
     @property
     def frame_bytes(self) -> float:
+        """By the codec's bits per pixel."""
         return self._settings.frame_bytes
 
     @property
     def held_bytes(self) -> int:
+        """By the most frames that an encoder keeps."""
         settings = self._settings
         sample = 2 if described(settings.pixel_format).bits > 8 else 1
         layout = av.VideoFormat(settings.pixel_format, settings.width, settings.height)
@@ -154,12 +157,15 @@ class VideoTarget:
         return _ENCODERS_FRAMES * sample * sum(planes)
 
     def describe(self) -> dict[str, Any]:
+        """The encoder's settings, and FFmpeg's versions."""
         return self._settings.describe() | {"ffmpeg": dict(av.library_versions)}
 
     def outputs(self) -> list[Path]:
+        """The one file."""
         return [self._output]
 
     def size(self) -> int:
+        """Bytes of the file."""
         return self._output.stat().st_size
 
     def try_out(self, folder: Path) -> None:
@@ -198,6 +204,7 @@ class VideoTarget:
 
     @contextmanager
     def open_segment(self, path: Path) -> Iterator[OpenSegment]:
+        """A segment in the intermediate container, at `path`. Raises what `segment_writer` raises."""
         with segment_writer(path, self._settings) as written:
 
             def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
@@ -222,6 +229,11 @@ class VideoTarget:
         )
 
     def finish(self, segments: Segments, *, overwrite: bool) -> None:
+        """Join the segments and the streams to one file, check it, and give it its name.
+
+        Raises OutputError for a segment that was changed, InternalError where the result isn't as it should
+        be: then it stays under another name.
+        """
         track = self._track([(segments.path(n), entry.segment) for n, entry in enumerate(segments.entries)])
         for path, segment in track.segments:
             if file_sha256(path) != segment.sha256:
@@ -405,22 +417,28 @@ class SequenceTarget:
 
     @property
     def frame_bytes(self) -> float:
+        """Unknown before the first segment."""
         return 0.0  # known only from the first segment
 
     @property
     def held_bytes(self) -> int:
+        """None: each frame is written before the next."""
         return 0  # each is written before the next
 
     def describe(self) -> dict[str, Any]:
+        """The names, the first number and the picture format."""
         return {"pattern": self._pattern.name, "first": self._first, "encoding": repr(self._encoding)}
 
     def outputs(self) -> list[Path]:
+        """A file for each frame."""
         return [self._pattern.path(self._first + index) for index in range(len(self.timeline))]
 
     def size(self) -> int:
+        """Bytes of all files."""
         return sum(file.stat().st_size for file in self.outputs())
 
     def try_out(self, folder: Path) -> None:
+        """Make the folder. Raises OutputError."""
         try:
             self._pattern.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -428,6 +446,7 @@ class SequenceTarget:
 
     @contextmanager
     def open_segment(self, path: Path) -> Iterator[OpenSegment]:
+        """Frames are written as they come, and `path` lists their files at the end. Raises OutputError."""
         files: list[tuple[str, int]] = []
 
         def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
@@ -445,6 +464,9 @@ class SequenceTarget:
         opened_segment.close(segment, sum(size for _, size in files))
 
     def finish(self, segments: Segments, *, overwrite: bool) -> None:
+        """Nothing is left to do but to look whether all files are there. Raises OutputError for one that
+        isn't.
+        """
         for number in range(len(segments.entries)):
             for name, size in json.loads(segments.path(number).read_bytes()):
                 file = self._pattern.folder / name
@@ -474,6 +496,7 @@ class AnimationTarget:
 
     @property
     def frame_bytes(self) -> float:
+        """By the bits per pixel of the lossless codec."""
         return self._settings.width * self._settings.height * LOSSLESS.bits_per_pixel / 8
 
     @property
@@ -482,15 +505,19 @@ class AnimationTarget:
         return 2 * 4 * self._settings.width * self._settings.height * len(self.timeline)
 
     def describe(self) -> dict[str, Any]:
+        """The settings of the lossless video and of the picture."""
         return self._settings.describe() | {"encoding": repr(self._encoding)}
 
     def outputs(self) -> list[Path]:
+        """The one file."""
         return [self._output]
 
     def size(self) -> int:
+        """Bytes of the file."""
         return self._output.stat().st_size
 
     def try_out(self, folder: Path) -> None:
+        """Raises UsageError for more pixels, over all frames, than an animated picture can have."""
         pixels = self._settings.width * self._settings.height * len(self.timeline)
         if pixels > _MOST_ANIMATED_PIXELS:
             raise UsageError(
@@ -500,6 +527,7 @@ class AnimationTarget:
 
     @contextmanager
     def open_segment(self, path: Path) -> Iterator[OpenSegment]:
+        """A lossless video at `path`. Raises what `segment_writer` raises."""
         with segment_writer(path, self._settings) as written:
 
             def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
@@ -511,6 +539,7 @@ class AnimationTarget:
         opened_segment.close(written.segment)
 
     def finish(self, segments: Segments, *, overwrite: bool) -> None:
+        """Encode all frames as one picture. Raises OutputError, InternalError for frames that are missing."""
         frames = tuple(
             frame for number in range(len(segments.entries)) for frame in _decoded(segments.path(number))
         )

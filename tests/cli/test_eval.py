@@ -2,6 +2,7 @@ import csv
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def failure(result: Result) -> RipfdnError:
     return result.exception
 
 
-def records(result: Result) -> list[dict]:
+def records(result: Result) -> list[dict[str, Any]]:
     assert result.exit_code == 0, result.exception
     return [json.loads(line) for line in result.stdout.splitlines()]
 

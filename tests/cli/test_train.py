@@ -80,7 +80,7 @@ def test_a_run_tells_its_setup_its_place_and_a_warmup_that_it_did_not_finish(
     assert out == ""
     assert re.search(r"training on cpu in (fp32|bf16), 1 threads, 1 of 1 ranks, batches of 2", err)
     assert "ended after 4 steps, within its warm-up of 9; give it more --max-time or --steps" in err
-    assert f"the run is in {folder}, its weights are ema.safetensors, last.safetensors" in err
+    assert f"the run is in {folder}, its weights are ema.safetensors, last.safetensors\n" in err
     assert train(str(data), "-o", str(tmp_path / "b"), "-q", "--warmup", "4", *TINY) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -156,7 +156,10 @@ def test_unreadable_data_and_weights(data: Path, tmp_path: Path, capsys: pytest.
     assert "has no folder HR" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     assert train(str(data), "-o", str(tmp_path / "file" / "a"), *TINY) == 5
-    assert "can't make the folder" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"can't write {tmp_path / 'file' / 'a'}: Not a directory; check" in told
+    assert train(str(data), "-o", str(tmp_path / "file"), *TINY) == 5
+    assert f"{tmp_path / 'file'} is a file, not a folder" in capsys.readouterr().err
 
 
 def test_printed_settings_are_a_file_for_the_same_run(

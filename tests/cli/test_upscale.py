@@ -183,7 +183,7 @@ def test_a_dry_run_says_what_and_writes_nothing(tmp_path: Path, options: list[st
     for number in range(3):
         Image.fromarray(smooth(32, 40)).save(folder / f"{number}.png")
     (folder / "bad.png").write_bytes(b"no picture")
-    arguments = [folder, "-o", tmp_path / "out", "--scale", "2", "--dry-run", *options]
+    arguments: list[str | Path] = [folder, "-o", tmp_path / "out", "--scale", "2", "--dry-run", *options]
     result = invoke(*arguments, "--json")
     assert result.exit_code == 0, result.exception
     *records, summary = [json.loads(line) for line in result.stdout.splitlines()]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -38,11 +39,13 @@ SAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.png"
 TOLERANCE = {"fp32": 2e-5, "fp16": 4e-3, "bf16": 3e-2}
 
 MakeEngine = Callable[[Checkpoint], Engine]
+Result = TypeVar("Result")
 
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> tuple[str, str, str]:
-    return request.param
+    name, device, precision = request.param
+    return name, device, precision
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ def engine(make_engine: MakeEngine) -> Engine:
     return make_engine(golden_checkpoint())
 
 
-def only(results: Iterator[NDArray[np.generic]]) -> NDArray[np.generic]:
+def only(results: Iterator[Result]) -> Result:
     (result,) = results
     return result
 
@@ -77,7 +80,7 @@ def only(results: Iterator[NDArray[np.generic]]) -> NDArray[np.generic]:
 def test_golden_pairs(make_engine: MakeEngine, scale: int) -> None:
     engine = make_engine(golden_checkpoint(scale))
     for pixels, expected in golden_pairs(scale):
-        result = only(engine.run([whole_job(pixels.astype(np.float32) / 255)]))
+        result = only(engine.run([whole_job(pixels.astype(np.float32) / np.float32(255))]))
         assert result.dtype == np.float32
         np.testing.assert_allclose(result[0], expected, rtol=0, atol=TOLERANCE[engine.precision])
 
@@ -92,7 +95,7 @@ def test_shipped_weights_give_what_the_definition_gives(make_engine: MakeEngine,
         pixels = np.array(sample.convert("RGB"))[40:76, 50:97]
     expected = ReferenceNetwork(checkpoint.config, tensors).upscale(pixels)
     engine = make_engine(checkpoint)
-    result = only(engine.run([whole_job(pixels.astype(np.float32) / 255)]))
+    result = only(engine.run([whole_job(pixels.astype(np.float32) / np.float32(255))]))
     np.testing.assert_allclose(result[0], expected, rtol=0, atol=TOLERANCE[engine.precision])
 
 
@@ -257,7 +260,7 @@ def test_frames_in_yuv_give_what_they_give_in_rgb(yuv_engine: YuvEngine, bits: i
 def test_frames_in_yuv_of_another_depth_are_shown_in_the_first(yuv_engine: YuvEngine) -> None:
     job = replace(whole_yuv_job(8, 1), target=yuv_format(10, 136, 88))
     result = only(yuv_engine.run_yuv([job]))
-    assert (result.samples.dtype, result.decoded_output.dtype) == (np.uint16, np.uint8)
+    assert [each.dtype for each in (result.samples, result.decoded_output)] == [np.uint16, np.uint8]
     assert np.abs(result.decoded_output.astype(int) - result.network_input).mean() < 40
 
 

@@ -41,7 +41,8 @@ def result_of(model: Any) -> np.ndarray:
     geometry = attention_geometry(height=SIDE, width=SIDE)
     pixels = np.random.default_rng(3).random((1, 3, SIDE, SIDE), np.float32)
     compiled = openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return compiled([pixels, geometry.rows, geometry.columns])[0].copy()
+    result: np.ndarray = compiled([pixels, geometry.rows, geometry.columns])[0]
+    return result.copy()
 
 
 def test_converted_graph_is_the_network(plain: Any) -> None:

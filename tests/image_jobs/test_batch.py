@@ -15,10 +15,11 @@ from support.sample_pictures import exif_block, profile, saved, smooth, xmp_pack
 from support.unprivileged import as_nobody
 
 from ripfdn_cli.errors import DiskFullError, InputError, OutputError, UnavailableError, UsageError
+from ripfdn_cli.files.storage import publish
 from ripfdn_cli.image_jobs import image_run
 from ripfdn_cli.image_jobs.batch import Batch, BatchRequest, plan_batch
 from ripfdn_cli.image_jobs.image_run import Outcome
-from ripfdn_cli.image_jobs.picture_job import PictureSettings
+from ripfdn_cli.image_jobs.picture_job import PictureJob, PictureSettings
 from ripfdn_cli.model.weights_store import weights_path
 from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.formats import format_named
@@ -165,7 +166,7 @@ def test_skipping_goes_by_the_journal_and_not_by_names(
     ],
 )
 def test_pictures_that_were_compressed_get_weights_of_their_own(
-    name: str, options: dict[str, int], scale: int, weights: list[str], tmp_path: Path
+    name: str, options: dict[str, Any], scale: int, weights: list[str], tmp_path: Path
 ) -> None:
     Image.fromarray(smooth(16, 20)).save(tmp_path / name, **options)
     network = NetworkSettings(engine="torch", devices=("cpu",), threads=1)
@@ -251,7 +252,7 @@ def test_failures_of_ours_are_listed_too(
     def fails(self: object, data: bytes, name: str, file_format: object) -> None:
         raise RuntimeError("of ours")
 
-    monkeypatch.setattr(image_run.PictureJob, "run", fails)
+    monkeypatch.setattr(PictureJob, "run", fails)
     outcomes = run(batch(network, tree, output=tmp_path / "out"))
     assert {type(outcome.error).__name__ for outcome in outcomes} == {"InternalError"}
 
@@ -441,7 +442,7 @@ def test_an_engine_that_is_not_there_stops_the_run(
 def test_a_full_disk_stops_the_run_and_what_is_done_stays_done(
     tree: Path, network: NetworkSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, real, count = tmp_path / "out", image_run.publish, 0
+    out, real, count = tmp_path / "out", publish, 0
 
     def full_after_two(path: Path, data: bytes, **options: Any) -> None:
         nonlocal count

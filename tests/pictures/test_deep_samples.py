@@ -12,7 +12,7 @@ from ripfdn_cli.pictures.decoding import decode, read_header
 def test_avif_of_more_bits_keeps_them(bits: int, channels: int) -> None:
     top = 2**bits - 1
     samples = np.linspace(0, top, 16 * 24 * channels).reshape(16, 24, channels).astype(np.uint16)
-    data = imagecodecs.avif_encode(samples.squeeze(), bitspersample=bits, level=100)  # lossless
+    data = bytes(imagecodecs.avif_encode(samples.squeeze(), bitspersample=bits, level=100))  # lossless
     assert read_header(data, "a.avif").sample_bytes == 2
     (pixels,) = decode(data, "a.avif").frames
     assert pixels.dtype == np.uint16

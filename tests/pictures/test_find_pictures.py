@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.unprivileged import as_nobody
@@ -9,7 +10,7 @@ from ripfdn_cli.files.storage import Location, is_folder, location
 from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.find_pictures import find_pictures
 from ripfdn_cli.pipeline.find_inputs import find_inputs
-from ripfdn_cli.training.pictures import find_files
+from ripfdn_cli.training.find_files import find_files
 from ripfdn_cli.video.numbered_frames import find_frames
 
 NAMES = [
@@ -35,8 +36,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
     return place
 
 
-def names(folder: Location, **options: object) -> list[str]:
-    return [below.as_posix() for below in find_pictures(folder, **options)]  # type: ignore[arg-type]
+def names(folder: Location, **options: Any) -> list[str]:
+    return [below.as_posix() for below in find_pictures(folder, **options)]
 
 
 def test_pictures_are_found_by_suffix_in_order_without_what_is_hidden(folder: Location) -> None:
@@ -56,7 +57,7 @@ def test_all_that_look_for_pictures_find_the_same(tmp_path: Path) -> None:
     (tmp_path / "thumbs.db.png").unlink()
     found = [tmp_path / "1.png", tmp_path / "2.PNG"]
     assert [source.path for source in find_inputs([tmp_path]).sources] == found
-    assert find_files([str(tmp_path)]) == found
+    assert [file.path for file in find_files([str(tmp_path)], [], 4)] == found
     assert [pair.lr for pair in pair_folders(None, tmp_path, 4).pairs] == found
     found[1].rename(tmp_path / "2.png")
     assert [path for _, path in find_frames([tmp_path])] == [tmp_path / "1.png", tmp_path / "2.png"]
@@ -79,7 +80,7 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "ring").symlink_to(tmp_path)
     assert names(tmp_path) == ["real/a.png"]
-    assert find_files([str(tmp_path)]) == [tmp_path / "real" / "a.png"]
+    assert [file.path for file in find_files([str(tmp_path)], [], 4)] == [tmp_path / "real" / "a.png"]
 
 
 def test_what_lies_in_a_folder_that_cannot_be_entered_is_an_input_that_fails(tmp_path: Path) -> None:

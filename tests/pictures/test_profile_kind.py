@@ -40,7 +40,9 @@ def in_srgb(image: Image.Image, icc_profile: bytes | None) -> NDArray[np.int64]:
     image = image.convert("RGB" if icc_profile is None or icc_profile[16:20] == b"RGB " else "L")
     if icc_profile is not None:
         source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-        image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        assert converted is not None
+        image = converted
     return np.asarray(image.convert("RGB")).astype(int)
 
 

@@ -236,7 +236,9 @@ def test_a_list_of_pages_that_runs_into_itself_ends_there() -> None:
     content = bytearray(tiff_bytes((GREY[..., 0], {}), (RGB, {})))
     with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
         offsets = [page.offset for page in file.pages]
-        link = file.pages[1].offset + 2 + 12 * len(file.pages[1].tags)  # type: ignore[union-attr]
+        second = file.pages[1]
+        assert isinstance(second, tifffile.TiffPage)
+        link = second.offset + 2 + 12 * len(second.tags)
     content[link : link + 4] = offsets[0].to_bytes(4, "little")
     picture = decode(bytes(content), "a")
     assert [frame.shape[2] for frame in picture.frames] == [1, 3]

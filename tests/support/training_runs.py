@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from support.small_inputs import photograph
 
-from ripfdn_cli.training.loop import Training, make_folder, open_state
+from ripfdn_cli.files.storage import make_folder
+from ripfdn_cli.training.loop import Training, open_state
 from ripfdn_cli.training.presets import resolve_settings
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.reports import StepReport, ValidationReport

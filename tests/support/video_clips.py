@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 from support.commands import QUICK
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter  # which is nowhere but in PyAV's stubs
 
 SILENT_X265 = "log-level=none"
 
@@ -176,7 +179,7 @@ def _write_subtitles(container: Any, stream: Any, *, sized: bool) -> None:
         container.mux(packet)
 
 
-def _chapters() -> list[dict[str, Any]]:
+def _chapters() -> "list[Chapter]":
     titles = ["Opening", "Ending"]
     return [
         {

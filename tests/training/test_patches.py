@@ -26,8 +26,12 @@ def packed() -> tuple[PackedPictures, list[NDArray[np.uint8]], list[NDArray[np.u
     lr = [random.integers(0, 256, (h // SCALE, w // SCALE, 3), np.uint8) for h, w in SIZES]
     hr = [random.integers(0, 256, (h, w, 3), np.uint8) for h, w in SIZES]
     starts = np.cumsum([0, *(a.shape[0] * a.shape[1] for a in lr[:-1])])
-    flat = [torch.from_numpy(np.concatenate([a.reshape(-1, 3) for a in arrays])) for arrays in (lr, hr)]
-    source = PackedPictures(*flat, starts, PICTURES, sampler(), scale=SCALE, device=torch.device("cpu"))
+    flat_lr, flat_hr = (
+        torch.from_numpy(np.concatenate([a.reshape(-1, 3) for a in arrays])) for arrays in (lr, hr)
+    )
+    source = PackedPictures(
+        flat_lr, flat_hr, starts, PICTURES, sampler(), scale=SCALE, device=torch.device("cpu")
+    )
     return source, lr, hr
 
 

@@ -61,6 +61,12 @@ def test_flags_come_after_the_file_and_the_file_after_the_preset(tmp_path: Path)
         ({"max_time": 0}, "neither `steps` nor `max_time`"),
         ({"betas": "0.9"}, "`betas` takes two values"),
         ({"start": "random", "init_from": "x4"}, "contradict"),
+        ({"data": ["a", "b"], "lr_folder": ["c"]}, "names 1 folders for 2 of pictures"),
+        (
+            {"data": ["a"], "lr_folder": ["b"], "degrade": True},
+            "`lr_folder` and `degrade` exclude each other",
+        ),
+        ({"data": ["a"], "lr_folder": ["b"], "shrink": 0.5}, "`lr_folder` and `shrink` exclude each other"),
         ({"learning_rate": "nan"}, "`learning_rate` nan is out of range"),
     ],
 )

@@ -117,3 +117,44 @@ def test_degraded_patches_are_the_same_for_ranks_that_share_them_out(tmp_path: P
     whole = source.patches(Request(3, 16, 6, 0, 6))[0]
     parts = [source.patches(Request(3, 16, 6, first, 3))[0] for first in (0, 3)]
     assert torch.equal(torch.cat(parts), whole)
+
+
+@pytest.fixture
+def darkened(tmp_path: Path) -> tuple[Path, Path]:
+    """Folders of HR, and of LR of half their brightness."""
+    hr, lr = make_pictures(tmp_path / "sharp"), tmp_path / "scans"
+    lr.mkdir()
+    for path in hr.iterdir():
+        low = imresize(np.asarray(Image.open(path)), 0.25)
+        Image.fromarray(low // 2).save(lr / path.name)
+    return hr, lr
+
+
+@pytest.mark.parametrize("memory", [8.0, 5e-5], ids=["in memory", "streamed"])
+def test_given_lr_are_shown_and_turned_as_their_hr(darkened: tuple[Path, Path], memory: float) -> None:
+    hr, lr = darkened
+    source = opened(hr, lr_folder=[str(lr)], memory=memory, workers=0).source
+    for low, high in pairs(source):
+        difference = np.abs(low * 2.0 - imresize(high, 0.25))[2:-2, 2:-2]
+        assert difference.mean() < 1.2
+
+
+def test_lr_of_other_places_and_sizes_are_listed(
+    darkened: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    hr, lr = darkened
+    low = np.asarray(Image.open(lr / "p1.png"))
+    Image.fromarray(np.roll(low, (2, -1), axis=(0, 1))).save(lr / "p1.png")
+    Image.fromarray(np.zeros((20, 26, 3), np.uint8)).save(lr / "p0.png")
+    with caplog.at_level(logging.WARNING, logger="ripfdn_cli"):
+        assert opened(hr, lr_folder=[str(lr)]).pictures == 1
+    told = sorted(caplog.messages)
+    assert told[0].startswith(
+        f"skipped: {lr / 'p0.png'} has 26×20 px and {hr / 'p0.png'} 96×80: they are not"
+    )
+    assert told[1] == f"skipped: {lr / 'p1.png'} lies 2 LR px below and 1 LR px left of {hr / 'p1.png'}"
+
+
+def test_a_folder_with_the_same_pictures_in_small_is_refused(darkened: tuple[Path, Path]) -> None:
+    with pytest.raises(UsageError, match=r"scans/p0\.png is .*sharp/p0\.png at 1/4 of its size"):
+        opened(darkened[0].parent)

@@ -10,7 +10,7 @@ import torch
 from support.training_runs import Watcher, make_pictures, tiny_settings
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.training.patches import PackedPictures, Request
+from ripfdn_cli.training.patches import PackedPictures, Request, Sampler
 from ripfdn_cli.training.pictures import Preparation, TrainingPicture, load_copies
 from ripfdn_cli.training.sources import open_source
 from ripfdn_cli.training.streaming import (
@@ -62,11 +62,13 @@ def test_streamed_patches_are_cut_from_the_pairs(tmp_path: Path) -> None:
     for index, (picture, top, left, orientation) in enumerate(drawn):
         pairs = load_copies([source._pictures[picture]], source._preparation)
         assert isinstance(pairs, list)
+        flat_lr, flat_hr = (torch.from_numpy(array.reshape(-1, 3).copy()) for array in pairs[0])
         packed = PackedPictures(
-            *(torch.from_numpy(array.reshape(-1, 3).copy()) for array in pairs[0]),
+            flat_lr,
+            flat_hr,
             np.zeros(1, np.int64),
             [source._pictures[picture]],
-            source._sampler,  # type: ignore[arg-type]
+            Sampler(source._pictures, scale=4, seed=0, by="pictures"),
             scale=4,
             device=torch.device("cpu"),
         )
@@ -102,7 +104,10 @@ def test_what_many_threads_want_is_loaded_once() -> None:
 
 
 def test_a_failed_load_is_raised_and_tried_again() -> None:
-    answers = [InputError("gone"), (np.zeros((4, 4, 3), np.uint8), np.zeros((8, 8, 3), np.uint8))]
+    answers: list[Exception | tuple[np.ndarray, np.ndarray]] = [
+        InputError("gone"),
+        (np.zeros((4, 4, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)),
+    ]
 
     def load(index: int) -> tuple[np.ndarray, np.ndarray]:
         answer = answers.pop(0)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def upscale(bilinear_weights: Path) -> Upscale:
     network = NetworkSettings(weights=str(bilinear_weights), engine="torch", devices=("cpu",), threads=1)
 
     def run(
-        source: Path, output: Path, background: tuple[int, int, int] | None = None, **encoding: str
+        source: Path, output: Path, background: tuple[int, int, int] | None = None, **encoding: Any
     ) -> VideoFacts:
         settings = VideoSettings(encoding=EncodingOptions(**encoding), background=background, segment=4)
         return upscale_video([source], output, settings, network)

@@ -1,6 +1,7 @@
 """What a job will do: its weights, its codec, its options."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.transparent_clips import make_transparent_clip
@@ -12,8 +13,8 @@ from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video
 from ripfdn_cli.video_jobs.video_settings import EncodingOptions, VideoSettings
 
 
-def plan(source: Path, output: str, network: NetworkSettings | None = None, **settings: object) -> VideoPlan:
-    asked = VideoSettings(**settings)  # type: ignore[arg-type]
+def plan(source: Path, output: str, network: NetworkSettings | None = None, **settings: Any) -> VideoPlan:
+    asked = VideoSettings(**settings)
     return plan_video([source], source.with_name(output), asked, network or NetworkSettings())
 
 

@@ -140,7 +140,8 @@ def is_flat(plane: np.ndarray, most: int) -> np.ndarray:
     """Where a sample of the inner part differs from none up to two samples away by more than `most`."""
     height, width = plane.shape
     around = [plane[y : height - 4 + y, x : width - 4 + x].astype(int) for y in range(5) for x in range(5)]
-    return np.max(around, axis=0) - np.min(around, axis=0) <= most
+    spread: np.ndarray = np.max(around, axis=0) - np.min(around, axis=0)
+    return spread <= most
 
 
 def test_rotation_and_shape_of_pixels_are_kept(tmp_path: Path, upscale: Upscale) -> None:
@@ -150,9 +151,7 @@ def test_rotation_and_shape_of_pixels_are_kept(tmp_path: Path, upscale: Upscale)
         upscale(source, tmp_path / f"out{suffix}")
         with av.open(str(tmp_path / f"out{suffix}")) as container:
             stream = container.streams.video[0]
-            assert Fraction(
-                stream.sample_aspect_ratio.numerator, stream.sample_aspect_ratio.denominator
-            ) == Fraction(4, 3)
+            assert stream.sample_aspect_ratio == Fraction(4, 3)
             assert next(container.decode(stream)).rotation == decoded(source)[0].rotation == -90
 
 
@@ -162,7 +161,7 @@ def test_another_proportion_changes_the_shape_of_pixels(tmp_path: Path, upscale:
     with av.open(str(tmp_path / "out.mkv")) as container:
         ratio = container.streams.video[0].sample_aspect_ratio
         # Twice as wide and four times as high: pixels twice as wide as high show it as it was.
-        assert (ratio.numerator, ratio.denominator) == (2, 1)
+        assert ratio == 2
 
 
 def rich_clip(path: Path) -> Path:
@@ -608,7 +607,7 @@ def test_an_animated_picture_becomes_a_video_and_back(tmp_path: Path, upscale: U
     assert picture_times(tmp_path / "out.mp4") == [Fraction(t, 1000) for t in (0, 100, 150, 350)]
     with av.open(str(tmp_path / "out.mp4")) as container:
         stream = container.streams.video[0]
-        assert stream.duration * Fraction(str(stream.time_base)) == Fraction(420, 1000)
+        assert (stream.duration or 0) * Fraction(str(stream.time_base)) == Fraction(420, 1000)
     for suffix in (".gif", ".webp"):
         upscale(
             tmp_path / "out.mp4",
@@ -617,7 +616,7 @@ def test_an_animated_picture_becomes_a_video_and_back(tmp_path: Path, upscale: U
             segment=2,
         )
         with Image.open(tmp_path / f"back{suffix}") as animation:
-            assert animation.n_frames == 4
+            assert getattr(animation, "n_frames", 1) == 4
             assert animation.size == (48, 32)
             shown = []
             for number in range(4):
@@ -672,7 +671,11 @@ def test_a_killed_process_loses_a_segment_at_most(
         process = subprocess.Popen(
             segmenting_command(long_clip, output, bilinear_weights), stderr=subprocess.DEVNULL
         )
-        kill_when(process, lambda wanted=wanted: segments_done(output) >= wanted)
+
+        def enough(wanted: int = wanted) -> bool:
+            return segments_done(output) >= wanted
+
+        kill_when(process, enough)
         assert not output.exists()
     done = segments_done(output)
     assert done >= 5
@@ -702,7 +705,11 @@ def test_fifty_kills_at_random_times(
         )
         end = time.monotonic() + random.uniform(0, whole)
         before = segments_done(output)
-        kill_when(process, lambda end=end: time.monotonic() > end)
+
+        def enough(end: float = end) -> bool:
+            return time.monotonic() > end
+
+        kill_when(process, enough)
         kills += process.returncode == -signal.SIGKILL
         if output.exists():
             assert_same_video(output, tmp_path / "whole.mp4")
