@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.engines.bf16_weights import rounded_to_bf16
 from ripfdn_cli.openvino_runtime import openvino
 
 _CHANNELS = 1  # the axis of channels in (N, C, H, W)
@@ -36,38 +37,24 @@ def round_weights(model: Any, *, but: Collection[str] = ()) -> None:
             _set_weights(convolution, rounded_to_bf16(_weights(convolution)))
 
 
-def rounded_to_bf16(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`weights` (outputs, …) with mantissas of eight bits. What one weight loses is added to the next smaller
-    one of its output, so that the sum stays what it is to the precision of the smallest: rounded one by one
-    they shift the colours of even areas.
-    """
-    flat = weights.reshape(len(weights), -1).astype(np.float64)
-    rounded, lost, outputs = np.empty_like(flat), np.zeros(len(flat)), np.arange(len(flat))
-    for largest_left in np.argsort(-np.abs(flat), axis=1).T:
-        wanted = flat[outputs, largest_left] + lost
-        nearest = _nearest_bf16(wanted)
-        rounded[outputs, largest_left] = nearest
-        lost = wanted - nearest
-    return rounded.astype(np.float32).reshape(weights.shape)
-
-
-def _nearest_bf16(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Half to even: bf16 is the upper half of a float32."""
-    bits = values.astype(np.float32).view(np.uint32)
-    upper = (bits + np.uint32(0x7FFF) + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)
-    return upper.view(np.float32)
-
-
 def long_skip(model: Any) -> set[str]:
-    """Names of the operations that carry the picture itself past the blocks: the last convolution, the sum
-    that it reads, and the first convolution with its bias.
+    """Names of the operations that carry the picture itself past the blocks: what the first convolution
+    follows from, that convolution with its bias, the last one, and the sum that it reads.
     """
     *_, last = _convolutions(model)
     total = _source(last, 0).get_node()
     first = next(_convolutions(model))
     readers = [reader.get_node() for reader in first.output(0).get_target_inputs()]
     bias = [node for node in readers if node.get_type_name() == "Add" and not _is_addition(node)]
-    return {_name(node) for node in (first, *bias, total, last)}
+    before = [node for node in _ancestors(first).values() if node.get_type_name() != "Constant"]
+    return {_name(node) for node in (*before, first, *bias, total, last)}
+
+
+def scale_input(parameter: Any, factor: float) -> None:
+    """Multiply the weights of all that read `parameter`, which are convolutions, by `factor`."""
+    for reader in parameter.output(0).get_target_inputs():
+        convolution = reader.get_node()
+        _set_weights(convolution, _weights(convolution) * np.float32(factor))
 
 
 def concats_to_sums(model: Any) -> None:
