@@ -10,7 +10,14 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ripfdn_cli.engines.engine import LEVELS
-from ripfdn_cli.engines.graph_rewrites import long_skip, rewrite, round_weights, scale_input
+from ripfdn_cli.engines.graph_rewrites import (
+    long_skip,
+    rewrite,
+    round_weights,
+    scale_input,
+    skip_from_pixels,
+)
+from ripfdn_cli.engines.padded_channels import padded
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.openvino_runtime import convert_model, openvino
@@ -105,20 +112,22 @@ def _pixel_shuffle(sub_pixels: Any, pixels: Any, scale: int) -> Any:
 def network_bytes(checkpoint: Checkpoint, *, rewritten: bool, precision: str) -> bytes:
     """`converted_graph` as `from_bytes` reads it, made for `precision`, fp32 or bf16.
 
-    In bf16 the weights are rounded here, so that the colours of even areas keep their mean; see also
-    `with_precise_skip`.
+    In bf16 channels are padded to what AMX takes, and weights rounded so that the colours of even areas keep
+    their mean; see also `with_exact_skip`.
     """
-    model = converted_graph(checkpoint, rewritten=rewritten)
-    if precision == "bf16" and rewritten:
-        round_weights(model, but=long_skip(model))
+    if precision != "bf16" or not rewritten:
+        return to_bytes(converted_graph(checkpoint, rewritten=rewritten))
+    model = converted_graph(padded(checkpoint), rewritten=True)
+    round_weights(model, but=long_skip(model))
     return to_bytes(model)
 
 
-def with_precise_skip(model: Any) -> Any:
-    """`model`, which may have its pixels, with what carries the picture past the blocks in fp32 at any
-    precision, from the pixels on: a mantissa of eight bits is a whole level of 255.
+def with_exact_skip(model: Any, dtype: np.dtype[Any]) -> Any:
+    """`model` from `with_pixels` of `dtype` for bf16, with what carries the picture past the blocks as exact
+    as in fp32: a mantissa of eight bits is a whole level of 255.
     """
-    return from_bytes(to_bytes(model, precise=long_skip(model)))
+    precise = skip_from_pixels(model) if dtype == np.uint8 else long_skip(model)
+    return from_bytes(to_bytes(model, precise=precise))
 
 
 def to_bytes(model: Any, *, precise: Collection[str] = ()) -> bytes:
