@@ -134,7 +134,9 @@ def test_the_skip_from_pixels_is_the_skip_up_to_the_border() -> None:
     checkpoint = golden_checkpoint()
     last = checkpoint.tensors["upsample.weight"]
     rounded = torch.from_numpy(last).bfloat16().float().numpy()
-    checkpoint = replace(checkpoint, tensors={**checkpoint.tensors, "upsample.weight": rounded})
+    bias = np.random.default_rng(4).normal(0, 0.1, 8).astype(np.float32)
+    tensors = {**checkpoint.tensors, "upsample.weight": rounded, "shallow.bias": bias}
+    checkpoint = replace(checkpoint, tensors=tensors)
     content = to_bytes(converted_graph(checkpoint, rewritten=True))
     expected, result = (with_pixels(from_bytes(content), dtype=np.dtype(np.uint8), scale=4) for _ in range(2))
     names = graph_rewrites.skip_from_pixels(result)
