@@ -18,7 +18,7 @@ from ripfdn_cli.cpu_bf16 import no_bf16
 from ripfdn_cli.engines.engine import TileJob, TileMemory, not_finite
 from ripfdn_cli.engines.graph_cache import GRAPHS
 from ripfdn_cli.engines.machine_memory import default_memory
-from ripfdn_cli.engines.openvino_graph import from_bytes, network_bytes, with_pixels
+from ripfdn_cli.engines.openvino_graph import from_bytes, network_bytes, with_exact_skip, with_pixels
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
 from ripfdn_cli.files.sealed_cache import Key
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -42,6 +42,8 @@ _MAKERS = (
     "ripfdn_cli.model.architecture",
     "ripfdn_cli.engines.openvino_graph",
     "ripfdn_cli.engines.graph_rewrites",
+    "ripfdn_cli.engines.bf16_weights",
+    "ripfdn_cli.engines.padded_channels",
 )
 """The code that decides what a cached graph computes: it is part of the cache's key."""
 
@@ -118,6 +120,8 @@ class OpenVinoEngine:
         if blob is not None:
             return self._core.import_model(BytesIO(blob), "CPU", self._config)
         model = with_pixels(self._graph(), dtype=job.pixels.dtype, scale=self.scale)
+        if self.precision == "bf16" and self._rewritten:
+            model = with_exact_skip(model, job.pixels.dtype)
         shapes = (job.pixels.shape, job.geometry.rows.shape, job.geometry.columns.shape)
         model.reshape({index: openvino().PartialShape(list(shape)) for index, shape in enumerate(shapes)})
         compiled = self._core.compile_model(model, "CPU", self._config)

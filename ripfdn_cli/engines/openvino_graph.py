@@ -10,7 +10,14 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ripfdn_cli.engines.engine import LEVELS
-from ripfdn_cli.engines.graph_rewrites import long_skip, rewrite, round_weights
+from ripfdn_cli.engines.graph_rewrites import (
+    long_skip,
+    rewrite,
+    round_weights,
+    scale_input,
+    skip_from_pixels,
+)
+from ripfdn_cli.engines.padded_channels import padded
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.openvino_runtime import convert_model, openvino
@@ -62,12 +69,15 @@ def with_pixels(model: Any, *, dtype: np.dtype[Any], scale: int) -> Any:
     and the sum of all results out.
 
     A NaN or an infinity anywhere makes the sum one too. Integers are clamped and rounded half to even. The
-    conversions come before the pixel shuffle, which then moves a quarter of the bytes.
+    conversions come before the pixel shuffle, which then moves a quarter of the bytes. Integers are brought
+    to 0..1 by the weights that read them: OpenVINO would fuse a division into those, and forget that they
+    keep their precision. Transposed before they are converted, 16-bit integers would become bf16.
     """
     ops = openvino().opset13
     inputs = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
     pixels = ops.parameter([-1, -1, -1, 3], dtype.type, name="pixels")
-    _feed(inputs["x"], _to_unit_range(ops.transpose(pixels, _NCHW), dtype))
+    scale_input(inputs["x"], 1 / LEVELS.get(dtype, 1))
+    _feed(inputs["x"], ops.transpose(ops.convert(pixels, "f32"), _NCHW))
     result = model.get_results()[0].input(0).get_source_output()
     total = ops.reduce_sum(result, ops.constant(np.arange(4)), keep_dims=False)
     shuffled = _pixel_shuffle(ops.transpose(_to_levels(result, dtype), _NHWC), pixels, scale)
@@ -78,12 +88,6 @@ def with_pixels(model: Any, *, dtype: np.dtype[Any], scale: int) -> Any:
 def _feed(parameter: Any, source: Any) -> None:
     for reader in parameter.output(0).get_target_inputs():
         reader.replace_source_output(source.output(0))
-
-
-def _to_unit_range(pixels: Any, dtype: np.dtype[Any]) -> Any:
-    ops = openvino().opset13
-    floats = ops.convert(pixels, "f32")
-    return ops.divide(floats, np.float32(LEVELS[dtype])) if dtype in LEVELS else floats
 
 
 def _to_levels(result: Any, dtype: np.dtype[Any]) -> Any:
@@ -108,15 +112,22 @@ def _pixel_shuffle(sub_pixels: Any, pixels: Any, scale: int) -> Any:
 def network_bytes(checkpoint: Checkpoint, *, rewritten: bool, precision: str) -> bytes:
     """`converted_graph` as `from_bytes` reads it, made for `precision`, fp32 or bf16.
 
-    In bf16 the weights are rounded here, so that the colours of even areas keep their mean, and what carries
-    the picture past the blocks stays in fp32: a mantissa of eight bits is a whole level of 255.
+    In bf16 channels are padded to what AMX takes, and weights rounded so that the colours of even areas keep
+    their mean; see also `with_exact_skip`.
     """
-    model = converted_graph(checkpoint, rewritten=rewritten)
     if precision != "bf16" or not rewritten:
-        return to_bytes(model)
-    precise = long_skip(model)
-    round_weights(model, but=precise)
-    return to_bytes(model, precise=precise)
+        return to_bytes(converted_graph(checkpoint, rewritten=rewritten))
+    model = converted_graph(padded(checkpoint), rewritten=True)
+    round_weights(model, but=long_skip(model))
+    return to_bytes(model)
+
+
+def with_exact_skip(model: Any, dtype: np.dtype[Any]) -> Any:
+    """`model` from `with_pixels` of `dtype` for bf16, with what carries the picture past the blocks as exact
+    as in fp32: a mantissa of eight bits is a whole level of 255.
+    """
+    precise = skip_from_pixels(model) if dtype == np.uint8 else long_skip(model)
+    return from_bytes(to_bytes(model, precise=precise))
 
 
 def to_bytes(model: Any, *, precise: Collection[str] = ()) -> bytes:

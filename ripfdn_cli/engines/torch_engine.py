@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from ripfdn_cli.engines.bf16_weights import rounded_to_bf16
 from ripfdn_cli.engines.engine import (
     LEVELS,
     TileJob,
@@ -98,7 +99,7 @@ class TorchEngine:
         if threads is not None:
             torch.set_num_threads(threads)
         self._dtype = _DTYPES[precision]
-        self._eager = pixels_to_pixels(_on_device(build_network(checkpoint), self._where, self._dtype))
+        self._eager = pixels_to_pixels(with_precision(build_network(checkpoint).to(self._where), precision))
         self._compiled: Step | None = None
         self._may_compile = can_compile(self._where)
         self._compile_after = compile_after
@@ -251,15 +252,38 @@ class TorchEngine:
         return known[1]
 
 
+def with_precision(network: RIPFDN, precision: str) -> RIPFDN:
+    """`network` in `precision`, in place, its memory channels last.
+
+    In a half precision the first and the last convolution and the sum between them stay in fp32: they carry
+    the picture itself, which would lose up to a level of 255 in bf16 and a fifth of one in fp16.
+    """
+    for part in (network.blocks, network.fuse, network.deep):
+        if precision == "bf16":
+            _round_weights(part)
+        part.to(_DTYPES[precision])
+    last: RIPFDN = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return last
+
+
+def _round_weights(part: nn.Module) -> None:
+    for module in part.modules():
+        if isinstance(module, nn.Conv2d):
+            rounded = rounded_to_bf16(module.weight.detach().cpu().numpy())
+            module.weight.data = torch.from_numpy(rounded).to(module.weight.device)
+
+
 def pixels_to_pixels(network: RIPFDN) -> Step:
-    """`network` between pixels as engine.py defines them, on its own device and in its own dtype."""
-    dtype, scale = next(network.parameters()).dtype, network.config.scale
+    """`network` from `with_precision` between pixels as engine.py defines them, on its own device."""
+    dtype, scale = network.deep.weight.dtype, network.config.scale
 
     def step(pixels: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         levels = _LEVELS_BY_DTYPE.get(pixels.dtype)
         unit = pixels.float() if levels is None else pixels.float() / levels
         # (N, 3, h, w), whose memory is channels last as the pixels were
-        sub_pixels = network.sub_pixels(unit.permute(0, 3, 1, 2).to(dtype), rows, columns).float()
+        shallow = network.shallow(unit.permute(0, 3, 1, 2))
+        deep = network.deep_features(shallow.to(dtype), rows, columns)
+        sub_pixels = network.upsample(deep.float() + shallow)
         total = sub_pixels.sum()  # a NaN or an infinity anywhere makes it one too
         if levels is not None:
             sub_pixels = (sub_pixels.clamp(0, 1) * levels).round().to(pixels.dtype)
@@ -276,11 +300,6 @@ def _shuffled(sub_pixels: Tensor, scale: int) -> Tensor:
     count, _, height, width = sub_pixels.shape
     parts = sub_pixels.view(count, 3, scale, scale, height, width).permute(0, 4, 2, 5, 3, 1)
     return parts.reshape(count, scale * height, scale * width, 3)
-
-
-def _on_device(network: RIPFDN, device: torch.device, dtype: torch.dtype) -> RIPFDN:
-    moved: RIPFDN = network.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
 
 
 def _device_memory(device: torch.device) -> int:
