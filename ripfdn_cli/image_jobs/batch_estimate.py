@@ -82,7 +82,8 @@ class Estimator:
     def _estimate(self, task: ImageTask, networks: Networks) -> Estimate:
         limit = self._batch.picture.max_pixels
         header = read_header(read_file(task.input, max_pixels=limit), str(task.input), max_pixels=limit)
-        target, scales = aim(self._batch.picture, header.width, header.height, self._devices)
+        way = aim(self._batch.picture, header.width, header.height, header.jpeg_quality, self._devices)
+        scales, target = way.route.passes, way.target
         frames = header.all_pixels / (header.width * header.height)
         rounds = frames * (2 if header.channels in (2, 4) else 1)
         cost = self._trials.cost(networks, header.width, header.height, scales)

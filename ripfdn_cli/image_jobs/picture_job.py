@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -26,16 +26,17 @@ from ripfdn_cli.pictures.picture import (
     whole_numbers,
 )
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, Networks
-from ripfdn_cli.pipeline.output_size import SizeRequest, passes
+from ripfdn_cli.pipeline.output_size import SizeRequest
 from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
+from ripfdn_cli.pipeline.weights_selection import Route
 from ripfdn_cli.upscaler import Progress
 
 log = logging.getLogger(__name__)
 
 DEPTHS = {8: "uint8", 16: "uint16"}
-COMPRESSED_QUALITY = 95
-"""Up to this quality a JPEG is taken as compressed: there the weights for such pictures score higher on Set5
-and Set14 (`benchmarks/photo.py`).
+COMPRESSED_QUALITY, COMPRESSED_QUALITY_AT_2 = 95, 90
+"""Up to this quality a JPEG is taken as compressed, the second where it grows by no more than two: there the
+weights for such pictures score higher on Set5 and Set14 (`benchmarks/photo.py`).
 """
 _COPIES = 3
 """How often a result is in memory at the most: from the network, as finished, and in its encoder."""
@@ -116,14 +117,25 @@ class Facts:
     run: NetworkRun | None
 
 
-Aim = tuple[tuple[int, int], tuple[int, ...]]
-"""The size of a result as (width, height) px, and the scales of the networks that get there."""
+@dataclass(frozen=True)
+class Aim:
+    """The size of a result as (width, height) px, and how a picture gets there."""
+
+    target: tuple[int, int]
+    route: Route
 
 
-def aim(settings: PictureSettings, width: int, height: int, devices: Devices) -> Aim:
-    """What a picture of `width` × `height` px becomes. Raises UsageError for what can't be reached."""
-    target = settings.size.target(width, height, devices.selection.default_scale)
-    return target, passes((width, height), target, devices.selection.choices)
+def aim(settings: PictureSettings, width: int, height: int, quality: int | None, devices: Devices) -> Aim:
+    """What a picture of `width` × `height` px becomes that was compressed as a JPEG of `quality`, or not
+    (None). Raises UsageError for what can't be reached.
+    """
+    selection = devices.selection
+    target = settings.size.target(width, height, selection.default_scale)
+    growth = max(target[0] / width, target[1] / height)
+    compressed = quality is not None and quality <= (
+        COMPRESSED_QUALITY if growth > 2 else COMPRESSED_QUALITY_AT_2
+    )
+    return Aim(target, selection.route((width, height), target, compressed=compressed))
 
 
 def bytes_held(header: Header, scales: Sequence[int]) -> int:
@@ -146,8 +158,8 @@ class PictureJob:
         input). `name` is the input's in messages. Raises RipfdnError, NetworkUnavailableError.
         """
         header = read_header(data, name, max_pixels=self.settings.max_pixels)
-        _, scales = self._aim(header.width, header.height)
-        with self._budget.lend(bytes_held(header, scales)):
+        expected = self._aim(header.width, header.height, header.jpeg_quality)
+        with self._budget.lend(bytes_held(header, expected.route.passes)):
             picture = decode(data, name, max_pixels=self.settings.max_pixels)
             if file_format is None:
                 self.settings.check_formats([picture.file_format])
@@ -156,19 +168,22 @@ class PictureJob:
     def _upscale(self, picture: Picture, name: str, file_format: Format) -> tuple[bytes, Facts]:
         encoding = self.settings.encoding(file_format)
         check_frames(picture, file_format, name)
-        aims = [self._aim(frame.shape[1], frame.shape[0]) for frame in picture.frames]
-        for target, _ in aims:
-            check_fits(file_format, *target)
+        aims = [self._aim(frame.shape[1], frame.shape[0], picture.jpeg_quality) for frame in picture.frames]
+        for one in aims:
+            check_fits(file_format, *one.target)
         samples = [self._samples(frame, file_format, name) for frame in picture.frames]
         prepared = [_prepared(frame, result) for frame, result in zip(picture.frames, samples, strict=True)]
-        choices = self._choices(picture, aims[0][1], name)
+        choices = aims[0].route.choices
+        if picture.jpeg_quality is not None:
+            used = ", ".join(choices[scale] for scale in aims[0].route.passes) or "no network"
+            log.debug("%s: a JPEG of about quality %d: %s", name, picture.jpeg_quality, used)
         deep = any(frame.colours.dtype != np.uint8 for frame in prepared)
         upscaled, run = self._devices.run(
             lambda networks: self._upscale_frames(networks.among(choices, precise=deep), prepared, aims)
         )
         frames = tuple(
-            _as_result(finish(part, target, wrap=self.settings.wrap > 0, name=name), result)
-            for part, (target, _), result in zip(upscaled, aims, samples, strict=True)
+            _as_result(finish(part, one.target, wrap=self.settings.wrap > 0, name=name), result)
+            for part, one, result in zip(upscaled, aims, samples, strict=True)
         )
         if self.settings.strip_metadata:
             picture = picture.with_page_metadata(page.colour_only() for page in picture.page_metadata)
@@ -176,15 +191,15 @@ class PictureJob:
         facts = Facts(
             file_format=file_format,
             size=(picture.width, picture.height),
-            output_size=aims[0][0],
+            output_size=aims[0].target,
             frames=len(frames),
             tiles=sum(part.tiles for part in upscaled),
             run=run,
         )
         return content, facts
 
-    def _aim(self, width: int, height: int) -> Aim:
-        return aim(self.settings, width, height, self._devices)
+    def _aim(self, width: int, height: int, quality: int | None) -> Aim:
+        return aim(self.settings, width, height, quality, self._devices)
 
     def _samples(self, frame: Frame, file_format: Format, name: str) -> str:
         """The type of the result's samples: as asked for, else the input's, else the format's deepest."""
@@ -201,15 +216,6 @@ class PictureJob:
             )
         return samples
 
-    def _choices(self, picture: Picture, scales: tuple[int, ...], name: str) -> Mapping[int, str]:
-        """Scale → weights for `picture`. A second network sees the result of the first, which is clean."""
-        quality, selection = picture.jpeg_quality, self._devices.selection
-        if quality is None or quality > COMPRESSED_QUALITY or len(scales) != 1:
-            return selection.choices
-        compressed = selection.choices_for_compressed
-        log.debug("%s: a JPEG of about quality %d: %s", name, quality, compressed[scales[0]])
-        return compressed
-
     def _upscale_frames(
         self,
         networks: Networks,
@@ -218,12 +224,12 @@ class PictureJob:
     ) -> tuple[list[UpscaledFrame], NetworkRun | None]:
         stage = UpscalerStage(networks, self.settings.wrap, self._progress)
         upscaled: list[UpscaledFrame] = []
-        for number, (frame, (_, scales)) in enumerate(zip(prepared, aims, strict=True)):
+        for number, (frame, one) in enumerate(zip(prepared, aims, strict=True)):
             if number and frame.equals(prepared[number - 1]):
                 upscaled.append(upscaled[-1])
             else:
-                upscaled.append(stage.upscale_frame(frame, scales))
-        return upscaled, _describe(networks, max((scales for _, scales in aims), key=prod))
+                upscaled.append(stage.upscale_frame(frame, one.route.passes))
+        return upscaled, _describe(networks, max((one.route.passes for one in aims), key=prod))
 
 
 def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:

@@ -80,6 +80,7 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
                 sample_bytes=4 if image.mode == "F" else 2 if is_sixteen_bit(image, data) else 1,
                 frames=frame_count(image),
                 file_format=format_decoded_by(str(image.format)),
+                jpeg_quality=_jpeg_quality(image),
             )
 
 
@@ -181,9 +182,12 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int
             pixels, icc_profile = pixels_of(image)
             metadata = replace(metadata, icc_profile=icc_profile)
         metadata = _completed(metadata, image, data)
-        quality = jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None
-        picture = Picture((pixels,), file_format, metadata, jpeg_quality=quality)
+        picture = Picture((pixels,), file_format, metadata, jpeg_quality=_jpeg_quality(image))
         return picture, [turn_of(image)]
+
+
+def _jpeg_quality(image: ImageFile.ImageFile) -> int | None:
+    return jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None
 
 
 def _decode_animation(

@@ -77,7 +77,7 @@ class Picture:
 class Header:
     """What a file says of itself before anything is decoded; `width` and `height` of the upright picture: in
     a TIFF of its first page, with the most `channels` and `sample_bytes` of any. `pixels`: of all frames
-    together where they differ in size.
+    together where they differ in size. `jpeg_quality`: as in `Picture`.
     """
 
     width: int
@@ -87,6 +87,7 @@ class Header:
     frames: int
     file_format: Format
     pixels: int | None = None
+    jpeg_quality: int | None = None
 
     @property
     def all_pixels(self) -> int:

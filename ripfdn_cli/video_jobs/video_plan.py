@@ -13,8 +13,7 @@ from ripfdn_cli.files.storage import is_folder
 from ripfdn_cli.pictures.encoding import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
-from ripfdn_cli.pipeline.output_size import passes
-from ripfdn_cli.pipeline.weights_selection import WeightsSelection
+from ripfdn_cli.pipeline.weights_selection import Route, WeightsSelection
 from ripfdn_cli.video.codecs import (
     Codec,
     EncoderChoices,
@@ -90,26 +89,29 @@ def plan_video(
         target: Target = _video_target(source, output, size, codec, settings)
     else:
         target = _picture_target(source, output, size, settings)
-    scales = passes((source.width, source.height), size, network.selection.choices)
+    route = _route(source, size, network.selection)
     return VideoPlan(
         source=source,
         target=target,
         size=size,
-        passes=scales,
-        weights=_weights(source, scales, network.selection),
+        passes=route.passes,
+        weights=route.choices,
         segment=settings.segment or _segment_length(source.width * source.height),
     )
 
 
-def _weights(source: VideoSource, scales: Sequence[int], selection: WeightsSelection) -> Mapping[int, str]:
-    """Those for compressed pictures where the source is one (`benchmarks/compressed_video.py`); a second
-    network sees the result of the first, which is clean.
+def _route(source: VideoSource, size: tuple[int, int], selection: WeightsSelection) -> Route:
+    """Through weights for compressed pictures where the source is one (`benchmarks/compressed_video.py`)
+    and grows by more than two, so that no frame is made of four times the pixels that are kept.
     """
-    if len(scales) != 1 or source.bits_per_pixel is None or source.bits_per_pixel > _COMPRESSED_BITS:
-        return selection.choices
-    name = selection.choices_for_compressed[scales[0]]
-    log.debug("%s: %.2f bits a pixel: %s", source.name, source.bits_per_pixel, name)
-    return selection.choices_for_compressed
+    bits = source.bits_per_pixel
+    grows = size[0] > 2 * source.width or size[1] > 2 * source.height
+    compressed = bits is not None and bits <= _COMPRESSED_BITS and grows
+    route = selection.route((source.width, source.height), size, compressed=compressed)
+    if compressed and route.passes:
+        used = ", ".join(route.choices[scale] for scale in route.passes)
+        log.debug("%s: %.2f bits a pixel: %s", source.name, bits, used)
+    return route
 
 
 def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> VideoSource:

@@ -161,8 +161,10 @@ def test_skipping_goes_by_the_journal_and_not_by_names(
         ("a.jpg", {"quality": 40}, 4, ["x4-photo"]),
         ("a.jpg", {"quality": 95}, 4, ["x4-photo"]),
         ("a.jpg", {"quality": 96}, 4, ["x4"]),
-        ("a.jpg", {"quality": 40}, 3, ["x3"]),
-        ("a.jpg", {"quality": 40}, 8, ["x2", "x4"]),  # the second sees what the first has made
+        ("a.jpg", {"quality": 91}, 2, ["x2"]),
+        ("a.jpg", {"quality": 90}, 2, ["x4-photo"]),
+        ("a.jpg", {"quality": 95}, 3, ["x4-photo"]),  # shrunk: x3 would enlarge the blocks
+        ("a.jpg", {"quality": 40}, 8, ["x4-photo", "x2"]),  # the second sees what the first has cleaned
     ],
 )
 def test_pictures_that_were_compressed_get_weights_of_their_own(
