@@ -38,6 +38,17 @@ def round_weights(model: Any, *, but: Collection[str] = ()) -> None:
             _set_weights(convolution, rounded_to_bf16(_weights(convolution)))
 
 
+def reorder_outputs(model: Any, order: NDArray[np.int64]) -> None:
+    """Give the outputs of the last convolution in another order: the first is what `order[0]` was."""
+    _, last = _first_and_last(model)
+    biased = _biased(last)
+    if biased is not last:
+        bias = openvino().opset13.constant(np.ascontiguousarray(_bias(biased)[:, order]))
+        index = next(i for i in (0, 1) if _constant(_source(biased, i)) is not None)
+        biased.input(index).replace_source_output(bias.output(0))
+    _set_weights(last, _weights(last)[order])
+
+
 def long_skip(model: Any) -> set[str]:
     """Names of the operations that carry the picture itself past the blocks: what the first convolution
     follows from, that convolution with its bias, the last one, and the sum that it reads.

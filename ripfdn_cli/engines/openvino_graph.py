@@ -12,6 +12,7 @@ import numpy as np
 from ripfdn_cli.engines.engine import LEVELS
 from ripfdn_cli.engines.graph_rewrites import (
     long_skip,
+    reorder_outputs,
     rewrite,
     round_weights,
     scale_input,
@@ -76,6 +77,7 @@ def with_pixels(model: Any, *, dtype: np.dtype[Any], scale: int) -> Any:
     ops = openvino().opset13
     inputs = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
     pixels = ops.parameter([-1, -1, -1, 3], dtype.type, name="pixels")
+    reorder_outputs(model, np.arange(3 * scale**2).reshape(3, scale, scale).transpose(1, 2, 0).ravel())
     scale_input(inputs["x"], 1 / LEVELS.get(dtype, 1))
     _feed(inputs["x"], ops.transpose(ops.convert(pixels, "f32"), _NCHW))
     result = model.get_results()[0].input(0).get_source_output()
@@ -99,12 +101,14 @@ def _to_levels(result: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _pixel_shuffle(sub_pixels: Any, pixels: Any, scale: int) -> Any:
-    """(N, h, w, 3·s²) → (N, s·h, s·w, 3), as torch's pixel_shuffle orders them; `pixels` has N, h and w."""
+    """(N, h, w, s·s·3) → (N, s·h, s·w, 3): the channels are rows of the s×s results of a pixel, in which the
+    pixels of a row lie beside each other, so that whole rows move; `pixels` has N, h and w.
+    """
     ops = openvino().opset13
     shape = ops.shape_of(pixels)
     count, height, width = (ops.gather(shape, np.array([axis]), np.int64(0)) for axis in range(3))
-    parts = ops.concat([count, height, width, np.array([3, scale, scale])], axis=0)
-    moved = ops.transpose(ops.reshape(sub_pixels, parts, False), [0, 1, 4, 2, 5, 3])
+    rows = ops.concat([count, height, width, np.array([scale, 3 * scale])], axis=0)
+    moved = ops.transpose(ops.reshape(sub_pixels, rows, False), [0, 1, 3, 2, 4])
     sides = [ops.multiply(side, np.array([scale])) for side in (height, width)]
     return ops.reshape(moved, ops.concat([count, *sides, np.array([3])], axis=0), False)
 

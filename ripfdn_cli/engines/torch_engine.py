@@ -44,15 +44,13 @@ TUNE_AFTER = 1.0
 _MOST_MATRICES = 128
 """Interpolation matrices kept on the device: two for each tile of a large picture, two in all for a video."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_FIXED_BYTES = 2**27
+_HALF_PRECISION = TileMemory(per_pixel=1800, fixed=2**28)
 _TILE_MEMORY = {
-    "fp32": TileMemory(per_pixel=3150, fixed=_FIXED_BYTES),
-    "bf16": TileMemory(per_pixel=1600, fixed=_FIXED_BYTES),
-    "fp16": TileMemory(per_pixel=1600, fixed=_FIXED_BYTES),
+    "fp32": TileMemory(per_pixel=3150, fixed=2**27),
+    "bf16": _HALF_PRECISION,
+    "fp16": _HALF_PRECISION,
 }
-"""fp32's from `benchmarks/memory.py` on a CPU, rounded up; the others' are half of it, for want
-of a device to measure them on.
-"""
+"""fp32's and bf16's from `benchmarks/memory.py` on a CPU, rounded up; fp16's are taken to be bf16's."""
 
 Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Pixels (N, h, w, 3), rows and columns, to pixels (N, s·h, s·w, 3) and the sum of all results."""
