@@ -290,8 +290,8 @@ def network_settings(
         raise UsageError("`exact` sets the halo; give either it or `halo`")
     if exact and precision not in ("auto", "fp32"):
         log.warning(
-            "with `precision` %s, tiles equal the whole picture to the rounding of %s, which is a level in some "
-            "samples; leave it out for that of fp32",
+            "with `precision` %s, tiles equal the whole picture to the rounding of %s, a level in some "
+            "samples; leave `precision` out for that of fp32",
             precision,
             precision,
         )

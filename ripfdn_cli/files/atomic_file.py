@@ -113,8 +113,8 @@ def kind_of(mode: int) -> str:
 
 
 def _check_kinds(path: Path) -> None:
-    """Raises OutputError where `path` is there and not a file, or lies in what is not a folder. A new file would
-    take the place of a device, for everyone on the machine.
+    """Raises OutputError where `path` is there and not a file, or lies in what is not a folder. A new file
+    would take the place of a device, for everyone on the machine.
     """
     if (kind := _kind_at(path)) not in (None, "a file"):
         raise OutputError(f"can't write {path}: it is {kind}, not a file; choose another name")

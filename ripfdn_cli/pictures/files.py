@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,22 @@ from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError, UsageEr
 from ripfdn_cli.files.atomic_file import kind_of
 from ripfdn_cli.files.storage import Location, is_remote, read_object
 from ripfdn_cli.pictures.auxiliary_pictures import enlarged
-from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
+from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb, sixteen_bits_to_srgb
 from ripfdn_cli.pictures.exif import corrected_exif, without_orientation
-from ripfdn_cli.pictures.formats import FORMATS, Format, format_decoded_by, load_plugin, sniff_extra
+from ripfdn_cli.pictures.formats import (
+    CORE_FORMATS,
+    FORMATS,
+    Format,
+    format_decoded_by,
+    load_plugin,
+    sniff_extra,
+)
+from ripfdn_cli.pictures.imageio_files import (
+    MORE_FORMATS,
+    decode_other,
+    is_known_to_imageio,
+    read_other_header,
+)
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, with_extras, xmp_items
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
 from ripfdn_cli.pictures.jpeg_segments import APP13, segment_bytes
@@ -165,8 +179,10 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
     """What the file content `data` says of its picture, without decoding it. Raises InputError."""
     with _decoding(name):
         _check_not_empty(data)
-        if is_raw(name):
+        if is_raw(name, data):
             return read_raw_header(data, max_pixels)
+        if _is_for_imageio(data, name):
+            return read_other_header(data, name, max_pixels)
         if data.startswith(_TIFF_SIGNATURES):
             from ripfdn_cli.pictures.tiff_files import read_tiff_header
 
@@ -192,8 +208,10 @@ def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, turn
     """
     with _decoding(name):
         _check_not_empty(data)
-        if is_raw(name):
+        if is_raw(name, data):
             return decode_raw(data, max_pixels)  # upright
+        if _is_for_imageio(data, name):
+            return decode_other(data, name, max_pixels)
         if data.startswith(_TIFF_SIGNATURES):
             from ripfdn_cli.pictures.tiff_files import decode_tiff
 
@@ -285,24 +303,49 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     extra = sniff_extra(data[:16])
     if extra is not None and extra.name == "jxl":
         _check_jxl(data, max_pixels)
-    allowed = [extra] if extra else [entry for entry in FORMATS if entry.extra is None]
-    for entry in allowed:
-        load_plugin(entry)
-    # MPO has no decoder of its own to ask for: JPEG's finds it.
-    decoders = [decoder for entry in allowed for decoder in entry.decoders if decoder != "MPO"]
+    decoders = _decoders([extra] if extra else CORE_FORMATS)
     try:
         image = Image.open(io.BytesIO(data), formats=decoders)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_many_pixels("it says it has more", max_pixels) from error
     except UnidentifiedImageError as error:
         known = ", ".join(entry.title for entry in FORMATS)
-        raise InputError(f"it is not a picture, or damaged, or in another format than {known}") from error
+        more = "" if find_spec("imageio") else MORE_FORMATS
+        raise InputError(
+            f"it is not a picture, or damaged, or in another format than {known}{more}"
+        ) from error
     with image:
         check_size(image.width, image.height, _frame_count(image), max_pixels)
         most = format_decoded_by(str(image.format)).pixels_per_byte
         if most is not None and image.width * image.height > most * len(data):
             raise InputError(f"it says it is {image.width}×{image.height} px, in {len(data)} bytes")
         yield image
+
+
+def _decoders(entries: Sequence[Format]) -> list[str]:
+    """Pillow's decoders for `entries`, registered."""
+    for entry in entries:
+        load_plugin(entry)
+    # MPO has no decoder of its own to ask for: JPEG's finds it.
+    return [decoder for entry in entries for decoder in entry.decoders if decoder != "MPO"]
+
+
+def _is_for_imageio(data: bytes, name: str) -> bool:
+    """Whether no reader of ours takes the file, and imageio may: content counts for more than names."""
+    return is_known_to_imageio(name) and not _is_of_ours(data)
+
+
+def _is_of_ours(data: bytes) -> bool:
+    """Whether the file begins as one of a format of ours."""
+    if data.startswith(_TIFF_SIGNATURES) or sniff_extra(data[:16]) is not None:
+        return True
+    try:
+        with Image.open(io.BytesIO(data), formats=_decoders(CORE_FORMATS)):
+            return True
+    except UnidentifiedImageError:
+        return False
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return True
 
 
 def _check_not_empty(data: bytes) -> None:
@@ -402,6 +445,10 @@ def _pixels_beyond_pillow(image: ImageFile.ImageFile, data: bytes) -> Frame | No
         import imagecodecs
 
         pixels = _stretched(imagecodecs.avif_decode(data), 2**bits - 1, np.uint16)
+    elif image.format == "JXL" and (bits := read_jxl_header(data).bits or 0) > 8:
+        import imagecodecs
+
+        pixels = _stretched(imagecodecs.jpegxl_decode(data), 2**bits - 1, np.uint16)
     else:
         return None
     if pixels.shape[:2] != (image.height, image.width):
@@ -414,6 +461,8 @@ def _is_sixteen_bit(image: ImageFile.ImageFile, data: bytes) -> bool:
         return data[_PNG_BIT_DEPTH] == 16
     if image.format == "AVIF":
         return _frame_count(image) == 1 and _avif_bits(data) > 8
+    if image.format == "JXL":
+        return (read_jxl_header(data).bits or 0) > 8
     return image.mode.startswith("I") or (image.format == "PPM" and (_ppm_maximum(image) or 0) > 255)
 
 
@@ -549,10 +598,10 @@ def _in_srgb(picture: Picture, entry: Format, name: str) -> Picture:
     icc_profile = picture.metadata.icc_profile
     if icc_profile is None or "icc_profile" in entry.metadata:
         return picture
-    if picture.frames[0].dtype != np.uint8:
-        log.warning("%s: %s holds no profile and 16 bit are left unconverted", name, entry.title)
-        return picture
-    frames = tuple(pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in picture.frames)
+    if picture.frames[0].dtype == np.uint8:
+        frames = tuple(pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in picture.frames)
+    else:
+        frames = tuple(sixteen_bits_to_srgb(frame, icc_profile) for frame in picture.frames)
     log.info("%s: converted to sRGB, as %s holds no profile", name, entry.title)
     return replace(picture, frames=frames, metadata=replace(picture.metadata, icc_profile=None))
 
@@ -652,6 +701,13 @@ def _encode_sixteen_bit(picture: Picture, encoding: Encoding) -> bytes:
         stream = io.BytesIO()
         netpbmfile.imwrite(stream, frame[..., 0] if frame.shape[2] == 1 else frame, maxval=65535)
         return stream.getvalue()
+    if encoding.file_format.name == "jxl":
+        from ripfdn_cli.pictures.jxl_writing import encode_sixteen_bit_jxl
+
+        options = save_options(picture, encoding)
+        return encode_sixteen_bit_jxl(
+            frame, quality=options.get("quality"), exif=options.get("exif"), xmp=options.get("xmp")
+        )
     return _with_png_metadata(_bare_png(frame), picture, encoding)
 
 

@@ -144,6 +144,7 @@ FORMATS = (
         (".jxl",),
         ("JXL",),
         "pillow_jxl",
+        samples=("uint8", "uint16"),
         quality=90,
         metadata=frozenset({"exif", "xmp"}),  # its plugin takes no profile
         extra="jxl",
@@ -162,6 +163,7 @@ FORMATS = (
         extra="heic",
     ),
 )
+CORE_FORMATS = tuple(entry for entry in FORMATS if entry.extra is None)
 SUFFIXES = tuple(suffix for entry in FORMATS for suffix in entry.suffixes)
 RAW_SUFFIXES = (
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef"),
