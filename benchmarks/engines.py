@@ -27,9 +27,16 @@ from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
 from ripfdn_cli.engines.torch_engine import TorchEngine
 from ripfdn_cli.errors import UnavailableError
 from ripfdn_cli.evaluation.complexity import count_complexity
-from ripfdn_cli.evaluation.datasets import find_data_set, load_pair
+from ripfdn_cli.evaluation.datasets import DataSet, find_data_set, load_pair
 from ripfdn_cli.evaluation.peak_memory import peak_memory
-from ripfdn_cli.evaluation.speed import machine_name, matrix_rate, textured_picture
+from ripfdn_cli.evaluation.speed import (
+    SKY_SIDE,
+    machine_name,
+    matrix_rate,
+    sky_differences,
+    sky_picture,
+    textured_picture,
+)
 from ripfdn_cli.image_math.metrics import PAPERS, score
 from ripfdn_cli.model.architecture import attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -37,6 +44,8 @@ from ripfdn_cli.model.network import build_network
 from ripfdn_cli.model.weights_store import load_weights
 
 Run = Callable[[], object]
+Picture = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""(h, w, 3) to (s·h, s·w, 3)."""
 BASELINE = "torch eager fp32, NCHW"
 UNREWRITTEN = "OpenVINO fp32, as converted"
 UNREWRITTEN_BF16 = "OpenVINO bf16, as converted"
@@ -166,9 +175,13 @@ def plain_network(checkpoint: Checkpoint, device: str, pixels: NDArray[np.uint8]
 
 
 def engine_run(engine: Engine, pixels: NDArray[np.uint8], pictures: int) -> Run:
-    height, width = pixels.shape[1:3]
-    job = TileJob(pixels, attention_geometry(height=height, width=width), (0, height, 0, width))
+    job = whole_picture(pixels)
     return lambda: sum(1 for _ in engine.run([job] * pictures))
+
+
+def whole_picture(pixels: NDArray[np.uint8]) -> TileJob:
+    height, width = pixels.shape[1:3]
+    return TileJob(pixels, attention_geometry(height=height, width=width), (0, height, 0, width))
 
 
 def print_scale(weights: str, device: str, threads: int, megapixels: list[float]) -> None:
@@ -215,30 +228,62 @@ def upscaled(upscaler: Upscaler, pixels: NDArray[np.uint8], repeats: int) -> tup
 
 
 def print_accuracy(checkpoint: Checkpoint, device: str, folders: list[Path]) -> None:
-    """Y-PSNR of each precision, emulated where the device lacks it: the same arithmetic at another speed."""
-    print("\n| data set | fp32 | bf16 | fp16 |\n| --- | --- | --- | --- |")
-    for folder in folders:
-        data_set = find_data_set(folder, checkpoint.config.scale)
-        cells = []
-        for dtype in (torch.float32, torch.bfloat16, torch.float16):
-            run = half_network(checkpoint, device, dtype)
-            pairs = [load_pair(pair, checkpoint.config.scale) for pair in data_set.pairs]
-            values = [
-                score(run(pair.lr), pair.hr, scale=checkpoint.config.scale, protocol=PAPERS).psnr
-                for pair in pairs
-                if pair.hr is not None
-            ]
-            cells.append(f"{sum(values) / len(values):.4f}")
-        print(f"| {data_set.name} | {' | '.join(cells)} |", flush=True)
+    """Y-PSNR of each engine and precision on data sets; on a sky of 8 bits the largest shift of a channel's
+    mean, and the root mean square of all differences from torch's fp32, in levels of 255.
+    """
+    scale = checkpoint.config.scale
+    data_sets = [find_data_set(folder, scale) for folder in folders]
+    print(f"\n| arithmetic | shift | RMS | {' | '.join(data_set.name for data_set in data_sets)} |")
+    print("| --- | --- | --- |" + " --- |" * len(data_sets))
+    sky, expected = sky_picture(SKY_SIDE, SKY_SIDE), None
+    for name, make in arithmetics(checkpoint, device).items():
+        try:
+            run = make()
+        except UnavailableError as error:
+            print(f"({name}: {error})")
+            continue
+        result = run(sky)
+        expected = result if expected is None else expected
+        shift, rms = sky_differences(result, expected)
+        cells = [f"{mean_psnr(run, data_set, scale):.4f}" for data_set in data_sets]
+        print(f"| {name} | {shift:.3f} | {rms:.3f} | {' | '.join(cells)} |", flush=True)
 
 
-def half_network(
-    checkpoint: Checkpoint, device: str, dtype: torch.dtype
-) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """The torch engine's own step in `dtype`, which the engine refuses where it is slow."""
-    from ripfdn_cli.engines.torch_engine import pixels_to_pixels
+def mean_psnr(run: Picture, data_set: DataSet, scale: int) -> float:
+    pairs = [load_pair(pair, scale) for pair in data_set.pairs]
+    values = [
+        score(run(pair.lr), pair.hr, scale=scale, protocol=PAPERS).psnr
+        for pair in pairs
+        if pair.hr is not None
+    ]
+    return sum(values) / len(values)
 
-    step = pixels_to_pixels(build_network(checkpoint).to(device, dtype))
+
+def arithmetics(checkpoint: Checkpoint, device: str) -> dict[str, Callable[[], Picture]]:
+    """What `print_accuracy` compares, the exact one first."""
+    runs: dict[str, Callable[[], Picture]] = {
+        f"torch {precision}": partial(torch_picture, checkpoint, device, precision)
+        for precision in ("fp32", "bf16", "fp16")
+    }
+    if device == "cpu":
+        for precision in ("fp32", "bf16"):
+            runs[f"OpenVINO {precision}"] = partial(openvino_picture, checkpoint, precision)
+    return runs
+
+
+def openvino_picture(checkpoint: Checkpoint, precision: str) -> Picture:
+    engine = OpenVinoEngine(checkpoint, precision=precision)
+    return lambda pixels: next(engine.run([whole_picture(pixels[None])]))[0]
+
+
+def torch_picture(checkpoint: Checkpoint, device: str, precision: str) -> Picture:
+    """The torch engine's own step, emulated where the device lacks `precision` (the engine refuses that, as
+    it is slow): the same arithmetic at another speed.
+    """
+    from ripfdn_cli.engines.torch_engine import pixels_to_pixels, with_precision
+
+    network = with_precision(build_network(checkpoint).to(device), precision)
+    step, dtype = pixels_to_pixels(network), network.deep.weight.dtype
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         geometry = attention_geometry(height=pixels.shape[0], width=pixels.shape[1])

@@ -60,7 +60,7 @@ def rate(folder: Path, out: Path, workers: int) -> tuple[float, float]:
 
 @contextmanager
 def cores(count: int | None) -> Iterator[None]:
-    """This process, and what it starts, on `count` cores; None: on all it has. Linux only."""
+    """The process, and what it starts, on `count` cores; None: on all it has. Linux only."""
     if count is None:
         yield
         return

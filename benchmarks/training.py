@@ -21,7 +21,7 @@ from ripfdn_cli.training.cuda_graph import CapturedStep
 from ripfdn_cli.training.learner import Learner, start_network
 from ripfdn_cli.training.loop import device_name, prepare_device
 from ripfdn_cli.training.patches import PackedPictures, Request, Sampler
-from ripfdn_cli.training.pictures import Picture
+from ripfdn_cli.training.pictures import TrainingPicture
 from ripfdn_cli.training.presets import resolve_settings
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
@@ -100,7 +100,9 @@ def _settings(options: argparse.Namespace) -> TrainingSettings:
 
 def _noise(settings: TrainingSettings, device: torch.device) -> PackedPictures:
     """A set of random pixels; what they show makes no difference to the time."""
-    pictures = [Picture(Path(f"{index}.png"), PICTURE_SIDE, PICTURE_SIDE) for index in range(PICTURES)]
+    pictures = [
+        TrainingPicture(Path(f"{index}.png"), PICTURE_SIDE, PICTURE_SIDE) for index in range(PICTURES)
+    ]
     low = (PICTURE_SIDE // settings.scale) ** 2
     random = torch.Generator().manual_seed(0)
     lr, hr = (
@@ -128,7 +130,7 @@ def _ours(learner: Learner, source: PackedPictures, stage: Stage, *, captured: b
 
     def run(index: int) -> None:
         lr, hr = source.patches(request(index))
-        parts = zip(lr.split(micro), hr.split(micro), strict=True)  # type: ignore[no-untyped-call]
+        parts = zip(lr.split(micro), hr.split(micro), strict=True)
         learner.gradients([(a, b, len(a) / stage.batch, False) for a, b in parts], stage)
         learner.set_rates(1e-4, 0.999)
         learner.update()
@@ -150,7 +152,7 @@ def _eager_loop(
         optimizer.zero_grad()
         with torch.autocast(source.device.type, torch.bfloat16, enabled=precision == "bf16"):
             result = network(x)
-        torch.nn.functional.l1_loss(result.float(), y).backward()  # type: ignore[no-untyped-call]
+        torch.nn.functional.l1_loss(result.float(), y).backward()
         optimizer.step()
 
     return run

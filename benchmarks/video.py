@@ -98,8 +98,9 @@ def video_cost(
     upscale_video(
         [clip],
         output,
-        VideoSettings(encoding=EncodingOptions(codec), overwrite=True),
+        VideoSettings(encoding=EncodingOptions(codec)),
         network,
+        overwrite=True,
         progress=lambda *_: times.append((time.perf_counter(), time.process_time())),
     )
     ended = time.perf_counter()

@@ -175,6 +175,7 @@ def upscale_video(
     output: Place,
     settings: VideoSettings | None = None,
     *,
+    overwrite: bool = False,
     progress: VideoProgress | None = None,
     **options: Unpack[NetworkOptions],
 ) -> VideoFacts:
@@ -188,9 +189,13 @@ def upscale_video(
     from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
     sources = [source] if isinstance(source, str | os.PathLike) else source
-    paths = [Path(each) for each in sources]
     return run(
-        paths, Path(output), settings or VideoSettings(), network_settings(**options), progress=progress
+        [Path(each) for each in sources],
+        Path(output),
+        settings or VideoSettings(),
+        network_settings(**options),
+        overwrite=overwrite,
+        progress=progress,
     )
 
 

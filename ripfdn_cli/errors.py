@@ -1,7 +1,7 @@
 """Every error a user can meet, with its exit code. Imports nothing, so that every module may import it.
 
 A message is one line: what failed, on which input, and what to do about it. It names a parameter in
-backticks, as `halo` or `precision="fp32"`; the command line shows that as the option --halo or
+backticks, as `halo` or `precision=fp32`; the command line shows that as the option --halo or
 --precision fp32 (`cli/wording.py`).
 """
 
@@ -10,6 +10,10 @@ class RipfdnError(Exception):
     """Base of all errors that are shown to the user as one line. Exit code 1: an internal error."""
 
     exit_code = 1
+
+    def record(self) -> dict[str, object]:
+        """What a line of JSON says of the input that failed with it."""
+        return {"status": "failed", "error": str(self), "exit_code": self.exit_code}
 
 
 class InternalError(RipfdnError):

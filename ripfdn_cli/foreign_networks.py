@@ -111,6 +111,7 @@ def load_foreign(path: Path, *, threads: int | None, device: str) -> ForeignNetw
 
 
 def is_onnx(path: Path) -> bool:
+    """Whether `path` is named as an ONNX file is."""
     return path.suffix.lower() == ".onnx"
 
 
@@ -195,7 +196,7 @@ def _probed(
         scale, rest = divmod(result.shape[-1], width)
         if result.shape == (1, 3, scale * height, scale * width) and not rest and scale:
             if not np.isfinite(result).all():
-                raise CheckpointError(f"{path} makes values that are not finite; give another")
+                raise CheckpointError(f"{path} makes values that are not finite; use another network")
             return ForeignNetwork(
                 run,
                 name=str(path),
@@ -265,12 +266,13 @@ def _declared_side(path: Path, shapes: Shapes) -> tuple[int, int] | None:
     inputs, outputs = shapes
     if len(inputs) != 1 or outputs != 1:
         raise CheckpointError(
-            f"{path} has {len(inputs)} inputs and {outputs} outputs; one picture each is wanted"
+            f"{path} has {len(inputs)} inputs and {outputs} outputs; "
+            "it must have one picture as its input and one as its output"
         )
     kind, sides = inputs[0]
     if kind != "f32" or len(sides) != 4 or sides[0] not in (None, 1) or sides[1] not in (None, 3):
         raise CheckpointError(
-            f"{path} takes {kind} {_declared(sides)}; float32 (1, 3, height, width) is wanted"
+            f"{path} takes {kind} {_declared(sides)}; float32 (1, 3, height, width) is needed"
         )
     height, width = sides[2:]
     if height is None and width is None:

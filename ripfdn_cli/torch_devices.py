@@ -44,7 +44,7 @@ def best_device() -> str:
 def check_precision(precision: str, device: torch.device) -> None:
     """Raises UnavailableError where `device` can't compute at `precision`, or only slower than in fp32."""
     if device.type == "cpu" and precision == "fp16":
-        raise UnavailableError("`precision` fp16 is not for CPUs; use fp32, or `device=cuda`")
+        raise UnavailableError("`precision` fp16 is not supported on CPUs; use fp32, or `device=cuda`")
     if device.type == "cpu" and precision == "bf16" and not native_bf16():
         raise no_bf16()
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, TileOfFrame, YuvEngine, YuvJob, YuvResult
+from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, YuvEngine, YuvJob, YuvResult
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed, transformed_window
 from ripfdn_cli.image_math.value_range import ValueRange, limit_overshoot
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.image_objects import upscaled
-from ripfdn_cli.model.architecture import GRID_STEP, SMALLEST_SIDE, attention_geometry
+from ripfdn_cli.model.architecture import GRID_STEP, SMALLEST_SIDE
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.tile_grid import (
     DEFAULT_HALO,
@@ -121,22 +121,27 @@ class Upscaler:
 
     @property
     def scale(self) -> int:
+        """How many times as large a result is on each side."""
         return self._engine.scale
 
     @property
     def checkpoint_sha256(self) -> str:
+        """SHA-256 of the weights, in hexadecimal."""
         return self._checkpoint.sha256
 
     @property
     def engine_name(self) -> str:
+        """`openvino` or `torch`."""
         return self._engine.name
 
     @property
     def precision(self) -> str:
+        """`fp32`, `bf16` or `fp16`; what `auto` has become."""
         return self._engine.precision
 
     @property
     def device(self) -> str:
+        """The device that computes, as torch names it: `cpu`, `cuda:0`, `mps`."""
         return self._engine.device
 
     def tile_bytes(self, grid: TileGrid) -> int:
@@ -153,7 +158,7 @@ class Upscaler:
         return planned_grid(height, width, halo=self._halo, largest_tile=self._largest_tile)
 
     def upscale(self, image: AnyImage, *, progress: Progress | None = None) -> AnyImage:
-        """`image` made `scale` times as large, as the same kind of object:
+        """`image` made `scale` times as large, as the same kind of object, which is one of three.
 
         - a NumPy array (H, W, 3), RGB in uint8, uint16 or floats, of any byte order;
         - an image of PIL in mode L, LA, RGB, RGBA or I;16; its `info` is copied;
@@ -282,11 +287,11 @@ class Upscaler:
         if not isinstance(engine, YuvEngine):
             raise InternalError(f"{engine.name} does not convert colours")
         grid = self.grid(source.height, source.width)
-        tiles, batch = tuple(_part(grid, tile) for tile in grid), self._batch_size(grid)
+        batch = self._batch_size(grid)
         batches = [frames[start : start + batch] for start in range(0, len(frames), batch)]
         results = []
         with self._lock:
-            for result in engine.run_yuv(YuvJob(part, source, target, tiles) for part in batches):
+            for result in engine.run_yuv(YuvJob(part, source, target, grid) for part in batches):
                 results.append(result)
                 if progress is not None:
                     progress(len(results), len(batches))
@@ -455,27 +460,4 @@ def _share_of(progress: Progress | None, number: int, count: int) -> Progress | 
 
 
 def _job(pixels: NDArray[Any], grid: TileGrid, tile: Tile) -> TileJob:
-    part = _part(grid, tile)
-    return TileJob(pixels[:, part.rows, part.columns], part.geometry, part.keep)
-
-
-def _part(grid: TileGrid, tile: Tile) -> TileOfFrame:
-    rows, columns = tile.rows, tile.columns
-    return TileOfFrame(
-        rows=slice(rows.start, rows.stop),
-        columns=slice(columns.start, columns.stop),
-        geometry=attention_geometry(
-            height=grid.height,
-            width=grid.width,
-            top=rows.start,
-            left=columns.start,
-            tile_height=rows.size,
-            tile_width=columns.size,
-        ),
-        keep=(
-            rows.keep_start - rows.start,
-            rows.keep_stop - rows.start,
-            columns.keep_start - columns.start,
-            columns.keep_stop - columns.start,
-        ),
-    )
+    return TileJob(pixels[:, tile.rows.read, tile.columns.read], grid.geometry(tile), tile.keep)

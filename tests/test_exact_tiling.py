@@ -26,7 +26,9 @@ def picture(height: int, width: int, seed: int) -> NDArray[np.uint8]:
     angle, period = random.uniform(0, np.pi, 3), random.uniform(3, 40, 3)
     waves = np.sin((x[..., None] * np.cos(angle) + y[..., None] * np.sin(angle)) * 2 * np.pi / period)
     blocks = np.kron(random.normal(size=(height // 16 + 1, width // 16 + 1, 3)), np.ones((16, 16, 1)))
-    mixed = 128 + 50 * waves + 40 * blocks[:height, :width] + random.normal(0, 6, (height, width, 3))
+    mixed: NDArray[np.float64] = (
+        128 + 50 * waves + 40 * blocks[:height, :width] + random.normal(0, 6, (height, width, 3))
+    )
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 

@@ -32,7 +32,9 @@ def blurred(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean of 3×3 pixels, zero beyond the edge."""
     padded = np.pad(pixels, ((1, 1), (1, 1), (0, 0)))
     height, width = pixels.shape[:2]
-    return np.sum([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0) / 9
+    around = [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    total: NDArray[np.float32] = np.sum(around, axis=0)
+    return total / np.float32(9)
 
 
 def expected(pixels: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
@@ -100,9 +102,14 @@ def test_a_large_picture_goes_through_in_tiles(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(foreign_networks, "TILE", 30)
     monkeypatch.setattr(foreign_networks, "HALO", 6)
     network = load_onnx(save(tmp_path / "n.onnx"), 1)
-    largest = []
+    largest: list[tuple[int, ...]] = []
     run = network._run
-    network._run = lambda pixels: largest.append(pixels.shape[2:]) or run(pixels)  # type: ignore[func-returns-value]
+
+    def noted(pixels: NDArray[Any]) -> Any:
+        largest.append(pixels.shape[2:])
+        return run(pixels)
+
+    network._run = noted
     pixels = picture(112, 96)
     result, wanted = network(pixels), expected(pixels, 4)
     np.testing.assert_allclose(result[:-4, :-4], wanted[:-4, :-4], atol=1e-5)
@@ -121,12 +128,12 @@ def test_a_network_of_one_size_is_given_that_size(runtime: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": TensorProto.FLOAT16}, "float32 .* is wanted"),
+        ({"kind": TensorProto.FLOAT16}, "float32 .* is needed"),
         (
             {"sides": (None, 1, None, None)},
-            r"takes f32 \?×1×\?×\?; float32 \(1, 3, height, width\) is wanted",
+            r"takes f32 \?×1×\?×\?; float32 \(1, 3, height, width\) is needed",
         ),
-        ({"sides": (4, 3, None, None)}, "float32 .* is wanted"),
+        ({"sides": (4, 3, None, None)}, "float32 .* is needed"),
         ({"sides": (1, 3, 64, None)}, "fix both sides, or none"),
         ({"sides": (1, 3, 16, 16)}, "too small for tiles"),
         ({"outputs": 2}, "has 1 inputs and 2 outputs"),

@@ -1,7 +1,7 @@
 """What else than arrays an upscaler takes, judged by what it makes of the same pixels as an array."""
 
 import threading
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -33,7 +33,9 @@ def test_rgb_image(upscaler: Upscaler) -> None:
 
 
 @pytest.mark.parametrize(("mode", "dtype"), [("L", np.uint8), ("I;16", np.uint16), ("I;16B", np.uint16)])
-def test_grey_image_is_the_mean_of_three_channels(upscaler: Upscaler, mode: str, dtype: type) -> None:
+def test_grey_image_is_the_mean_of_three_channels(
+    upscaler: Upscaler, mode: str, dtype: type[np.unsignedinteger]
+) -> None:
     grey = photograph(17, 22)[..., 0].astype(dtype) * (257 if dtype == np.uint16 else 1)
     if mode == "I;16B":
         with pytest.raises(InputError, match=r"I;16B.*convert"):
@@ -142,7 +144,8 @@ def test_batches_of_everything(upscaler: Upscaler) -> None:
     pixels = photograph(20, 21)
     assert [image.size for image in upscaler.upscale_batch([Image.fromarray(pixels)] * 2)] == [(84, 80)] * 2
     expected = upscaler.upscale(pixels)
-    for each in upscaler.upscale_batch(np.stack([pixels, pixels])):
+    stacked = cast("list[NDArray[Any]]", np.stack([pixels, pixels]))  # a sequence of arrays, too
+    for each in upscaler.upscale_batch(stacked):
         np.testing.assert_array_equal(each, expected)
     different = [pixels, pixels[:-1]]
     assert [each.shape for each in upscaler.upscale_batch(different)] == [(80, 84, 3), (76, 84, 3)]

@@ -33,14 +33,11 @@ class Faulty:
     def __init__(self, engine: Engine, *, largest: int = 2**31, nan_in: str = "") -> None:
         self.tile_memory = engine.tile_memory
         self.engine, self.largest, self.nan_in = engine, largest, nan_in
+        self.precision = nan_in or engine.precision
         self.tried: list[int] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.engine, name)
-
-    @property
-    def precision(self) -> str:
-        return self.nan_in or self.engine.precision
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
         for job in jobs:
@@ -63,7 +60,7 @@ def test_golden_pair() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
 def test_type_and_size(dtype: type) -> None:
     result = load().upscale(noise(17, 23, dtype))
-    assert (result.shape, result.dtype) == ((68, 92, 3), dtype)
+    assert (result.shape, result.dtype) == ((68, 92, 3), np.dtype(dtype))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (40, 3), (14, 14)])
@@ -115,7 +112,7 @@ def test_progress_is_told_tile_by_tile() -> None:
 def test_out_of_memory_halves_the_tiles_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     pixels = noise(240, 270)
     faulty = load()
-    engine = faulty._engine = Faulty(faulty._engine, largest=240 * 270 // 2)
+    faulty._engine = engine = Faulty(faulty._engine, largest=240 * 270 // 2)
     with caplog.at_level(logging.WARNING):
         result = faulty.upscale(pixels)
     assert "continuing with tiles of" in caplog.text
@@ -127,7 +124,7 @@ def test_out_of_memory_halves_the_tiles_and_says_so(caplog: pytest.LogCaptureFix
 
 def test_the_next_picture_starts_with_tiles_that_fitted() -> None:
     faulty = load()
-    engine = faulty._engine = Faulty(faulty._engine, largest=240 * 270 // 2)
+    faulty._engine = engine = Faulty(faulty._engine, largest=240 * 270 // 2)
     faulty.upscale(noise(240, 270))
     engine.tried.clear()
     faulty.upscale(noise(240, 270))
@@ -155,7 +152,7 @@ def test_a_nan_in_half_precision_is_computed_again_in_fp32(caplog: pytest.LogCap
 def test_fp32_keeps_the_budget_that_half_precision_had() -> None:
     full, half = load()._engine.tile_memory, TileMemory(per_pixel=1000, fixed=10_000)
     faulty = load()
-    engine = faulty._engine = Faulty(faulty._engine, nan_in="fp16")
+    faulty._engine = engine = Faulty(faulty._engine, nan_in="fp16")
     engine.tile_memory = half
     faulty._largest_tile = half.largest_tile(full.of(300 * 200))
     assert len(faulty.grid(400, 500)) == 1

@@ -27,6 +27,7 @@ class RipfdnUpscale:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
+        """What ComfyUI shows as inputs: an image, and the names of weights."""
         names = sorted(list_weights())
         return {"required": {"image": ("IMAGE",), "weights": (names, {"default": "x4"})}}
 

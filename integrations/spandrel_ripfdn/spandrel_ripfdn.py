@@ -121,7 +121,7 @@ def _upscale_tile(network: RIPFDN, image: Tensor, grid: TileGrid, tile: Tile) ->
         tile_height=rows.size,
         tile_width=columns.size,
     )
-    result = network(
+    result: Tensor = network(
         image[..., rows.start : rows.stop, columns.start : columns.stop],
         torch.tensor(geometry.rows).to(image),
         torch.tensor(geometry.columns).to(image),

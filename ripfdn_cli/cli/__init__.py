@@ -1,0 +1,1 @@
+"""The command `ripfdn`: one module for each of its commands."""

@@ -19,9 +19,11 @@ class Names(click.ParamType[str]):
         self._known, self._strict, self._more = known, strict, more
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The names, as help pages show them."""
         return f"[{'|'.join(self._known())}{self._more}]"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value` itself. An unknown name fails where `strict`, with the known ones."""
         text = str(value)
         if self._strict and text not in self._known():
             self.fail(f"{text!r} is not one of {', '.join(self._known())}", param, ctx)
@@ -30,6 +32,7 @@ class Names(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
+        """The names that begin with `incomplete`."""
         return [CompletionItem(name) for name in self._known() if name.startswith(incomplete)]
 
 
@@ -42,14 +45,17 @@ class Weights(click.ParamType[str]):
         self._more = more
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """What help pages call it."""
         return "NAME|FILE"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value` as it is: `load_weights` looks it up, and says what is wrong with it."""
         return str(value)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
+        """The names that begin with `incomplete`; files where there is none."""
         from ripfdn_cli.model.weights_store import list_weights
 
         names = [name for name in (*self._more, *list_weights()) if name.startswith(incomplete)]
@@ -57,6 +63,8 @@ class Weights(click.ParamType[str]):
 
 
 def engines(*more: str) -> Names:
+    """Engines by name, and `more` before them."""
+
     def known() -> tuple[str, ...]:
         from ripfdn_cli.engines.engine_selection import ENGINES
 
@@ -66,6 +74,8 @@ def engines(*more: str) -> Names:
 
 
 def precisions(*more: str) -> Names:
+    """Precisions by name, and `more` before them."""
+
     def known() -> tuple[str, ...]:
         from ripfdn_cli.engines.engine import PRECISIONS
 
@@ -75,6 +85,9 @@ def precisions(*more: str) -> Names:
 
 
 def devices(*more: str) -> Names:
+    """Devices, and `more` before them. Others (cuda:1) are taken as well: the engine says whether they are
+    there.
+    """
     return Names(lambda: (*more, "cpu", "cuda", "mps"), strict=False, more="|cuda:N")
 
 
@@ -84,6 +97,6 @@ def picture_formats() -> Names:
     def known() -> tuple[str, ...]:
         from ripfdn_cli.pictures.formats import FORMATS
 
-        return tuple(entry.name for entry in FORMATS)
+        return tuple(file_format.name for file_format in FORMATS)
 
     return Names(known, strict=False)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ripfdn_cli.cli.choices import Weights, devices, engines, precisions
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
+from ripfdn_cli.cli.network_options import DEVICE, ENGINE, PRECISION, SEVERAL_WEIGHTS, THREADS
 from ripfdn_cli.cli.places import Place
-from ripfdn_cli.cli.sizes import Count
 
 if TYPE_CHECKING:
     from ripfdn_cli.comparison.views import ComparedPicture
@@ -27,6 +26,7 @@ class CropType(click.ParamType["Window"]):
     name = "WxH+X+Y"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Window:
+        """The window, in px of the input. Fails for anything else."""
         from ripfdn_cli.evaluation.report_pictures import Window
 
         if isinstance(value, Window):
@@ -64,19 +64,11 @@ _EXAMPLES = (
 )
 @titled(
     NETWORK,
-    click.option(
-        "-w",
-        "--weights",
-        type=Weights(),
-        multiple=True,
-        default=("x4",),
-        help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; may be "
-        "repeated.",
-    ),
-    click.option("--device", type=devices("auto"), default="auto", help="Where the network runs."),
-    click.option("--engine", type=engines("auto"), default="auto", help="What runs the network."),
-    click.option("--precision", type=precisions("auto"), default="auto", help="Arithmetic of the network."),
-    click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]"),
+    SEVERAL_WEIGHTS,
+    DEVICE,
+    ENGINE,
+    PRECISION,
+    THREADS,
 )
 @console_options
 def compare(
@@ -126,6 +118,6 @@ def _tell(console: Console, compared: list[ComparedPicture], output: Location) -
             console.record(
                 {"picture": picture.name, "method": view.label, "seconds": view.seconds, "scores": score}
             )
-            told = "" if view.score is None else f", {view.score.psnr:.3f} dB"
-            console.text(f"{picture.name}: {view.label} {view.seconds:.3f} s{told}")
+            shown = "" if view.score is None else f", {view.score.psnr:.3f} dB"
+            console.text(f"{picture.name}: {view.label} {view.seconds:.3f} s{shown}")
     console.text(f"wrote {output}")

@@ -37,6 +37,9 @@ class Console:
         self.json = False
 
     def configure(self, *, quiet: bool, verbose: bool, json: bool) -> None:
+        """Set how much is said, and send the package's log to stderr. Raises click.UsageError for both
+        `quiet` and `verbose`.
+        """
         if quiet and verbose:
             raise click.UsageError("--quiet and --verbose contradict each other; give one")
         self.quiet, self.verbose, self.json = quiet, verbose, json
@@ -122,7 +125,7 @@ def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P
         MESSAGES,
         click.option("-q", "--quiet", is_flag=True, help="Errors and warnings only."),
         click.option(
-            "-v", "--verbose", is_flag=True, help="Say what is chosen and why; tracebacks with errors."
+            "-v", "--verbose", is_flag=True, help="Show what is chosen and why, and tracebacks of errors."
         ),
         click.option("--json", "json", is_flag=True, help="Results as JSON lines on stdout."),
     )

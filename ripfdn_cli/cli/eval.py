@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ripfdn_cli.cli.choices import Weights, devices, engines, precisions
+from ripfdn_cli.cli.choices import engines, precisions
 from ripfdn_cli.cli.console import Console, console_options, count_progress
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
+from ripfdn_cli.cli.network_options import DEVICE, SEVERAL_WEIGHTS, THREADS
 from ripfdn_cli.cli.places import Place
 from ripfdn_cli.cli.sizes import Count
 from ripfdn_cli.image_math.metrics import ALL_PROTOCOLS, PAPERS, PROTOCOLS, protocols_named
@@ -35,9 +36,7 @@ _EXAMPLES = (
 @click.argument("sets", metavar="[SET]...", nargs=-1, type=PLACE)
 @titled(
     INPUT_AND_OUTPUT,
-    click.option(
-        "--hr", type=PLACE, help="One more set: its HR pictures. LR is made where --lr is not given."
-    ),
+    click.option("--hr", type=PLACE, help="HR pictures of one more set. LR is made where --lr is not given."),
     click.option(
         "--lr", type=PLACE, help="Its LR pictures, paired by name. Without --hr: timing and pictures only."
     ),
@@ -49,16 +48,8 @@ _EXAMPLES = (
 )
 @titled(
     NETWORK,
-    click.option(
-        "-w",
-        "--weights",
-        type=Weights(),
-        multiple=True,
-        default=("x4",),
-        help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; may be "
-        "repeated.",
-    ),
-    click.option("--device", type=devices("auto"), default="auto", help="Where the network runs."),
+    SEVERAL_WEIGHTS,
+    DEVICE,
     click.option(
         "--engine",
         type=engines("auto"),
@@ -73,7 +64,7 @@ _EXAMPLES = (
         default=("fp32",),
         help="Arithmetic of the network; may be repeated. fp32 gives the same scores on every machine.",
     ),
-    click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]"),
+    THREADS,
 )
 @titled(
     "Scores",
@@ -84,7 +75,7 @@ _EXAMPLES = (
         default=(PAPERS.name,),
         help="How to score; may be repeated. Y: the papers'. Y8: rounded luma (MATLAB, KAIR). RGB: NTIRE's.",
     ),
-    click.option("--repeat", type=Count(1), default=1, help="Runs of a picture; the fastest counts."),
+    click.option("--repeat", type=Count(1), default=1, help="Runs per picture; the fastest counts."),
 )
 @console_options
 def eval(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from ripfdn_cli.cli.choices import Weights
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
+from ripfdn_cli.cli.network_options import WEIGHTS
 from ripfdn_cli.cli.sizes import Amount, Count
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ class TileShape(Amount["tuple[int, int]"]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
+        """(height, width) in px. Fails for anything else."""
         match = re.fullmatch(r"(\d{1,6})(?:[x×](\d{1,6}))?", str(value).strip())
         if match is None:
             self.fail(f"{value!r} is not a tile; write height and width in px, as 256x256", param, ctx)
@@ -42,13 +43,7 @@ _EXAMPLES = (
 @click.command(cls=Command, examples=_EXAMPLES)
 @titled(
     INPUT_AND_OUTPUT,
-    click.option(
-        "-w",
-        "--weights",
-        type=Weights(),
-        default="x4",
-        help="A name from 'ripfdn weights list', or a file.",
-    ),
+    WEIGHTS,
     click.option(
         "-o",
         "--output",

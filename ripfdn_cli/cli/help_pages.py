@@ -56,6 +56,7 @@ class Command(click.Command):
         self.examples = examples
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Options in their groups, in one order on every page; `--help` with those for messages."""
         titles: dict[str, str] = getattr(self.callback, _TITLES, {})
         groups: dict[str, list[tuple[str, str]]] = {title: [] for title in _ORDER}
         last: dict[str, list[tuple[str, str]]] = {title: [] for title in _LAST}
@@ -74,6 +75,7 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples, after the options."""
         if self.examples:
             with formatter.section("Examples"):
                 for line, meaning in self.examples:
@@ -95,5 +97,6 @@ class Group(click.Group):
         return [(name, command.get_short_help_str(limit=1000)) for name, command in commands if command]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """All commands with their whole line."""
         with formatter.section("Commands"):
             formatter.write_dl(self.command_lines(ctx))

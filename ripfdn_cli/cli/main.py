@@ -49,9 +49,11 @@ class LazyGroup(Group):
     """A group whose subcommands are imported when they are called, not when they are listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, sorted."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
@@ -59,6 +61,7 @@ class LazyGroup(Group):
         return command
 
     def command_lines(self, ctx: click.Context) -> list[tuple[str, str]]:
+        """From the table, so that listing imports nothing."""
         return [(name, COMMANDS[name][1]) for name in self.list_commands(ctx)]
 
 
@@ -112,7 +115,7 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
         return 1
     except OSError as error:
         if error.errno in _UNUSABLE and error.filename is not None:
-            reason = f"{error.filename}: {error.strerror}; choose another name, or see to its permissions"
+            reason = f"{error.filename}: {error.strerror}; choose another name, or check its permissions"
             return _failed(console, reason, 2)
         if error.errno not in _UNWRITABLE:
             return _failed_by_system(console, error)

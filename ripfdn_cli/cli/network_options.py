@@ -21,6 +21,25 @@ def _settings(**options: Any) -> NetworkSettings:
     return network_settings(**options)
 
 
+WEIGHTS = click.option(
+    "-w", "--weights", type=Weights(), default="x4", help="A name from 'ripfdn weights list', or a file."
+)
+SEVERAL_WEIGHTS = click.option(
+    "-w",
+    "--weights",
+    type=Weights(),
+    multiple=True,
+    default=("x4",),
+    help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; may be "
+    "repeated.",
+)
+DEVICE = click.option("--device", type=devices("auto"), default="auto", help="Where the network runs.")
+ENGINE = click.option("--engine", type=engines("auto"), default="auto", help="What runs the network.")
+PRECISION = click.option(
+    "--precision", type=precisions("auto"), default="auto", help="Arithmetic of the network."
+)
+THREADS = click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]")
+
 _OPTIONS = (
     click.option(
         "-w",
@@ -43,9 +62,9 @@ _OPTIONS = (
     click.option(
         "--device", type=devices("auto"), default="auto", help="Where the network runs; several with commas."
     ),
-    click.option("--engine", type=engines("auto"), default="auto", help="What runs the network."),
-    click.option("--precision", type=precisions("auto"), default="auto", help="Arithmetic of the network."),
-    click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]"),
+    ENGINE,
+    PRECISION,
+    THREADS,
     click.option("--tile", type=TileSize(), default="auto", help="Inner side of a tile in px."),
     click.option("--halo", type=Count(0), help="Context around a tile in px.  [default: 48]"),
     click.option(
@@ -56,7 +75,7 @@ _OPTIONS = (
     click.option(
         "--memory",
         type=MemorySize(),
-        help="What a tile may take in the engine, and pictures in work together.  "
+        help="Memory for a tile in the engine, and for all pictures in work together.  "
         "[default: a quarter of the machine's, at most 4G; half of a GPU's]",
     ),
     click.option(

@@ -30,7 +30,7 @@ _SIZE_OPTIONS = (
     click.option("--width", type=Count(1), help="Width of the result in px."),
     click.option("--height", type=Count(1), help="Height of the result in px."),
     click.option("--long-side", type=Count(1), help="The longer side of the result in px."),
-    click.option("--fit", type=Rectangle(), help="The largest size that fits into so many px."),
+    click.option("--fit", type=Rectangle(), help="The largest size that fits into this width and height."),
 )
 size_options = option_group("size", _size, _SIZE_OPTIONS, title="Size")
 """Gives a click command the options of a result's size, and what they say as its argument `size`."""
@@ -40,20 +40,20 @@ _OPTIONS = (
         "--format",
         "format_name",
         type=picture_formats(),
-        help="Of the results.  [default: as the output is named]",
+        help="Format of the results.  [default: by the output's name]",
     ),
     click.option(
         "--quality",
         type=click.IntRange(1, 100),
-        help="Of lossy formats.  [default: 95 for jpeg, 90 for others]",
+        help="Quality of lossy formats.  [default: 95 for jpeg, 90 for others]",
     ),
     click.option("--lossless", is_flag=True, help="WebP and JPEG XL without loss."),
     click.option("--depth", type=click.Choice(["8", "16"]), help="Bits per channel.  [default: the input's]"),
     click.option(
         "--background",
         default="white",
-        help="Under transparent pixels where the format has no transparency, and of videos always: a name or "
-        "#rrggbb.",
+        help="Colour under transparent pixels where the format has no transparency, and always for videos: "
+        "a name or #rrggbb.",
     ),
     click.option(
         "--strip-metadata", is_flag=True, help="Keep the colour profile and nothing else beside the pixels."
@@ -63,7 +63,7 @@ _OPTIONS = (
         is_flag=True,
         help="The picture is a texture that tiles: its edges continue at the opposite ones.",
     ),
-    click.option("--max-pixels", type=PixelCount(), default="250M", help="Refuse larger inputs."),
+    click.option("--max-pixels", type=PixelCount(), default="250M", help="Refuse inputs with more pixels."),
 )
 _PICTURE_SETTINGS = ("quality", "lossless", "background", "strip_metadata", "wrap", "max_pixels")
 

@@ -16,6 +16,7 @@ class Place(click.ParamType["Location"]):
     name = "path"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Location:
+        """A Path, or for a URL a UPath. Raises what `location` raises."""
         from ripfdn_cli.files.storage import location
 
         return location(value) if isinstance(value, str) else value  # type: ignore[return-value]

@@ -15,6 +15,7 @@ class Amount(click.ParamType[T]):
     """A type that help pages call by its `name`, as it is written."""
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The type's name."""
         return self.name
 
 
@@ -30,6 +31,7 @@ class MemorySize(Amount[int]):
     name = "BYTES"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes, at least 1: "2G" → 2147483648. Fails for anything else."""
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", str(value).strip(), re.IGNORECASE)
@@ -44,6 +46,7 @@ class PixelCount(Amount[int]):
     name = "PIXELS"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Pixels, at least 1: "500M" → 500000000. Fails for anything else."""
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)P?", str(value).strip(), re.IGNORECASE)
@@ -58,6 +61,7 @@ class Scale(Amount[Fraction]):
     name = "FACTOR"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """The factor, over 0. Fails for anything else."""
         if isinstance(value, Fraction):
             return value
         if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", str(value)) or (scale := Fraction(str(value))) == 0:
@@ -73,6 +77,7 @@ class Rectangle(Amount["tuple[int, int]"]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
+        """(width, height) in px, both at least 1. Fails for anything else."""
         match = re.fullmatch(r"(\d+)[x×](\d+)", str(value), re.IGNORECASE)
         if match is None or not (int(match[1]) and int(match[2])):
             self.fail(f"{value!r} is not a width and height; write them as 1920x1080", param, ctx)
@@ -87,6 +92,7 @@ class TileSize(Amount["int | str | None"]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str | None:
+        """`auto`, None for none, or px. Fails for anything else."""
         if value == "auto" or isinstance(value, int):
             return value
         if value == "none":

@@ -92,7 +92,7 @@ _EXAMPLES = (
         help="Where the settings start from.  [default: quick]",
     ),
     click.option(
-        "--config", type=click.Path(path_type=Path), help="Settings as a TOML file; flags come after it."
+        "--config", type=click.Path(path_type=Path), help="Settings as a TOML file; options override it."
     ),
     click.option(
         "--lr-folder",
@@ -147,7 +147,7 @@ def train(
         click.echo(resolve_settings(preset, config, given).to_toml(), nl=False)
         return
     if output is None:
-        raise UsageError("--output is missing: name the folder that the run is to be kept in")
+        raise UsageError("--output is missing: name the folder for the run")
     base = _saved_settings(output) if resume or branch_decay else None
     settings = _settings(base, preset, config, given)
     with _Watcher(console) as watcher:

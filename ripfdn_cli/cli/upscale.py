@@ -73,17 +73,17 @@ _EXAMPLES = (
     click.option(
         "--skip-existing",
         is_flag=True,
-        help="Leave out what is done already, by a journal beside it; folders do so without --overwrite.",
+        help="Skip what is done already, by the journal beside it; folders do so without --overwrite.",
     ),
-    click.option("--include", multiple=True, metavar="GLOB", help="Of folders, only files that match."),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="Of folders, no files that match."),
+    click.option("--include", multiple=True, metavar="GLOB", help="In folders, only files that match."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="In folders, no files that match."),
     click.option(
         "--raw",
         type=Rectangle(),
         help="Stdin has frames of this size, WxH, as raw rgb24; y4m says so itself.",
     ),
     click.option(
-        "-n", "--dry-run", is_flag=True, help="Say what would be done, how large, how long, and stop."
+        "-n", "--dry-run", is_flag=True, help="Show what would be done, with sizes and times, and stop."
     ),
 )
 @titled(
@@ -91,14 +91,14 @@ _EXAMPLES = (
     click.option(
         "--shard",
         metavar="N/M",
-        help="Only share N of M, as 3/16: for the jobs of an array, all into one folder.",
+        help="Only share N of M, as 3/16: for array jobs that write to one folder.",
     ),
     click.option(
         "--on",
         type=click.Choice(["ray"]),
         help="Run on a Ray cluster; without --address, on one of this machine.",
     ),
-    click.option("--address", help="Of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT."),
+    click.option("--address", help="Address of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT."),
     click.option("--workers", type=Count(1), help="Engines on the cluster.  [default: all it has room for]"),
 )
 @size_options
@@ -140,8 +140,9 @@ def upscale(
     silence_decoders()
     share = None if shard is None else Shard.parse(shard)
     cluster = _cluster(on, address, workers)
-    wanted = VideoRequest(local_paths(inputs), output, include, exclude, overwrite, skip_existing, share)
-    videos = plan_videos_among(inputs, wanted, _for_videos(video, picture, overwrite), network)
+    choices = (include, exclude, overwrite, skip_existing, share)
+    wanted = VideoRequest(local_paths(inputs), output, *choices)
+    videos = plan_videos_among(inputs, wanted, _for_videos(video, picture), network)
     _check_kinds(videos, on)
     if videos is None and (PIPE in inputs or output == PIPE):
         upscale_pipe(console, inputs, output, overwrite, network, picture, file_format, raw)
@@ -150,7 +151,7 @@ def upscale(
         raise UsageError("--raw is for frames from stdin; give - as the input and -o -")
     names = inputs if videos is None else videos.other_inputs
     paths = tuple(location(name) for name in names)
-    request = BatchRequest(paths, output, file_format, include, exclude, overwrite, skip_existing, share)
+    request = BatchRequest(paths, output, *choices, file_format=file_format)
     pictures = plan_batch(request, picture, network) if names else None
     if dry_run:
         _show_estimates(console, pictures, videos)
@@ -158,7 +159,7 @@ def upscale(
         _run(console, pictures, cluster, videos)
 
 
-def _for_videos(video: VideoSettings, picture: PictureSettings, overwrite: bool) -> VideoSettings:
+def _for_videos(video: VideoSettings, picture: PictureSettings) -> VideoSettings:
     """`video` with what the options that pictures have too say of it."""
     given = given_options(("background",))
     return replace(
@@ -166,7 +167,6 @@ def _for_videos(video: VideoSettings, picture: PictureSettings, overwrite: bool)
         size=picture.size,
         reading=replace(video.reading, max_pixels=picture.max_pixels),
         background=picture.background if given else None,
-        overwrite=overwrite,
     )
 
 
@@ -289,7 +289,7 @@ def _tell(console: Console, outcome: Outcome, *, alone: bool) -> None:
 
 
 def silence_decoders() -> None:
-    """What decoders have to say of odd files goes with -v; what matters of it is an error of ours."""
+    """What decoders have to say of odd files goes with -v; what matters becomes an error."""
     logging.captureWarnings(True)
     for name in ("py.warnings", "tifffile", "PIL"):
         logger = logging.getLogger(name)

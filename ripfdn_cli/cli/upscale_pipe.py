@@ -115,7 +115,7 @@ def _upscale_picture(
     """The picture `given`; from stdin where its first bytes `head` are read already."""
     from ripfdn_cli.files.storage import check_publishable, location, make_folder, publish
     from ripfdn_cli.image_jobs.image_run import ImageRun, Outcome
-    from ripfdn_cli.pictures.files import read_file, read_limited
+    from ripfdn_cli.pictures.file_content import read_file, read_limited
     from ripfdn_cli.pipeline.output_names import output_names
     from ripfdn_cli.video.frame_streams import Resumed
 

@@ -181,11 +181,11 @@ def _tell(console: Console, outcome: VideoOutcome) -> None:
 
 
 def _outcome_record(outcome: VideoOutcome) -> dict[str, Any]:
-    """As `--json` prints it."""
+    """As a line of JSON shows it."""
     task, error = outcome.task, outcome.error
     record: dict[str, Any] = {"input": str(task.inputs[0]), "output": str(task.output)}
     if error is not None:
-        return record | {"status": "failed", "error": str(error), "exit_code": error.exit_code}
+        return record | error.record()
     if outcome.facts is None:
         return record | {"status": "skipped"}
     return record | {"status": "done"} | _facts(outcome.facts)

@@ -35,6 +35,7 @@ class Seconds(click.ParamType[Fraction]):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Seconds, exactly: "1:30" → 90. Fails for anything else."""
         if isinstance(value, Fraction):
             return value
         match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d{1,9})?)", str(value))
@@ -50,6 +51,7 @@ class FrameRate(click.ParamType[Fraction]):
     name = "rate"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Frames per second, over 0, exactly. Fails for anything else."""
         if isinstance(value, Fraction):
             return value
         text = str(value)
@@ -68,6 +70,7 @@ class Droppable(click.ParamType[str]):
     name = "what"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The number or the name as it is written. Fails for anything else."""
         text = str(value)
         named = text.startswith(NAMED_TAG) and text != NAMED_TAG
         if not text.isdecimal() and not named and text not in (*_DROPPABLE, *_STREAM_TYPES.values()):
@@ -84,6 +87,7 @@ class BitRate(click.ParamType[int]):
     name = "rate"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bits per second, at least 1000. Fails for anything else."""
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,3})?)([kKM]?)(?:b|bps|bit/s)?", str(value))
@@ -101,6 +105,7 @@ class EncoderOption(click.ParamType[tuple[str, str]]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
+        """(key, value). Fails where either is missing."""
         if isinstance(value, tuple):
             return value
         key, _, text = str(value).partition("=")
@@ -129,9 +134,9 @@ _OPTIONS = (
         help="One of these, or an encoder of the machine such as hevc_nvenc.  "
         "[default: x264; in WebM vp9, or av1 for more than 8 bits]",
     ),
-    click.option("--crf", type=int, help="Quality, less is better.  [default: 18 for x264, else by codec]"),
+    click.option("--crf", type=int, help="Quality; lower is better.  [default: 18 for x264, else by codec]"),
     click.option("--bitrate", type=BitRate(), help="Bits a second instead of a quality, as 8M or 2500k."),
-    click.option("--preset", help="Speed against size, by the codec's names.  [default: medium or alike]"),
+    click.option("--preset", help="Encoding speed, by the codec's names.  [default: medium or alike]"),
     click.option("--tune", help="What the encoder is to favour, as film, animation or grain for x264."),
     click.option(
         "--encoder-option",
@@ -148,13 +153,13 @@ _OPTIONS = (
         type=click.Choice(["copy", "aac", "opus", "flac"]),
         default="copy",
         show_default=True,
-        help="What sound becomes that the container can't hold; other sound is copied.",
+        help="Codec for sound that the container can't hold; other sound is copied.",
     ),
     click.option(
         "--fps", type=FrameRate(), help="A constant frame rate.  [default: every frame at its time]"
     ),
-    click.option("--start", type=Seconds(), help="Leave out what shows before this time."),
-    click.option("--end", type=Seconds(), help="Leave out what shows from this time on."),
+    click.option("--start", type=Seconds(), help="Leave out what comes before this time."),
+    click.option("--end", type=Seconds(), help="Leave out what comes from this time on."),
     click.option("--deinterlace", is_flag=True, help="Make whole frames of interlaced ones."),
     click.option(
         "--bad-frames",
@@ -173,7 +178,7 @@ _OPTIONS = (
     click.option(
         "--segment", type=click.IntRange(1), help="Frames that a crash can cost.  [default: by their size]"
     ),
-    click.option("--restart", is_flag=True, help="Delete the work of an interrupted run and begin anew."),
+    click.option("--restart", is_flag=True, help="Delete the work of an interrupted run and start over."),
 )
 FOR_VIDEO = option_names(_OPTIONS)
 """Names of the parameters that are for video only."""

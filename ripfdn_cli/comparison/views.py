@@ -13,7 +13,7 @@ from ripfdn_cli.evaluation.report_pictures import Window, webp_uri
 from ripfdn_cli.files.storage import Location
 from ripfdn_cli.image_math.metrics import PAPERS, Score, score
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
-from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.picture import as_rgb, as_samples, without_alpha
 from ripfdn_cli.pictures.pillow_pixels import image_of
 
@@ -57,6 +57,7 @@ class ComparedPicture:
 
     @property
     def is_cut(self) -> bool:
+        """Whether less than the whole input is shown."""
         return self.whole != (self.width, self.height)
 
 
@@ -64,8 +65,8 @@ def common_scale(methods: Sequence[Method]) -> int:
     """The one scale of `methods`. Raises UsageError."""
     scales = {method.name: method.scale for method in methods}
     if len(set(scales.values())) > 1:
-        told = ", ".join(f"{name} ×{scale}" for name, scale in scales.items())
-        raise UsageError(f"networks of different scales can't be compared ({told}); name some of one scale")
+        listed = ", ".join(f"{name} ×{scale}" for name, scale in scales.items())
+        raise UsageError(f"networks of different scales can't be compared ({listed}); name some of one scale")
     return methods[0].scale
 
 

@@ -1,0 +1,1 @@
+"""The same jobs on the machines of a cluster."""

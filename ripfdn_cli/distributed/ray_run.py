@@ -34,7 +34,7 @@ _AT_ONCE = 3
 _MOST_ATTEMPTS = 5
 """A picture that so many workers died with is a picture that failed."""
 _MOST_THREADS = 4
-"""CPU threads of a worker, where --threads doesn't say it: several small engines do more than a large one."""
+"""CPU threads of a worker, where `threads` is not set: several small engines do more than a large one."""
 _SAY_WAITING_SECONDS = 60.0
 
 
@@ -115,7 +115,7 @@ class Worker:
         if self._fatal is not None:
             return self._fatal
         if again and self._is_done(task):
-            return Outcome(task.source.path, task.output)
+            return Outcome(task.input, task.output)
         try:
             return self._run.attempt(task)
         except NetworkUnavailableError as error:
@@ -125,7 +125,7 @@ class Worker:
 
     def _is_done(self, task: ImageTask) -> bool:
         digest = self._run.digests.of(task.file_format)
-        return read_journal(self._journal).is_done(task.source.path, task.output, digest)
+        return read_journal(self._journal).is_done(task.input, task.output, digest)
 
 
 def _started(job: Job, stack: ExitStack) -> ImageRun:
@@ -163,7 +163,7 @@ def _start(
 ) -> list[Any]:
     resources = ray.cluster_resources()
     share, needs = _share(network, resources)
-    places = [place for task in tasks for place in (task.source.path, task.output)]
+    places = [place for task in tasks for place in (task.input, task.output)]
     relative = any(not is_remote(place) and not place.is_absolute() for place in places)
     job = Job(
         picture=picture,
@@ -207,7 +207,7 @@ class _Pool:
                     waiting.append(task)
                     continue
                 left -= 1
-                yield replace(result, source=task.source.path)
+                yield replace(result, source=task.input)
 
     def stop(self) -> None:
         for place in self._places:
@@ -220,7 +220,7 @@ class _Pool:
 
     def _give(self, place: _Place, task: ImageTask) -> None:
         place.busy += 1
-        again = self._deaths[str(task.source.path)] > 0
+        again = self._deaths[str(task.input)] > 0
         self._calls[place.actor.upscale.remote(task, again)] = place, task
 
     def _ended(self) -> Iterator[tuple[_Place, ImageTask | None, Outcome | None]]:
@@ -250,7 +250,7 @@ class _Pool:
             self._ask_ready(place)  # answered by the one that Ray starts in its place
         if task is None:
             return None
-        name = str(task.source.path)
+        name = str(task.input)
         self._deaths[name] += 1
         if self._deaths[name] < _MOST_ATTEMPTS:
             return None
@@ -263,15 +263,14 @@ class _Pool:
 def _failed(task: ImageTask | None, reason: str) -> Outcome:
     if task is None:
         raise InternalError(f"a worker can't be started: {reason}")
-    return Outcome(task.source.path, task.output, error=InternalError(f"{task.source.path}: {reason}"))
+    return Outcome(task.input, task.output, error=InternalError(f"{task.input}: {reason}"))
 
 
 def _share(network: NetworkSettings, resources: dict[str, float]) -> tuple[NetworkSettings, dict[str, float]]:
     """The settings of a worker, and what it needs of a machine: a GPU, or some cores. Raises UsageError."""
     if network.devices not in (("auto",), ("cpu",), ("cuda",)):
         raise UsageError(
-            f"`device` {','.join(network.devices)}: Ray gives each worker its device; "
-            "leave it auto, cpu or cuda"
+            f"`device` {','.join(network.devices)}: Ray gives each worker its device; use auto, cpu or cuda"
         )
     if network.devices == ("cuda",) or (network.devices == ("auto",) and resources.get("GPU", 0) >= 1):
         return replace(network, devices=("cuda",)), {"num_gpus": 1, "num_cpus": 1}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ripfdn_cli.errors import NonFiniteResultError
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.model.architecture import AttentionGeometry
+from ripfdn_cli.model.tile_grid import TileGrid
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 """(N, h, w, 3) RGB: uint8 in 0..255, uint16 in 0..65535, float32 with 0..1 as the nominal range."""
@@ -34,26 +35,16 @@ class TileJob:
 
 
 @dataclass(frozen=True)
-class TileOfFrame:
-    """Which rows and columns of a frame a tile reads; `geometry` and `keep` as in TileJob."""
-
-    rows: slice
-    columns: slice
-    geometry: AttentionGeometry
-    keep: tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
 class YuvJob:
     """A batch of frames, `samples` (N, K) in `source`'s format, whose results are wanted in `target`'s.
 
-    `tiles` cover the frame, and are of one size.
+    `grid` is that of a frame's tiles.
     """
 
     samples: NDArray[Any]
     source: YuvFormat
     target: YuvFormat
-    tiles: tuple[TileOfFrame, ...]
+    grid: TileGrid
 
 
 @dataclass(frozen=True)
@@ -124,5 +115,5 @@ def not_finite(engine: Engine) -> NonFiniteResultError:
     """The error of an `engine` whose result has a NaN or an infinity."""
     return NonFiniteResultError(
         f"values that are not finite ({engine.name}, {engine.device}, {engine.precision}); "
-        "try --precision fp32, and check the weights with 'ripfdn weights info'"
+        "try `precision=fp32`, and check the weights with 'ripfdn weights info'"
     )

@@ -5,13 +5,15 @@ rounding of float32. What each gains stands in docs/engines.md.
 """
 
 from collections.abc import Collection, Iterator
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.engines.bf16_weights import nearest_bf16, rounded_to_bf16
 from ripfdn_cli.openvino_runtime import openvino
 
 _CHANNELS = 1  # the axis of channels in (N, C, H, W)
@@ -36,38 +38,100 @@ def round_weights(model: Any, *, but: Collection[str] = ()) -> None:
             _set_weights(convolution, rounded_to_bf16(_weights(convolution)))
 
 
-def rounded_to_bf16(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`weights` (outputs, …) with mantissas of eight bits. What one weight loses is added to the next smaller
-    one of its output, so that the sum stays what it is to the precision of the smallest: rounded one by one
-    they shift the colours of even areas.
-    """
-    flat = weights.reshape(len(weights), -1).astype(np.float64)
-    rounded, lost, outputs = np.empty_like(flat), np.zeros(len(flat)), np.arange(len(flat))
-    for largest_left in np.argsort(-np.abs(flat), axis=1).T:
-        wanted = flat[outputs, largest_left] + lost
-        nearest = _nearest_bf16(wanted)
-        rounded[outputs, largest_left] = nearest
-        lost = wanted - nearest
-    return rounded.astype(np.float32).reshape(weights.shape)
-
-
-def _nearest_bf16(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Half to even: bf16 is the upper half of a float32."""
-    bits = values.astype(np.float32).view(np.uint32)
-    upper = (bits + np.uint32(0x7FFF) + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)
-    return upper.view(np.float32)
+def reorder_outputs(model: Any, order: NDArray[np.int64]) -> None:
+    """Give the outputs of the last convolution in another order: the first is what `order[0]` was."""
+    _, last = _first_and_last(model)
+    biased = _biased(last)
+    if biased is not last:
+        bias = openvino().opset13.constant(np.ascontiguousarray(_bias(biased)[:, order]))
+        index = next(i for i in (0, 1) if _constant(_source(biased, i)) is not None)
+        biased.input(index).replace_source_output(bias.output(0))
+    _set_weights(last, _weights(last)[order])
 
 
 def long_skip(model: Any) -> set[str]:
-    """Names of the operations that carry the picture itself past the blocks: the last convolution, the sum
-    that it reads, and the first convolution with its bias.
+    """Names of the operations that carry the picture itself past the blocks: what the first convolution
+    follows from, that convolution with its bias, the last one, and the sum that it reads.
     """
-    *_, last = _convolutions(model)
+    first, last = _first_and_last(model)
+    before = [node for node in _ancestors(first).values() if node.get_type_name() != "Constant"]
+    return {_name(node) for node in (*before, first, _biased(first), _source(last, 0).get_node(), last)}
+
+
+def skip_from_pixels(model: Any) -> set[str]:
+    """Compute the picture's way past the blocks, last∘first of a `model` that takes whole numbers of up to 8
+    bits, from the pixels by one convolution in bf16, without losing anything: such pixels are exact in bf16,
+    and each weight becomes two that add up to it. The names of the operations that have to keep fp32.
+
+    Between the two convolutions is a map of the 27 pixels that the first one reads at each place, each in a
+    channel of its own, and of a one for its bias: beyond the picture's border that map is zero, as the
+    features are.
+    """
+    ops = openvino().opset13
+    first, last = _first_and_last(model)
+    shallow, result = _biased(first), _biased(last)
     total = _source(last, 0).get_node()
-    first = next(_convolutions(model))
-    readers = [reader.get_node() for reader in first.output(0).get_target_inputs()]
-    bias = [node for node in readers if node.get_type_name() == "Add" and not _is_addition(node)]
-    return {_name(node) for node in (first, *bias, total, last)}
+    deep = next(source for source in map(partial(_source, total), (0, 1)) if source.get_node() != shallow)
+    neighbourhood = _neighbourhood(_source(first, 0), _weights(first).shape[1:])
+    by_channel = _per_channel_of_neighbourhood(_weights(first), _bias(shallow))
+    features = _convolution(neighbourhood, _in_two_terms(by_channel[:, :, None, None]))
+    composed = np.einsum("ofyx,fc->ocyx", _weights(last).astype(np.float64), by_channel)
+    skip = ops.add(_convolution(neighbourhood, _in_two_terms(composed)), _bias(result))
+    # What comes right after a convolution and keeps fp32 makes that write fp32; this one changes nothing.
+    residual = ops.prelu(_convolution(deep, rounded_to_bf16(_weights(last))), np.float32(1))
+    upsampled = ops.add(skip, residual)
+    _replace(shallow.output(0), features.output(0))
+    _replace(result.output(0), upsampled.output(0))
+    model.validate_nodes_and_infer_types()
+    return {_name(node) for node in (skip, residual, upsampled)}
+
+
+_LEVELS = 256
+"""Pixels are divided by it, which is exact, to be of the size of the one beside them."""
+_AMX_CHANNELS = 32
+"""Of bf16 that one AMX instruction reads."""
+
+
+def _neighbourhood(pixels: Any, shape: tuple[int, ...]) -> Any:
+    """`pixels` that a kernel of `shape` (inputs, height, width) reads, each in a channel, then a one; padded
+    with zeros, and all of it twice.
+    """
+    ops = openvino().opset13
+    count = int(np.prod(shape))
+    half = _half(count + 1)
+    kernels, ones = np.zeros((2, half, count), np.float32), np.zeros((2, half), np.float32)
+    kernels[:, :count] = np.eye(count) / _LEVELS
+    ones[:, count] = 1
+    moved = _convolution(pixels, kernels.reshape(2 * half, *shape))
+    return ops.add(moved, ones.reshape(1, -1, 1, 1)).output(0)
+
+
+def _per_channel_of_neighbourhood(
+    weights: NDArray[np.float32], bias: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """(outputs, channels of `_neighbourhood` that are used), which give what `weights` and `bias` do."""
+    flat = _LEVELS * weights.reshape(len(weights), -1).astype(np.float64)
+    return np.concatenate([flat, bias.reshape(-1, 1)], axis=1)
+
+
+def _in_two_terms(weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(outputs, inputs, …) for the two copies in `_neighbourhood`: rounded to bf16, and what that loses."""
+    half = _half(weights.shape[1])
+    terms = np.zeros((len(weights), 2, half, *weights.shape[2:]), np.float32)
+    terms[:, 0, : weights.shape[1]] = nearest_bf16(weights)
+    terms[:, 1, : weights.shape[1]] = nearest_bf16(weights - terms[:, 0, : weights.shape[1]])
+    return terms.reshape(len(weights), 2 * half, *weights.shape[2:])
+
+
+def _half(channels: int) -> int:
+    return _AMX_CHANNELS * ceil(channels / _AMX_CHANNELS)
+
+
+def scale_input(parameter: Any, factor: float) -> None:
+    """Multiply the weights of all that read `parameter`, which are convolutions, by `factor`."""
+    for reader in parameter.output(0).get_target_inputs():
+        convolution = reader.get_node()
+        _set_weights(convolution, _weights(convolution) * np.float32(factor))
 
 
 def concats_to_sums(model: Any) -> None:
@@ -247,6 +311,32 @@ def _ancestors(node: Any) -> dict[str, Any]:
 def _name(node: Any) -> str:
     name: str = node.get_friendly_name()
     return name
+
+
+def _first_and_last(model: Any) -> tuple[Any, Any]:
+    first, *_, last = _convolutions(model)
+    return first, last
+
+
+def _biased(convolution: Any) -> Any:
+    """What adds its bias to `convolution`; itself where the bias was zero, and the conversion left it out."""
+    readers = [reader.get_node() for reader in convolution.output(0).get_target_inputs()]
+    additions = [node for node in readers if node.get_type_name() == "Add" and not _is_addition(node)]
+    return additions[0] if additions else convolution
+
+
+def _bias(biased: Any) -> NDArray[np.float32]:
+    """(1, outputs, 1, 1): what is added in `biased`, from `_biased`."""
+    if _is_convolution(biased):
+        return np.zeros((1, len(_weights(biased)), 1, 1), np.float32)
+    return next(values for index in (0, 1) if (values := _constant(_source(biased, index))) is not None)
+
+
+def _convolution(source: Any, weights: NDArray[np.float32]) -> Any:
+    """With stride 1, and as much padding as keeps the size."""
+    padding = [side // 2 for side in weights.shape[2:]]
+    constant = openvino().opset13.constant(np.ascontiguousarray(weights))
+    return openvino().opset13.convolution(source, constant, [1, 1], padding, padding, [1, 1])
 
 
 def _convolutions(model: Any, kernel: int | None = None) -> Iterator[Any]:

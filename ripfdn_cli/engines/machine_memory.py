@@ -1,6 +1,7 @@
 """How much memory this machine has to give."""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,10 +25,10 @@ def machine_memory() -> int:
 
 
 def _physical_memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return _ASSUMED
+    if sys.platform != "win32":
+        with suppress(ValueError, OSError):
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return _ASSUMED
 
 
 def _container_limit() -> int:

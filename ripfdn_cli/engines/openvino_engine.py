@@ -18,7 +18,7 @@ from ripfdn_cli.cpu_bf16 import no_bf16
 from ripfdn_cli.engines.engine import TileJob, TileMemory, not_finite
 from ripfdn_cli.engines.graph_cache import GRAPHS
 from ripfdn_cli.engines.machine_memory import default_memory
-from ripfdn_cli.engines.openvino_graph import from_bytes, network_bytes, with_pixels
+from ripfdn_cli.engines.openvino_graph import from_bytes, network_bytes, with_exact_skip, with_pixels
 from ripfdn_cli.errors import OutOfMemoryError, UnavailableError
 from ripfdn_cli.files.sealed_cache import Key
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -42,6 +42,8 @@ _MAKERS = (
     "ripfdn_cli.model.architecture",
     "ripfdn_cli.engines.openvino_graph",
     "ripfdn_cli.engines.graph_rewrites",
+    "ripfdn_cli.engines.bf16_weights",
+    "ripfdn_cli.engines.padded_channels",
 )
 """The code that decides what a cached graph computes: it is part of the cache's key."""
 
@@ -78,6 +80,7 @@ class OpenVinoEngine:
         self._requests: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        """As engine.py says."""
         for job in jobs:
             try:
                 with _out_of_memory_as_ours():
@@ -117,6 +120,8 @@ class OpenVinoEngine:
         if blob is not None:
             return self._core.import_model(BytesIO(blob), "CPU", self._config)
         model = with_pixels(self._graph(), dtype=job.pixels.dtype, scale=self.scale)
+        if self.precision == "bf16" and self._rewritten:
+            model = with_exact_skip(model, job.pixels.dtype)
         shapes = (job.pixels.shape, job.geometry.rows.shape, job.geometry.columns.shape)
         model.reshape({index: openvino().PartialShape(list(shape)) for index, shape in enumerate(shapes)})
         compiled = self._core.compile_model(model, "CPU", self._config)
@@ -128,7 +133,7 @@ class OpenVinoEngine:
         key = self._key()
         content = self._converted or GRAPHS.find(key)
         if content is None:
-            log.info("preparing these weights for OpenVINO, once; it takes some seconds")
+            log.info("preparing these weights for OpenVINO; this happens once and takes a few seconds")
             content = network_bytes(self._checkpoint, rewritten=self._rewritten, precision=self.precision)
             GRAPHS.keep(key, content)
             self._converted = content  # also for the next shape, where it could not be kept
@@ -147,7 +152,9 @@ class OpenVinoEngine:
 def check_precision(precision: str) -> None:
     """Raises UnavailableError where OpenVINO can't compute at `precision` on this processor, or shouldn't."""
     if precision not in _PRECISION_HINTS:
-        raise UnavailableError(f"`precision` {precision} is not for CPUs; use fp32, or `device=cuda`")
+        raise UnavailableError(
+            f"`precision` {precision} is not supported on CPUs; use fp32, or `device=cuda`"
+        )
     if precision == "bf16" and not native_bf16():
         raise no_bf16()
 

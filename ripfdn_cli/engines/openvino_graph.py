@@ -10,7 +10,15 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ripfdn_cli.engines.engine import LEVELS
-from ripfdn_cli.engines.graph_rewrites import long_skip, rewrite, round_weights
+from ripfdn_cli.engines.graph_rewrites import (
+    long_skip,
+    reorder_outputs,
+    rewrite,
+    round_weights,
+    scale_input,
+    skip_from_pixels,
+)
+from ripfdn_cli.engines.padded_channels import padded
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.openvino_runtime import convert_model, openvino
@@ -50,7 +58,7 @@ def _convert(network: "RIPFDN") -> Any:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch.jit is deprecated, and the way in for OpenVINO
         # Left to itself, OpenVINO runs the network six times to trace it.
-        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(network, example, check_trace=False)
         model = convert_model(traced, input=[openvino().PartialShape(shape) for shape in _SHAPES.values()])
     for parameter, name in zip(model.get_parameters(), _SHAPES, strict=True):
         parameter.set_friendly_name(name)
@@ -62,12 +70,16 @@ def with_pixels(model: Any, *, dtype: np.dtype[Any], scale: int) -> Any:
     and the sum of all results out.
 
     A NaN or an infinity anywhere makes the sum one too. Integers are clamped and rounded half to even. The
-    conversions come before the pixel shuffle, which then moves a quarter of the bytes.
+    conversions come before the pixel shuffle, which then moves a quarter of the bytes. Integers are brought
+    to 0..1 by the weights that read them: OpenVINO would fuse a division into those, and forget that they
+    keep their precision. Transposed before they are converted, 16-bit integers would become bf16.
     """
     ops = openvino().opset13
     inputs = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
     pixels = ops.parameter([-1, -1, -1, 3], dtype.type, name="pixels")
-    _feed(inputs["x"], _to_unit_range(ops.transpose(pixels, _NCHW), dtype))
+    reorder_outputs(model, np.arange(3 * scale**2).reshape(3, scale, scale).transpose(1, 2, 0).ravel())
+    scale_input(inputs["x"], 1 / LEVELS.get(dtype, 1))
+    _feed(inputs["x"], ops.transpose(ops.convert(pixels, "f32"), _NCHW))
     result = model.get_results()[0].input(0).get_source_output()
     total = ops.reduce_sum(result, ops.constant(np.arange(4)), keep_dims=False)
     shuffled = _pixel_shuffle(ops.transpose(_to_levels(result, dtype), _NHWC), pixels, scale)
@@ -80,12 +92,6 @@ def _feed(parameter: Any, source: Any) -> None:
         reader.replace_source_output(source.output(0))
 
 
-def _to_unit_range(pixels: Any, dtype: np.dtype[Any]) -> Any:
-    ops = openvino().opset13
-    floats = ops.convert(pixels, "f32")
-    return ops.divide(floats, np.float32(LEVELS[dtype])) if dtype in LEVELS else floats
-
-
 def _to_levels(result: Any, dtype: np.dtype[Any]) -> Any:
     if dtype not in LEVELS:
         return result
@@ -95,12 +101,14 @@ def _to_levels(result: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _pixel_shuffle(sub_pixels: Any, pixels: Any, scale: int) -> Any:
-    """(N, h, w, 3·s²) → (N, s·h, s·w, 3), as torch's pixel_shuffle orders them; `pixels` has N, h and w."""
+    """(N, h, w, s·s·3) → (N, s·h, s·w, 3): the channels are rows of the s×s results of a pixel, in which the
+    pixels of a row lie beside each other, so that whole rows move; `pixels` has N, h and w.
+    """
     ops = openvino().opset13
     shape = ops.shape_of(pixels)
     count, height, width = (ops.gather(shape, np.array([axis]), np.int64(0)) for axis in range(3))
-    parts = ops.concat([count, height, width, np.array([3, scale, scale])], axis=0)
-    moved = ops.transpose(ops.reshape(sub_pixels, parts, False), [0, 1, 4, 2, 5, 3])
+    rows = ops.concat([count, height, width, np.array([scale, 3 * scale])], axis=0)
+    moved = ops.transpose(ops.reshape(sub_pixels, rows, False), [0, 1, 3, 2, 4])
     sides = [ops.multiply(side, np.array([scale])) for side in (height, width)]
     return ops.reshape(moved, ops.concat([count, *sides, np.array([3])], axis=0), False)
 
@@ -108,15 +116,22 @@ def _pixel_shuffle(sub_pixels: Any, pixels: Any, scale: int) -> Any:
 def network_bytes(checkpoint: Checkpoint, *, rewritten: bool, precision: str) -> bytes:
     """`converted_graph` as `from_bytes` reads it, made for `precision`, fp32 or bf16.
 
-    In bf16 the weights are rounded here, so that the colours of even areas keep their mean, and what carries
-    the picture past the blocks stays in fp32: a mantissa of eight bits is a whole level of 255.
+    In bf16 channels are padded to what AMX takes, and weights rounded so that the colours of even areas keep
+    their mean; see also `with_exact_skip`.
     """
-    model = converted_graph(checkpoint, rewritten=rewritten)
     if precision != "bf16" or not rewritten:
-        return to_bytes(model)
-    precise = long_skip(model)
-    round_weights(model, but=precise)
-    return to_bytes(model, precise=precise)
+        return to_bytes(converted_graph(checkpoint, rewritten=rewritten))
+    model = converted_graph(padded(checkpoint), rewritten=True)
+    round_weights(model, but=long_skip(model))
+    return to_bytes(model)
+
+
+def with_exact_skip(model: Any, dtype: np.dtype[Any]) -> Any:
+    """`model` from `with_pixels` of `dtype` for bf16, with what carries the picture past the blocks as exact
+    as in fp32: a mantissa of eight bits is a whole level of 255.
+    """
+    precise = skip_from_pixels(model) if dtype == np.uint8 else long_skip(model)
+    return from_bytes(to_bytes(model, precise=precise))
 
 
 def to_bytes(model: Any, *, precise: Collection[str] = ()) -> bytes:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from ripfdn_cli.engines.bf16_weights import rounded_to_bf16
 from ripfdn_cli.engines.engine import (
     LEVELS,
     TileJob,
     TileMemory,
-    TileOfFrame,
     YuvJob,
     YuvResult,
     not_finite,
@@ -30,6 +30,7 @@ from ripfdn_cli.errors import OutOfMemoryError
 from ripfdn_cli.model.architecture import AttentionGeometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.network import RIPFDN, build_network
+from ripfdn_cli.model.tile_grid import TileGrid
 from ripfdn_cli.torch_devices import available_device, can_compile, check_precision
 
 log = logging.getLogger(__name__)
@@ -43,15 +44,13 @@ TUNE_AFTER = 1.0
 _MOST_MATRICES = 128
 """Interpolation matrices kept on the device: two for each tile of a large picture, two in all for a video."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_FIXED_BYTES = 2**27
+_HALF_PRECISION = TileMemory(per_pixel=1800, fixed=2**28)
 _TILE_MEMORY = {
-    "fp32": TileMemory(per_pixel=3150, fixed=_FIXED_BYTES),
-    "bf16": TileMemory(per_pixel=1600, fixed=_FIXED_BYTES),
-    "fp16": TileMemory(per_pixel=1600, fixed=_FIXED_BYTES),
+    "fp32": TileMemory(per_pixel=3150, fixed=2**27),
+    "bf16": _HALF_PRECISION,
+    "fp16": _HALF_PRECISION,
 }
-"""fp32's from `benchmarks/memory.py` on a CPU, rounded up; the others' are half of it, for want
-of a device to measure them on.
-"""
+"""fp32's and bf16's from `benchmarks/memory.py` on a CPU, rounded up; fp16's are taken to be bf16's."""
 
 Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Pixels (N, h, w, 3), rows and columns, to pixels (N, s·h, s·w, 3) and the sum of all results."""
@@ -98,7 +97,7 @@ class TorchEngine:
         if threads is not None:
             torch.set_num_threads(threads)
         self._dtype = _DTYPES[precision]
-        self._eager = pixels_to_pixels(_on_device(build_network(checkpoint), self._where, self._dtype))
+        self._eager = pixels_to_pixels(with_precision(build_network(checkpoint).to(self._where), precision))
         self._compiled: Step | None = None
         self._may_compile = can_compile(self._where)
         self._compile_after = compile_after
@@ -109,6 +108,7 @@ class TorchEngine:
         self._most_in_flight = 2 if self._where.type == "cuda" else 1
 
     def run(self, jobs: Iterable[TileJob]) -> Iterator[NDArray[Any]]:
+        """As engine.py says."""
         for (result,) in self._results(jobs):
             yield result
 
@@ -140,8 +140,8 @@ class TorchEngine:
         host = torch.from_numpy(_payload(job)).pin_memory()
         with torch.cuda.stream(arriving):
             arrived = host.to(self._where, non_blocking=True)
-        for part in _tiles(job):
-            self._matrices(part.geometry)
+        for geometry in _geometries(job):
+            self._matrices(geometry)
         computing.wait_stream(arriving)
         results, total = self._compute(job, arrived)
         # Copies, because a captured graph writes its next results into the same memory.
@@ -162,24 +162,23 @@ class TorchEngine:
 
     def _compute_yuv(self, job: YuvJob, samples: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         network_input = _of_each(samples, lambda frame: to_rgb(frame, job.source))  # (N, H, W, 3)
-        larger, total = self._pasted(network_input, job.tiles)
+        larger, total = self._pasted(network_input, job.grid)
         results = _of_each(larger, lambda frame: from_rgb(frame, job.target))  # (N, L)
         decoded_output = _of_each(
             results, lambda frame: shrunk(to_rgb(frame, job.target), self.scale, network_input.dtype)
         )
         return (results, network_input, decoded_output), total
 
-    def _pasted(self, pixels: Tensor, tiles: tuple[TileOfFrame, ...]) -> tuple[Tensor, Tensor]:
+    def _pasted(self, pixels: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
         """(N, H, W, 3) → (N, s·H, s·W, 3), and the sum of what the network gave."""
         count, height, width, _ = pixels.shape
         larger = pixels.new_empty((count, self.scale * height, self.scale * width, 3))
         total = torch.zeros((), device=self._where)
-        for tile in tiles:
-            part = pixels[:, tile.rows, tile.columns].contiguous()
-            image, part_total = self._network(part, tile.geometry)
+        for tile in grid:
+            part = pixels[:, tile.rows.read, tile.columns.read].contiguous()
+            image, part_total = self._network(part, grid.geometry(tile))
             kept = self._kept(image, tile.keep)
-            top = self.scale * (tile.rows.start + tile.keep[0])
-            left = self.scale * (tile.columns.start + tile.keep[2])
+            top, left = self.scale * tile.rows.keep_start, self.scale * tile.columns.keep_start
             larger[:, top : top + kept.shape[1], left : left + kept.shape[2]] = kept
             total = total + part_total
         return larger, total
@@ -251,15 +250,38 @@ class TorchEngine:
         return known[1]
 
 
+def with_precision(network: RIPFDN, precision: str) -> RIPFDN:
+    """`network` in `precision`, in place, its memory channels last.
+
+    In a half precision the first and the last convolution and the sum between them stay in fp32: they carry
+    the picture itself, which would lose up to a level of 255 in bf16 and a fifth of one in fp16.
+    """
+    for part in (network.blocks, network.fuse, network.deep):
+        if precision == "bf16":
+            _round_weights(part)
+        part.to(_DTYPES[precision])
+    last: RIPFDN = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return last
+
+
+def _round_weights(part: nn.Module) -> None:
+    for module in part.modules():
+        if isinstance(module, nn.Conv2d):
+            rounded = rounded_to_bf16(module.weight.detach().cpu().numpy())
+            module.weight.data = torch.from_numpy(rounded).to(module.weight.device)
+
+
 def pixels_to_pixels(network: RIPFDN) -> Step:
-    """`network` between pixels as engine.py defines them, on its own device and in its own dtype."""
-    dtype, scale = next(network.parameters()).dtype, network.config.scale
+    """`network` from `with_precision` between pixels as engine.py defines them, on its own device."""
+    dtype, scale = network.deep.weight.dtype, network.config.scale
 
     def step(pixels: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         levels = _LEVELS_BY_DTYPE.get(pixels.dtype)
         unit = pixels.float() if levels is None else pixels.float() / levels
         # (N, 3, h, w), whose memory is channels last as the pixels were
-        sub_pixels = network.sub_pixels(unit.permute(0, 3, 1, 2).to(dtype), rows, columns).float()
+        shallow = network.shallow(unit.permute(0, 3, 1, 2))
+        deep = network.deep_features(shallow.to(dtype), rows, columns)
+        sub_pixels = network.upsample(deep.float() + shallow)
         total = sub_pixels.sum()  # a NaN or an infinity anywhere makes it one too
         if levels is not None:
             sub_pixels = (sub_pixels.clamp(0, 1) * levels).round().to(pixels.dtype)
@@ -278,18 +300,13 @@ def _shuffled(sub_pixels: Tensor, scale: int) -> Tensor:
     return parts.reshape(count, scale * height, scale * width, 3)
 
 
-def _on_device(network: RIPFDN, device: torch.device, dtype: torch.dtype) -> RIPFDN:
-    moved: RIPFDN = network.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
-
-
 def _device_memory(device: torch.device) -> int:
     """Bytes that tiles may take by default: half of what a CUDA device has free, as for the CPU elsewhere."""
     return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else default_memory()
 
 
 def _stream(device: torch.device) -> "torch.cuda.Stream":
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return torch.cuda.Stream(device)
 
 
 def _payload(job: TileJob | YuvJob) -> NDArray[Any]:
@@ -297,15 +314,14 @@ def _payload(job: TileJob | YuvJob) -> NDArray[Any]:
     return np.ascontiguousarray(job.samples if isinstance(job, YuvJob) else job.pixels)
 
 
-def _tiles(job: TileJob | YuvJob) -> tuple[TileOfFrame, ...] | tuple[TileJob]:
-    return job.tiles if isinstance(job, YuvJob) else (job,)
+def _geometries(job: TileJob | YuvJob) -> list[AttentionGeometry]:
+    return [job.grid.geometry(tile) for tile in job.grid] if isinstance(job, YuvJob) else [job.geometry]
 
 
 def _tile_shape(job: TileJob | YuvJob) -> torch.Size:
     if isinstance(job, TileJob):
         return torch.Size(job.pixels.shape)
-    rows, columns = job.tiles[0].rows, job.tiles[0].columns
-    return torch.Size((len(job.samples), rows.stop - rows.start, columns.stop - columns.start, 3))
+    return torch.Size((len(job.samples), job.grid.tile_height, job.grid.tile_width, 3))
 
 
 def _of_each(frames: Tensor, convert: Callable[[Tensor], Tensor]) -> Tensor:
@@ -334,7 +350,7 @@ def _out_of_memory_as_ours() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         text = str(error)
         if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
-            raise OutOfMemoryError("out of memory; close other programs, or lower --memory") from error
+            raise OutOfMemoryError("out of memory; close other programs, or lower `memory`") from error
         raise
 
 

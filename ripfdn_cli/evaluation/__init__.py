@@ -1,0 +1,1 @@
+"""Scores, speed and reports of a network on data sets."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.files.storage import Location, is_folder, is_remote
 from ripfdn_cli.image_math.matlab_bicubic import imresize
-from ripfdn_cli.pictures.files import read_rgb
+from ripfdn_cli.pictures.decoding import read_rgb
 from ripfdn_cli.pictures.find_pictures import find_pictures
 from ripfdn_cli.pictures.formats import SUFFIXES
 

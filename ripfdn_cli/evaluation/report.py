@@ -1,11 +1,10 @@
 """An evaluation as one self-contained HTML page: tables, plots, a slider for every picture."""
 
 import datetime
-import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
+from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -13,11 +12,11 @@ from ripfdn_cli import __version__
 from ripfdn_cli.evaluation import report_plots
 from ripfdn_cli.evaluation.benchmark import Method, Row, UpscaledPicture
 from ripfdn_cli.evaluation.report_pictures import SHOWN_SIDE, Card, picture_card
+from ripfdn_cli.evaluation.speed import machine_name
 from ripfdn_cli.evaluation.table import NOTHING, Column, cell, engine_text, notes, number_columns
 from ripfdn_cli.image_math.metrics import Protocol
 
 _PACKAGE = "ripfdn_cli.evaluation"
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -69,41 +68,47 @@ class Report:
         groups = [_group(part, columns, series, self.protocols[0]) for part in _by_data_set(rows)]
         plot_columns = min(max(len(groups), 2), 3)
         frame = report_plots.Frame(width=360.0 if plot_columns == 3 else 540.0)
-        return (
-            page_environment()
-            .get_template("page.html")
-            .render(
-                title=_title(rows),
-                groups=groups,
-                headings=[column.heading for column in columns],
-                protocol=self.protocols[0],
-                notes=notes(rows, self.protocols),
-                networks=_network_lines(rows),
-                panels=report_plots.panels(rows, self.protocols[0], series, frame),
-                gains=report_plots.gain_charts(self._cards, frame),
-                gain_of=next(row.method.name for row in rows if row.method.network is not None),
-                gain_over=next(row.method.name for row in rows if row.method.network is None),
-                frame=frame,
-                plot_columns=plot_columns,
-                legend=[(name, _is_network(name, rows)) for name in series],
-                cards=self._cards,
-                shown_side=SHOWN_SIDE,
-                shown=list(dict.fromkeys(shot.label for card in self._cards for shot in card.shots)),
-                version=__version__,
-                machine=machine(row.method for row in rows),
-                date=datetime.date.today().isoformat(),
-            )
+        return rendered(
+            "eval",
+            [row.method for row in rows],
+            title=_title(rows),
+            groups=groups,
+            headings=[column.heading for column in columns],
+            protocol=self.protocols[0],
+            notes=notes(rows, self.protocols),
+            networks=_network_lines(rows),
+            panels=report_plots.panels(rows, self.protocols[0], series, frame),
+            gains=report_plots.gain_charts(self._cards, frame),
+            gain_of=next(row.method.name for row in rows if row.method.network is not None),
+            gain_over=next(row.method.name for row in rows if row.method.network is None),
+            frame=frame,
+            plot_columns=plot_columns,
+            legend=[(name, _is_network(name, rows)) for name in series],
+            cards=self._cards,
+            shown_side=SHOWN_SIDE,
+            shown=list(dict.fromkeys(shot.label for card in self._cards for shot in card.shots)),
         )
 
 
-def page_environment(*packages: str) -> Environment:
-    """Templates in the folders "page" of `packages` and of this one; what is put into a page is escaped."""
-    return Environment(
-        loader=ChoiceLoader([PackageLoader(package, "page") for package in (*packages, _PACKAGE)]),
+def rendered(command: str, methods: Sequence[Method], *, packages: Sequence[str] = (), **values: Any) -> str:
+    """The page that the template of `command` makes of `values`, in the frame that all pages have, which
+    names the machine that ran `methods`. Templates lie in the folders "templates" of `packages` and of this
+    one; what is put into a page is escaped.
+    """
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package, "templates") for package in (*packages, _PACKAGE)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+    )
+    devices = sorted({method.device for method in methods if method.device.startswith("cuda")})
+    return environment.get_template(f"{command}.html").render(
+        command=command,
+        version=__version__,
+        machine=", ".join(map(machine_name, ["cpu", *devices])),
+        date=datetime.date.today().isoformat(),
+        **values,
     )
 
 
@@ -169,21 +174,3 @@ def _network_lines(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
         if (network := row.method.network) is not None
     }
     return list(found.values())
-
-
-def machine(methods: Iterable[Method]) -> str:
-    """Processor, and the GPU where one of `methods` used it."""
-    devices = {method.device for method in methods if method.device.startswith("cuda")}
-    if not devices:
-        return _processor()
-    import torch
-
-    return ", ".join([_processor(), *(torch.cuda.get_device_name(device) for device in sorted(devices))])
-
-
-def _processor() -> str:
-    if _CPU_INFO.is_file():
-        for line in _CPU_INFO.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

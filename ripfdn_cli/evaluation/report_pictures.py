@@ -32,7 +32,7 @@ class Window:
     width: int
 
     def of(self, pixels: Pixels) -> Pixels:
-        """This part of `pixels` (H, W, 3)."""
+        """The part of `pixels` (H, W, 3) in it."""
         return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
 
 

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 FIRST_SIDE = 256
 """Sides in px of the picture of the start time, of memory and of PSNR."""
+SKY_SIDE = 96
 MOST_RUNS = 5
 _ENOUGH_SECONDS = 3.0
 _GEMM_SIDES = {"cpu": 2048, "cuda": 8192, "mps": 4096}
@@ -71,8 +72,11 @@ class SizeSpeed:
 @dataclass(frozen=True)
 class Speed:
     """What one candidate does. `start`: seconds from a new process to the first result; `memory`: bytes at
-    the peak of that, None where they can't be measured; `psnr`: dB against fp32 in torch, before rounding;
-    `matrix_rate`: floating-point operations a second of a large matrix product at the same precision.
+    the peak of that, None where they can't be measured; `matrix_rate`: floating-point operations a second of
+    a large matrix product at the same precision.
+
+    Against fp32 in torch, `psnr`: dB on a textured picture, before rounding; `shift` and `rms`, in levels of
+    255: on a sky of 8 bits, the largest difference of a channel's mean and the root mean square of all.
     """
 
     engine: str
@@ -81,6 +85,8 @@ class Speed:
     start: float
     memory: int | None
     psnr: float
+    shift: float
+    rms: float
     matrix_rate: float
     sizes: tuple[SizeSpeed, ...]
 
@@ -88,6 +94,14 @@ class Speed:
         """As a JSON object; an infinite PSNR is the string "inf"."""
         sizes = [asdict(size) | {"megapixels_per_second": size.megapixels_per_second} for size in self.sizes]
         return asdict(self) | {"psnr": self.psnr if isfinite(self.psnr) else "inf", "sizes": sizes}
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a candidate makes of `textured_picture` (float32 in 0..1) and of `sky_picture` (uint8)."""
+
+    texture: NDArray[np.float32]
+    sky: NDArray[np.uint8]
 
 
 def available_speeds(
@@ -99,36 +113,39 @@ def available_speeds(
 
     The others are left out, with the reason in the log. `observe` is told when a candidate is done.
     """
-    expected: NDArray[np.float32] | None = None
+    expected: Results | None = None
     for candidate in candidates:
         try:
-            speed, result = _in_own_process(measure, candidate, sizes, time.time())
+            speed, results = _in_own_process(measure, candidate, sizes, time.time())
         except UnavailableError as error:
             log.debug("%s %s: %s", candidate.engine, candidate.precision, error)
         else:
             if expected is None:
-                expected = _in_own_process(_fp32_result, candidate.weights)
-            yield replace(speed, psnr=psnr(result * PEAK, expected * PEAK))
+                expected = _in_own_process(_fp32_results, candidate.weights)
+            shift, rms = sky_differences(results.sky, expected.sky)
+            yield replace(
+                speed, psnr=psnr(results.texture * PEAK, expected.texture * PEAK), shift=shift, rms=rms
+            )
         if observe is not None:
             observe(candidate)
 
 
 def measure(
     candidate: Candidate, sizes: Sequence[tuple[int, int]], process_started: float
-) -> tuple[Speed, NDArray[np.float32]]:
+) -> tuple[Speed, Results]:
     """Run `candidate` in this process, which was started at `process_started` (time.time()).
 
-    Its speed, with no PSNR yet, and its result for the first picture.
+    Its speed, compared with nothing yet, and its results to compare.
     """
-    results: list[Any] = []
+    first: list[Any] = []
 
     def first_result() -> None:
         upscaler = candidate.load()
-        results.extend((upscaler, upscaler.upscale(textured_picture(FIRST_SIDE, FIRST_SIDE))))
+        first.extend((upscaler, upscaler.upscale(textured_picture(FIRST_SIDE, FIRST_SIDE))))
 
     memory = peak_memory(first_result, candidate.device)
     start = time.time() - process_started
-    upscaler, result = results
+    upscaler, texture = first
     rate = matrix_rate(upscaler.device, upscaler.precision, candidate.threads)
     speed = Speed(
         engine=upscaler.engine_name,
@@ -137,10 +154,12 @@ def measure(
         start=start,
         memory=memory,
         psnr=nan,
+        shift=nan,
+        rms=nan,
         matrix_rate=rate,
         sizes=tuple(_size_speed(upscaler, candidate.weights, *size, rate) for size in sizes),
     )
-    return speed, result
+    return speed, Results(texture, upscaler.upscale(sky_picture(SKY_SIDE, SKY_SIDE)))
 
 
 def _size_speed(upscaler: Upscaler, weights: str | Path, width: int, height: int, rate: float) -> SizeSpeed:
@@ -190,6 +209,21 @@ def textured_picture(height: int, width: int) -> NDArray[np.float32]:
     return clipped
 
 
+def sky_picture(height: int, width: int) -> NDArray[np.uint8]:
+    """(height, width, 3): a bright sky, nearly even, where a shift of colour shows first."""
+    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    levels = np.stack([150 + 40 * down + 10 * across, 190 + 30 * down, 225 + 20 * down], axis=-1)
+    sky: NDArray[np.uint8] = np.rint(levels).astype(np.uint8)
+    return sky
+
+
+def sky_differences(result: NDArray[np.uint8], expected: NDArray[np.uint8]) -> tuple[float, float]:
+    """`Speed.shift` and `Speed.rms` of `result` against `expected`, both (height, width, 3)."""
+    difference = result.astype(np.float64) - expected
+    shift = np.abs(difference.mean(axis=(0, 1))).max()
+    return float(shift), float(np.sqrt(np.square(difference).mean()))
+
+
 def machine_name(device: str) -> str:
     """The processor's or the GPU's own name."""
     if device.startswith("cuda"):
@@ -203,10 +237,10 @@ def machine_name(device: str) -> str:
         return platform.processor() or platform.machine()
 
 
-def _fp32_result(weights: str | Path) -> NDArray[np.float32]:
+def _fp32_results(weights: str | Path) -> Results:
     reference = Candidate(weights, "torch", "fp32", "cpu").load()
-    result: NDArray[np.float32] = reference.upscale(textured_picture(FIRST_SIDE, FIRST_SIDE))
-    return result
+    texture = reference.upscale(textured_picture(FIRST_SIDE, FIRST_SIDE))
+    return Results(texture, reference.upscale(sky_picture(SKY_SIDE, SKY_SIDE)))
 
 
 def _in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -1,1 +1,1 @@
-"""The network as a file for other programs: ONNX, OpenVINO, TorchScript."""
+"""The network as a file for other programs: ONNX, OpenVINO, TorchScript, ncnn."""

@@ -57,8 +57,8 @@ def _convert(folder: Path, inputs: list[str], *, half: bool) -> None:
     command = [EXEC_PATH, "network.pt", *inputs, f"fp16={int(half)}"]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     if result.returncode or not (folder / "network.ncnn.bin").is_file():
-        told = (result.stderr or result.stdout).strip().splitlines()
-        raise InternalError(f"pnnx can't convert the network: {told[-1] if told else result.returncode}")
+        lines = (result.stderr or result.stdout).strip().splitlines()
+        raise InternalError(f"pnnx can't convert the network: {lines[-1] if lines else result.returncode}")
 
 
 def _renamed(param: str) -> str:

@@ -22,6 +22,9 @@ _ERROR_SEVERITY = 3
 
 
 def build(checkpoint: Checkpoint, form: Form, metadata: Metadata) -> Files:
+    """An ONNX file with `metadata`, of the opset that `form` names. Raises UnavailableError where a package
+    is missing.
+    """
     onnx, _, runtime = map(_package, ("onnx", "onnxscript", "onnxruntime"))  # before the work
     runtime.disable_telemetry_events()
     proto = _exported(WholeImage.of(checkpoint, form, half=form.half), form.opset)

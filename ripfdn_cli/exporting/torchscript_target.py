@@ -43,7 +43,7 @@ def load(files: Files) -> Runner:
     """The archive in torch, as a function of an array (N, 3, H, W)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        module = torch.jit.load(io.BytesIO(files[_SUFFIX]), "cpu")  # type: ignore[no-untyped-call]
+        module = torch.jit.load(io.BytesIO(files[_SUFFIX]), "cpu")
 
     def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():

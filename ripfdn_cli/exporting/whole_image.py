@@ -60,9 +60,7 @@ def traced_at(model: WholeImage, size: tuple[int, int]) -> torch.jit.ScriptModul
 def _traced(model: WholeImage, example: Tensor) -> torch.jit.ScriptModule:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # deprecated for new programs, asked for by old ones
-        module: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
-            model, example, check_trace=False
-        )
+        module: torch.jit.ScriptModule = torch.jit.trace(model, example, check_trace=False)
         return module
 
 

@@ -184,26 +184,27 @@ def _lock(descriptor: int) -> bool:
     """Lock the open file. True where the file system knows no locks; False where another has it, or it has no
     name any more.
     """
-    if sys.platform == "win32":
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return os.fstat(descriptor).st_nlink > 0
+    named = True
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        named = os.fstat(descriptor).st_nlink > 0
+    return named
 
 
 def _remove_unlocked(path: Path) -> bool:
-    if sys.platform == "win32":
+    if sys.platform != "win32":
+        with path.open("rb+") as stream:
+            if not _lock(stream.fileno()):
+                return False
+            path.unlink()
+    else:
         path.unlink()
-        return True
-    with path.open("rb+") as stream:
-        if not _lock(stream.fileno()):
-            return False
-        path.unlink()
-        return True
+    return True
 
 
 def _publish(temporary: Path, path: Path, overwrite: bool) -> None:
@@ -215,16 +216,19 @@ def _publish(temporary: Path, path: Path, overwrite: bool) -> None:
 
 
 def _rename_to_new(temporary: Path, path: Path) -> None:
-    """Rename unless `path` exists: link() fails then, which rename() does not."""
-    try:
-        os.link(temporary, path)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # A file system without links (FAT, some network shares): as near as it gets.
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
-        temporary.replace(path)
+    """Rename unless `path` exists: link() fails then, which rename() does not (but on Windows)."""
+    if sys.platform == "win32":
+        temporary.rename(path)
+    else:
+        try:
+            os.link(temporary, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # A file system without links (FAT, some network shares): as near as it gets.
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+            temporary.replace(path)
 
 
 def _mode_of(path: Path) -> int:

@@ -5,15 +5,20 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ripfdn_cli.errors import OutputError, UsageError
 from ripfdn_cli.files.atomic_file import output_error
+from ripfdn_cli.files.file_lock import locked
 
 if sys.platform != "win32":
     import fcntl
+
+_LOCKS_HIDE = sys.platform == "win32"
+"""Whether others can't read a file that is locked: then one beside it is."""
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would write other ends of lines
 
 
 class DurableLog:
@@ -40,6 +45,13 @@ class DurableLog:
         self.lines = [values]
         self.append(values)
 
+    def delete(self) -> None:
+        """Delete the file; all its lines where an open file can't be deleted, or this one mustn't be."""
+        try:
+            self._path.unlink()
+        except OSError:
+            os.ftruncate(self._descriptor, 0)
+
 
 @contextmanager
 def open_log(path: Path, *, skip_damaged: bool = False) -> Iterator[DurableLog]:
@@ -48,13 +60,15 @@ def open_log(path: Path, *, skip_damaged: bool = False) -> Iterator[DurableLog]:
     What a killed run left of its last line is cut off. Raises UsageError where another process has it open,
     OutputError where it can't be written, or where a line is damaged and isn't to be skipped.
     """
-    descriptor = _open_locked(path)
-    try:
-        whole = _whole_lines(path.read_bytes())
-        os.ftruncate(descriptor, len(whole))
-        yield DurableLog(path, descriptor, _parsed(path, whole, skip_damaged))
-    finally:
-        os.close(descriptor)
+    beside = path.with_name(f"{path.name}.lock")
+    with locked(beside, busy=_busy(path)) if _LOCKS_HIDE else nullcontext():
+        descriptor = _open_locked(path)
+        try:
+            whole = _whole_lines(path.read_bytes())
+            os.ftruncate(descriptor, len(whole))
+            yield DurableLog(path, descriptor, _parsed(path, whole, skip_damaged))
+        finally:
+            os.close(descriptor)
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -81,7 +95,7 @@ def _open_locked(path: Path) -> int:
 def _open(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY, 0o666)
     except OSError as error:
         raise output_error(path, error) from error
 
@@ -102,11 +116,14 @@ def _parsed(path: Path, content: bytes, skip_damaged: bool) -> list[dict[str, An
 
 
 def _lock(descriptor: int, path: Path) -> None:
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UsageError(f"another run is writing to {path.parent}; wait for it, or stop it") from error
-    except OSError:
-        pass  # a file system without locks
+    if sys.platform != "win32" and not _LOCKS_HIDE:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(_busy(path)) from error
+        except OSError:
+            pass  # a file system without locks
+
+
+def _busy(path: Path) -> str:
+    return f"another run is writing to {path.parent}; wait for it, or stop it"

@@ -47,6 +47,7 @@ class SealedCache:
 
     @property
     def folder(self) -> Path:
+        """Where its files are; it may not be there yet."""
         return cache_root() / self.name
 
     def find(self, key: Key) -> bytes | None:
@@ -58,7 +59,7 @@ class SealedCache:
             return None
         payload = _checked(content, key)
         if payload is None:
-            log.warning("%s is damaged or not ours; it is made again", path)
+            log.warning("%s is damaged or from another program; it is made again", path)
         return payload
 
     def keep(self, key: Key, payload: bytes, *, trim: bool = True) -> bool:

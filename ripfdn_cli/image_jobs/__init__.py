@@ -1,0 +1,1 @@
+"""Pictures' way, one or a million: planned, upscaled, written, resumed."""

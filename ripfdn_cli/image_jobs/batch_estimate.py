@@ -10,7 +10,8 @@ from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.image_jobs.batch import Batch
 from ripfdn_cli.image_jobs.image_run import ImageTask
 from ripfdn_cli.image_jobs.picture_job import aim, bytes_held
-from ripfdn_cli.pictures.files import read_file, read_header
+from ripfdn_cli.pictures.decoding import read_header
+from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkUnavailableError
 from ripfdn_cli.pipeline.network_cost import NetworkTrials
 
@@ -34,17 +35,17 @@ class Estimate:
     error: RipfdnError | None = None
 
     def __str__(self) -> str:
-        source = self.task.source.path
+        source = self.task.input
         if self.error is not None:
             return f"{source}: {self.error}"
         sizes = f"{self.size[0]}×{self.size[1]} → {self.output_size[0]}×{self.output_size[1]} px"
         return f"{source} → {self.task.output}: {sizes}, {self.seconds:.1f} s, {self.disk / 1e6:.1f} MB"
 
     def record(self) -> dict[str, Any]:
-        """As `--json` prints it."""
-        record = {"input": str(self.task.source.path), "output": str(self.task.output), "dry_run": True}
+        """As a line of JSON shows it."""
+        record = {"input": str(self.task.input), "output": str(self.task.output), "dry_run": True}
         if self.error is not None:
-            return record | {"status": "failed", "error": str(self.error), "exit_code": self.error.exit_code}
+            return record | self.error.record()
         return record | {
             "status": "planned",
             "format": self.task.file_format.name,
@@ -80,10 +81,9 @@ class Estimator:
 
     def _estimate(self, task: ImageTask, networks: Networks) -> Estimate:
         limit = self._batch.picture.max_pixels
-        header = read_header(
-            read_file(task.source.path, max_pixels=limit), str(task.source.path), max_pixels=limit
-        )
-        target, scales = aim(self._batch.picture, header.width, header.height, self._devices)
+        header = read_header(read_file(task.input, max_pixels=limit), str(task.input), max_pixels=limit)
+        way = aim(self._batch.picture, header.width, header.height, header.jpeg_quality, self._devices)
+        scales, target = way.route.passes, way.target
         frames = header.all_pixels / (header.width * header.height)
         rounds = frames * (2 if header.channels in (2, 4) else 1)
         cost = self._trials.cost(networks, header.width, header.height, scales)

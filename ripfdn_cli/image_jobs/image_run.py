@@ -26,7 +26,8 @@ from ripfdn_cli.errors import (
 )
 from ripfdn_cli.files.storage import Location, Stamp, is_remote, make_folder, publish, stamp_of
 from ripfdn_cli.image_jobs.picture_job import Facts, PictureJob, PictureSettings
-from ripfdn_cli.pictures.files import read_file, read_header
+from ripfdn_cli.pictures.decoding import read_header
+from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.formats import Format, load_plugin
 from ripfdn_cli.pipeline.cancellation import Cancellation, Cancelled
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, NetworkSettings, NetworkUnavailableError
@@ -38,7 +39,7 @@ from ripfdn_cli.upscaler import Progress
 log = logging.getLogger(__name__)
 
 _WAITING_PICTURES = 2 * 2**30
-"""Bytes that the pictures in work may take together where --memory doesn't say it."""
+"""Bytes that the pictures in work may take together where `memory` is not set."""
 _WAITING_FOR_STORES = 12
 """Threads more where inputs or outputs lie in a store, which takes its time for each."""
 _EXTRA_WORKERS = 3
@@ -53,6 +54,11 @@ class ImageTask:
     output: Location
     file_format: Format
 
+    @property
+    def input(self) -> Location:
+        """The file or object of the input."""
+        return self.source.path
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -66,10 +72,10 @@ class Outcome:
     seconds: float = 0.0
 
     def record(self) -> dict[str, Any]:
-        """As `--json` prints it."""
+        """As a line of JSON shows it."""
         record = {"input": str(self.source), "output": None if self.output is None else str(self.output)}
         if self.error is not None:
-            return record | {"status": "failed", "error": str(self.error), "exit_code": self.error.exit_code}
+            return record | self.error.record()
         if self.facts is None:
             return record | {"status": "skipped"}
         return record | {"status": "done"} | _facts(self.facts, self.size, self.seconds)
@@ -129,7 +135,7 @@ class ImageRun:
         Raises DiskFullError, and what `Upscaler` raises: they would befall all the others too.
         """
         workers = len(self._devices) + max(_EXTRA_WORKERS, os.cpu_count() or 1)
-        if any(is_remote(task.source.path) or is_remote(task.output) for task in tasks):
+        if any(is_remote(task.input) or is_remote(task.output) for task in tasks):
             workers += _WAITING_FOR_STORES
         pool = ThreadPoolExecutor(workers, thread_name_prefix="picture")
         waiting: deque[Future[Outcome]] = deque()
@@ -169,7 +175,7 @@ class ImageRun:
         Raises DiskFullError and NetworkUnavailableError, which concern them all.
         """
         started = time.perf_counter()
-        source, output = task.source.path, task.output
+        source, output = task.input, task.output
         try:
             facts, size = self._upscale(task)
         except (Cancelled, NetworkUnavailableError, DiskFullError):
@@ -188,7 +194,7 @@ class ImageRun:
     def _upscale(self, task: ImageTask) -> tuple[Facts, int]:
         """Read, upscale, write; facts and the size of the new file."""
         self._cancellation.check()
-        source, output = task.source.path, task.output
+        source, output = task.input, task.output
         read = stamp_of(source)
         data = read_file(source, max_pixels=self._settings.max_pixels)
         content, facts = self._job.run(data, str(source), task.file_format)
@@ -245,9 +251,9 @@ def plan_tasks(
 def _task(source: Source, names: OutputNames, settings: PictureSettings, network_scale: int) -> ImageTask:
     size = _result_size(source, settings, network_scale) if names.needs_size else None
     output = names.of(source, size)
-    entry = names.format_for(output)
-    load_plugin(entry)
-    return ImageTask(source, output, entry)
+    file_format = names.format_for(output)
+    load_plugin(file_format)
+    return ImageTask(source, output, file_format)
 
 
 def _result_size(source: Source, settings: PictureSettings, network_scale: int) -> ResultSize:

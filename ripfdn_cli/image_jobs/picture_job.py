@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.pictures.files import (
-    Encoding,
-    check_frames,
-    decode,
-    encode,
-    read_header,
-    unsupported_options,
-)
+from ripfdn_cli.pictures.decoding import decode, read_header
+from ripfdn_cli.pictures.encoding import Encoding, encode, unsupported_options
+from ripfdn_cli.pictures.fitting import check_frames
 from ripfdn_cli.pictures.formats import Format, check_fits
 from ripfdn_cli.pictures.geo_tags import enlarged_place
 from ripfdn_cli.pictures.picture import (
@@ -31,16 +26,17 @@ from ripfdn_cli.pictures.picture import (
     whole_numbers,
 )
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, Networks
-from ripfdn_cli.pipeline.output_size import SizeRequest, passes
+from ripfdn_cli.pipeline.output_size import SizeRequest
 from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
+from ripfdn_cli.pipeline.weights_selection import Route
 from ripfdn_cli.upscaler import Progress
 
 log = logging.getLogger(__name__)
 
 DEPTHS = {8: "uint8", 16: "uint16"}
-COMPRESSED_QUALITY = 95
-"""Up to this quality a JPEG is taken as compressed: there the weights for such pictures score higher on Set5
-and Set14 (`benchmarks/photo.py`).
+COMPRESSED_QUALITY, COMPRESSED_QUALITY_AT_2 = 95, 90
+"""Up to this quality a JPEG is taken as compressed, the second where it grows by no more than two: there the
+weights for such pictures score higher on Set5 and Set14 (`benchmarks/photo.py`).
 """
 _COPIES = 3
 """How often a result is in memory at the most: from the network, as finished, and in its encoder."""
@@ -61,22 +57,24 @@ class PictureSettings:
     wrap: int = 0
     max_pixels: int = DEFAULT_MAX_PIXELS
 
-    def encoding(self, entry: Format) -> Encoding:
-        """How files of format `entry` are written, by those of the options that apply to it."""
-        unsupported = self.unsupported(entry)
+    def encoding(self, file_format: Format) -> Encoding:
+        """How files of format `file_format` are written, by those of the options that apply to it."""
+        unsupported = self.unsupported(file_format)
         quality = None if "quality" in unsupported else self.quality
-        return Encoding(entry, quality, self.lossless and "lossless" not in unsupported, self.background)
+        return Encoding(
+            file_format, quality, self.lossless and "lossless" not in unsupported, self.background
+        )
 
-    def samples(self, entry: Format) -> str | None:
-        """The type of the samples that --depth asks for, where it applies to `entry`."""
-        return None if self.depth is None or "depth" in self.unsupported(entry) else DEPTHS[self.depth]
+    def samples(self, file_format: Format) -> str | None:
+        """The type of the samples that `depth` asks for, where it applies to `file_format`."""
+        return None if self.depth is None or "depth" in self.unsupported(file_format) else DEPTHS[self.depth]
 
-    def unsupported(self, entry: Format) -> dict[str, str]:
-        """Options that do not apply to files of format `entry`, each with what is wrong and what to do."""
-        found = unsupported_options(entry, self.quality, self.lossless)
-        if self.depth is not None and DEPTHS[self.depth] not in entry.samples:
+    def unsupported(self, file_format: Format) -> dict[str, str]:
+        """Options that do not apply to `file_format`, each with what is wrong and what to do."""
+        found = unsupported_options(file_format, self.quality, self.lossless)
+        if self.depth is not None and DEPTHS[self.depth] not in file_format.samples:
             found["depth"] = (
-                f"{entry.title} does not support {self.depth} bits per channel; choose png or tiff, "
+                f"{file_format.title} does not support {self.depth} bits per channel; choose png or tiff, "
                 "or leave out `depth`"
             )
         return found
@@ -119,14 +117,25 @@ class Facts:
     run: NetworkRun | None
 
 
-Aim = tuple[tuple[int, int], tuple[int, ...]]
-"""The size of a result as (width, height) px, and the scales of the networks that get there."""
+@dataclass(frozen=True)
+class Aim:
+    """The size of a result as (width, height) px, and how a picture gets there."""
+
+    target: tuple[int, int]
+    route: Route
 
 
-def aim(settings: PictureSettings, width: int, height: int, devices: Devices) -> Aim:
-    """What a picture of `width` × `height` px becomes. Raises UsageError for what can't be reached."""
-    target = settings.size.target(width, height, devices.selection.default_scale)
-    return target, passes((width, height), target, devices.selection.choices)
+def aim(settings: PictureSettings, width: int, height: int, quality: int | None, devices: Devices) -> Aim:
+    """What a picture of `width` × `height` px becomes that was compressed as a JPEG of `quality`, or not
+    (None). Raises UsageError for what can't be reached.
+    """
+    selection = devices.selection
+    target = settings.size.target(width, height, selection.default_scale)
+    growth = max(target[0] / width, target[1] / height)
+    compressed = quality is not None and quality <= (
+        COMPRESSED_QUALITY if growth > 2 else COMPRESSED_QUALITY_AT_2
+    )
+    return Aim(target, selection.route((width, height), target, compressed=compressed))
 
 
 def bytes_held(header: Header, scales: Sequence[int]) -> int:
@@ -149,69 +158,63 @@ class PictureJob:
         input). `name` is the input's in messages. Raises RipfdnError, NetworkUnavailableError.
         """
         header = read_header(data, name, max_pixels=self.settings.max_pixels)
-        _, scales = self._aim(header.width, header.height)
-        with self._budget.lend(bytes_held(header, scales)):
+        expected = self._aim(header.width, header.height, header.jpeg_quality)
+        with self._budget.lend(bytes_held(header, expected.route.passes)):
             picture = decode(data, name, max_pixels=self.settings.max_pixels)
             if file_format is None:
                 self.settings.check_formats([picture.file_format])
             return self._upscale(picture, name, file_format or picture.file_format)
 
-    def _upscale(self, picture: Picture, name: str, entry: Format) -> tuple[bytes, Facts]:
-        encoding = self.settings.encoding(entry)
-        check_frames(picture, entry, name)
-        aims = [self._aim(frame.shape[1], frame.shape[0]) for frame in picture.frames]
-        for target, _ in aims:
-            check_fits(entry, *target)
-        samples = [self._samples(frame, entry, name) for frame in picture.frames]
+    def _upscale(self, picture: Picture, name: str, file_format: Format) -> tuple[bytes, Facts]:
+        encoding = self.settings.encoding(file_format)
+        check_frames(picture, file_format, name)
+        aims = [self._aim(frame.shape[1], frame.shape[0], picture.jpeg_quality) for frame in picture.frames]
+        for one in aims:
+            check_fits(file_format, *one.target)
+        samples = [self._samples(frame, file_format, name) for frame in picture.frames]
         prepared = [_prepared(frame, result) for frame, result in zip(picture.frames, samples, strict=True)]
-        choices = self._choices(picture, aims[0][1], name)
+        choices = aims[0].route.choices
+        if picture.jpeg_quality is not None:
+            used = ", ".join(choices[scale] for scale in aims[0].route.passes) or "no network"
+            log.debug("%s: a JPEG of about quality %d: %s", name, picture.jpeg_quality, used)
         deep = any(frame.colours.dtype != np.uint8 for frame in prepared)
         upscaled, run = self._devices.run(
             lambda networks: self._upscale_frames(networks.among(choices, precise=deep), prepared, aims)
         )
         frames = tuple(
-            _as_result(finish(part, target, wrap=self.settings.wrap > 0, name=name), result)
-            for part, (target, _), result in zip(upscaled, aims, samples, strict=True)
+            _as_result(finish(part, one.target, wrap=self.settings.wrap > 0, name=name), result)
+            for part, one, result in zip(upscaled, aims, samples, strict=True)
         )
         if self.settings.strip_metadata:
             picture = picture.with_page_metadata(page.colour_only() for page in picture.page_metadata)
         content = encode(_with_frames(picture, frames), encoding, name)
         facts = Facts(
-            file_format=entry,
+            file_format=file_format,
             size=(picture.width, picture.height),
-            output_size=aims[0][0],
+            output_size=aims[0].target,
             frames=len(frames),
             tiles=sum(part.tiles for part in upscaled),
             run=run,
         )
         return content, facts
 
-    def _aim(self, width: int, height: int) -> Aim:
-        return aim(self.settings, width, height, self._devices)
+    def _aim(self, width: int, height: int, quality: int | None) -> Aim:
+        return aim(self.settings, width, height, quality, self._devices)
 
-    def _samples(self, frame: Frame, entry: Format, name: str) -> str:
+    def _samples(self, frame: Frame, file_format: Format, name: str) -> str:
         """The type of the result's samples: as asked for, else the input's, else the format's deepest."""
-        samples = self.settings.samples(entry)
+        samples = self.settings.samples(file_format)
         if samples is None:
-            samples = frame.dtype.name if frame.dtype.name in entry.samples else entry.samples[-1]
+            samples = frame.dtype.name if frame.dtype.name in file_format.samples else file_format.samples[-1]
         if samples.startswith("uint") and (outside := share_outside(frame)):
             log.warning(
                 "%s: %.3g %% of its samples lie outside of the range that %s has for them and are clipped; "
                 "choose tiff without `depth` to keep them",
                 name,
                 100 * outside,
-                entry.title,
+                file_format.title,
             )
         return samples
-
-    def _choices(self, picture: Picture, scales: tuple[int, ...], name: str) -> Mapping[int, str]:
-        """Scale → weights for `picture`. A second network sees the result of the first, which is clean."""
-        quality, selection = picture.jpeg_quality, self._devices.selection
-        if quality is None or quality > COMPRESSED_QUALITY or len(scales) != 1:
-            return selection.choices
-        compressed = selection.choices_for_compressed
-        log.debug("%s: a JPEG of quality %d or so: %s", name, quality, compressed[scales[0]])
-        return compressed
 
     def _upscale_frames(
         self,
@@ -221,12 +224,12 @@ class PictureJob:
     ) -> tuple[list[UpscaledFrame], NetworkRun | None]:
         stage = UpscalerStage(networks, self.settings.wrap, self._progress)
         upscaled: list[UpscaledFrame] = []
-        for number, (frame, (_, scales)) in enumerate(zip(prepared, aims, strict=True)):
+        for number, (frame, one) in enumerate(zip(prepared, aims, strict=True)):
             if number and frame.equals(prepared[number - 1]):
                 upscaled.append(upscaled[-1])
             else:
-                upscaled.append(stage.upscale_frame(frame, scales))
-        return upscaled, _describe(networks, max((scales for _, scales in aims), key=prod))
+                upscaled.append(stage.upscale_frame(frame, one.route.passes))
+        return upscaled, _describe(networks, max((one.route.passes for one in aims), key=prod))
 
 
 def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:

@@ -1,0 +1,1 @@
+"""The network: its dimensions and tile grid, checkpoints, and weights by name."""

@@ -35,7 +35,7 @@ def between(first: Checkpoint, second: Checkpoint, strength: float) -> Checkpoin
     similarity = _similarity(first, second)
     if similarity < LEAST_SIMILARITY:
         raise UsageError(
-            f"{first.source} and {second.source} are not of one origin (the cosine between them is "
+            f"{first.source} and {second.source} do not share an origin (the cosine between them is "
             f"{similarity:.2f}); mix two of which one was trained from the other"
         )
     if strength in (0, 1):
@@ -60,8 +60,8 @@ def mixed(terms: Sequence[Term]) -> Checkpoint:
         parts = [factor * other.tensors[name] for factor, other in terms]
         alike = all(part.shape == tensor.shape for part in parts)
         tensors[name] = np.asarray(np.sum(parts, axis=0, dtype=np.float32)) if alike else tensor
-    told = [{"factor": factor, "sha256": other.sha256} for factor, other in terms]
-    return replace(first, tensors=tensors, provenance=first.provenance | {"mixed": told}, sha256="")
+    mixed = [{"factor": factor, "sha256": other.sha256} for factor, other in terms]
+    return replace(first, tensors=tensors, provenance=first.provenance | {"mixed": mixed}, sha256="")
 
 
 def _similarity(first: Checkpoint, second: Checkpoint) -> float:

@@ -126,13 +126,17 @@ class RIPFDN(nn.Module):
     def sub_pixels(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """The network before its pixel shuffle: (N, 3·s², H, W), for engines that shuffle integers."""
         shallow = self.shallow(x)
+        upsampled: Tensor = self.upsample(self.deep_features(shallow, rows, columns) + shallow)
+        return upsampled
+
+    def deep_features(self, shallow: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """What the blocks add to the `shallow` features (N, C, H, W), of the same shape."""
         features, outputs = shallow, []
         for block in self.blocks:
             features = block(features, rows, columns)
             outputs.append(features)
-        fused = functional.gelu(self.fuse(torch.cat(outputs, dim=1)))
-        upsampled: Tensor = self.upsample(self.deep(fused) + shallow)
-        return upsampled
+        deep: Tensor = self.deep(functional.gelu(self.fuse(torch.cat(outputs, dim=1))))
+        return deep
 
 
 def whole_image_geometry(x: Tensor) -> tuple[Tensor, Tensor]:

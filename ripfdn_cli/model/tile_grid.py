@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ripfdn_cli.errors import OutOfMemoryError, UsageError
-from ripfdn_cli.model.architecture import GRID_STEP
+from ripfdn_cli.model.architecture import GRID_STEP, AttentionGeometry, attention_geometry
 
 DEFAULT_HALO = 48
 """Pixels of context on each side: at most one 8-bit level on 0.2 % of samples from the untiled picture."""
@@ -38,6 +38,11 @@ class Span:
         """Pixels that are read."""
         return self.stop - self.start
 
+    @property
+    def read(self) -> slice:
+        """What is read of the picture."""
+        return slice(self.start, self.stop)
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -45,6 +50,17 @@ class Tile:
 
     rows: Span
     columns: Span
+
+    @property
+    def keep(self) -> tuple[int, int, int, int]:
+        """What is kept: (top, bottom, left, right) in input pixels of the tile."""
+        top, left = self.rows.start, self.columns.start
+        return (
+            self.rows.keep_start - top,
+            self.rows.keep_stop - top,
+            self.columns.keep_start - left,
+            self.columns.keep_stop - left,
+        )
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,17 @@ class TileGrid:
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)
+
+    def geometry(self, tile: Tile) -> AttentionGeometry:
+        """Where `tile` lies in the picture, as the network's attention needs to know."""
+        return attention_geometry(
+            height=self.height,
+            width=self.width,
+            top=tile.rows.start,
+            left=tile.columns.start,
+            tile_height=tile.rows.size,
+            tile_width=tile.columns.size,
+        )
 
     @property
     def tile_height(self) -> int:

@@ -24,7 +24,7 @@ _SHORTEST_GIF_DELAY = 2
 _MOST_PLAYS = 65535
 
 
-def decode_frames(image: Image.Image, entry: Format, max_pixels: int) -> Picture:
+def decode_frames(image: Image.Image, file_format: Format, max_pixels: int) -> Picture:
     """Every frame of `image`, a GIF, WebP or AVIF, as it shows, on the whole canvas.
 
     Raises InputError where there are more than `max_pixels` in all, and whatever Pillow raises for damage.
@@ -40,10 +40,10 @@ def decode_frames(image: Image.Image, entry: Format, max_pixels: int) -> Picture
         starts.append(image.info.get("timestamp"))
     frames = [_on_canvas(frame, image.height, image.width) for frame in frames]
     animation = Animation(
-        durations=_between(starts, durations) if entry.name == "avif" else tuple(durations),
+        durations=_between(starts, durations) if file_format.name == "avif" else tuple(durations),
         plays=_plays(image),
     )
-    return Picture(without_opaque_alpha(frames), entry, read_metadata(image), animation)
+    return Picture(without_opaque_alpha(frames), file_format, read_metadata(image), animation)
 
 
 def without_opaque_alpha(frames: Sequence[Frame]) -> tuple[Frame, ...]:
@@ -53,7 +53,7 @@ def without_opaque_alpha(frames: Sequence[Frame]) -> tuple[Frame, ...]:
     return tuple(frames)
 
 
-def encode_frames(picture: Picture, entry: Format, options: dict[str, Any], name: str) -> bytes:
+def encode_frames(picture: Picture, file_format: Format, options: dict[str, Any], name: str) -> bytes:
     """The animation `picture`, uint8, as the content of a GIF, WebP or AVIF called `name` in messages;
     `options` are what Pillow's `save` takes.
     """
@@ -61,23 +61,23 @@ def encode_frames(picture: Picture, entry: Format, options: dict[str, Any], name
     assert animation is not None
     if animation.has_still:
         frames, animation = frames[1:], Animation(animation.durations[1:], animation.plays)
-    if entry.name == "gif":
+    if file_format.name == "gif":
         # What a GIF says is what its readers are used to: it goes on saying it.
         least = 0 if picture.file_format.name == "gif" else _SHORTEST_GIF_DELAY
         delays = whole_units(animation.durations, _GIF_UNIT, least)
         _tell_of_slower(animation.durations, delays, name)
         return encode_gif(frames, delays=delays, plays=animation.plays, comment=options.get("comment"))
     options = options | {"duration": whole_units(animation.durations, 1, 1)}
-    if entry.name == "webp":
+    if file_format.name == "webp":
         options["loop"] = min(animation.plays, _MOST_PLAYS)
         if any(has_alpha(frame) for frame in frames):
             # Whole frames only: from parts of them libwebp concludes that there is no transparency.
             options |= {"kmin": 1, "kmax": 1}
     elif animation.plays:
-        log.info("%s: left out: how often it plays (%d times); AVIF plays for ever", name, animation.plays)
+        log.info("%s: the number of loops (%d) is left out; AVIF loops forever", name, animation.plays)
     stream = io.BytesIO()
     first, *others = (image_of(frame) for frame in frames)
-    first.save(stream, entry.encoder, save_all=True, append_images=others, **options)
+    first.save(stream, file_format.encoder, save_all=True, append_images=others, **options)
     return stream.getvalue()
 
 
@@ -98,7 +98,7 @@ def _tell_of_slower(durations: Sequence[float], delays: Sequence[int], name: str
     before, after = sum(durations), sum(delays) * _GIF_UNIT
     if after > before + _GIF_UNIT:
         log.warning(
-            "%s: lasts %.2f s in place of %.2f, as no viewer shows a frame of a GIF for less than 0.02 s",
+            "%s: lasts %.2f s instead of %.2f, as no viewer shows a frame of a GIF for less than 0.02 s",
             name,
             after / 1000,
             before / 1000,

@@ -74,7 +74,7 @@ def decode_apng(data: bytes, decode_png: Callable[[bytes], Frame]) -> tuple[list
     durations = [_duration(control) for control, _ in parts]
     count, plays = next(struct.unpack(">II", content) for kind, content in others if kind == b"acTL")
     if count != len(parts):
-        raise InputError(f"it has {len(parts)} of the {count} frames that it says")
+        raise InputError(f"it has {len(parts)} of the {count} frames that its header states")
     return frames, Animation((*([] if still is None else [0.0]), *durations), plays, still is not None)
 
 
@@ -99,7 +99,7 @@ def _drawn(canvas: Frame, part: Frame, control: bytes) -> Frame:
     """`canvas` with `part` in its place."""
     shown, region = canvas.copy(), _region(control)
     if shown[region].shape != part.shape:
-        raise InputError("a frame of its animation reaches past its canvas")
+        raise InputError("a frame of its animation extends beyond its canvas")
     blends = control[25] == 1 and has_alpha(part)
     shown[region] = _over(part, canvas[region]) if blends else part
     return shown

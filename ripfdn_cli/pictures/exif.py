@@ -68,7 +68,7 @@ class TagBlock:
         self.content = cast("bytearray", content)  # bytes where nothing is written
         order = _BYTE_ORDERS.get(bytes(content[:4]))
         if order is None or len(content) < 8:
-            raise ValueError("it is not in TIFF's structure")
+            raise ValueError("it does not have TIFF's structure")
         self.order: Literal["<", ">"] = order
 
     def number(self, position: int, kind: int = _LONG) -> int:

@@ -163,8 +163,8 @@ FORMATS = (
         extra="heic",
     ),
 )
-CORE_FORMATS = tuple(entry for entry in FORMATS if entry.extra is None)
-SUFFIXES = tuple(suffix for entry in FORMATS for suffix in entry.suffixes)
+CORE_FORMATS = tuple(file_format for file_format in FORMATS if file_format.extra is None)
+SUFFIXES = tuple(suffix for file_format in FORMATS for suffix in file_format.suffixes)
 RAW_SUFFIXES = (
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef"),
     *(".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
@@ -174,35 +174,36 @@ RAW_SUFFIXES = (
 
 def format_named(name: str) -> Format:
     """The format called `name` (or by one of its suffixes, "jpg"). Raises UsageError that lists them."""
-    for entry in FORMATS:
-        if name.lower() == entry.name or f".{name.lower()}" in entry.suffixes:
-            return entry
-    known = ", ".join(entry.name for entry in FORMATS)
+    for file_format in FORMATS:
+        if name.lower() == file_format.name or f".{name.lower()}" in file_format.suffixes:
+            return file_format
+    known = ", ".join(file_format.name for file_format in FORMATS)
     raise UsageError(f"{name!r} is not a picture format; choose one of {known}")
 
 
 def format_of(path: PurePath) -> Format | None:
     """The format that the suffix of `path` names, None where it names none."""
     suffix = path.suffix.lower()
-    return next((entry for entry in FORMATS if suffix in entry.suffixes), None)
+    return next((file_format for file_format in FORMATS if suffix in file_format.suffixes), None)
 
 
 def format_decoded_by(decoder: str) -> Format:
     """The format whose files Pillow's `decoder` reads."""
-    return next(entry for entry in FORMATS if decoder in entry.decoders)
+    return next(file_format for file_format in FORMATS if decoder in file_format.decoders)
 
 
-def load_plugin(entry: Format) -> None:
-    """Register `entry` with Pillow. Raises UnavailableError with the pip line where its extra is missing."""
+def load_plugin(file_format: Format) -> None:
+    """Register a format with Pillow. Raises UnavailableError with the pip line where its extra is missing."""
     try:
-        plugin = import_module(entry.plugin)
+        plugin = import_module(file_format.plugin)
     except ImportError as error:
-        if entry.extra is None:
+        if file_format.extra is None:
             raise
         raise UnavailableError(
-            f'{entry.title} needs an extra package; install it with: pip install "ripfdn-cli[{entry.extra}]"'
+            f"{file_format.title} needs an extra package; "
+            f'install it with: pip install "ripfdn-cli[{file_format.extra}]"'
         ) from error
-    if entry.plugin == "pillow_heif":
+    if file_format.plugin == "pillow_heif":
         plugin.register_heif_opener()
 
 
@@ -215,11 +216,11 @@ def sniff_extra(head: bytes) -> Format | None:
     return None
 
 
-def check_fits(entry: Format, width: int, height: int) -> None:
+def check_fits(file_format: Format, width: int, height: int) -> None:
     """Raises UsageError where a file of this format can't be `width` × `height` px."""
-    limit = entry.longest_side or math.inf
+    limit = file_format.longest_side or math.inf
     if max(width, height) > limit:
         raise UsageError(
-            f"the result is {width}×{height} px and {entry.title} holds no side over {limit} px; "
-            "choose another with --format, or a smaller size"
+            f"the result is {width}×{height} px and {file_format.title} allows at most {limit} px a side; "
+            "choose another `format`, or a smaller size"
         )

@@ -43,8 +43,8 @@ def read_other_header(data: bytes, name: str, max_pixels: int) -> Header:
     frames = count if animated else 1
     check_size(width, height, frames, max_pixels)
     dtype = np.dtype(properties.dtype)
-    entry = _format_for(dtype, animated=animated)
-    return Header(width, height, channels, min(dtype.itemsize, 4), frames, entry)
+    file_format = _format_for(dtype, animated=animated)
+    return Header(width, height, channels, min(dtype.itemsize, 4), frames, file_format)
 
 
 def decode_other(data: bytes, name: str, max_pixels: int) -> Picture:

@@ -26,7 +26,7 @@ from ripfdn_cli.pictures.jpeg_segments import (
     read_jpeg,
     segment_bytes,
 )
-from ripfdn_cli.pictures.left_behind import CREDENTIALS
+from ripfdn_cli.pictures.lost_parts import CREDENTIALS
 from ripfdn_cli.pictures.xmp import (
     EXTENDED_HEAD,
     Item,

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo, iTXt
 from ripfdn_cli.pictures.exif import check_exif, exif_of_tiff, with_head
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, read_extras
-from ripfdn_cli.pictures.left_behind import CREDENTIALS
+from ripfdn_cli.pictures.lost_parts import CREDENTIALS
 from ripfdn_cli.pictures.photoshop import current_resources, resources_of_tiff
 
 log = logging.getLogger(__name__)

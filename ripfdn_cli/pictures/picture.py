@@ -77,7 +77,7 @@ class Picture:
 class Header:
     """What a file says of itself before anything is decoded; `width` and `height` of the upright picture: in
     a TIFF of its first page, with the most `channels` and `sample_bytes` of any. `pixels`: of all frames
-    together where they differ in size.
+    together where they differ in size. `jpeg_quality`: as in `Picture`.
     """
 
     width: int
@@ -87,6 +87,7 @@ class Header:
     frames: int
     file_format: Format
     pixels: int | None = None
+    jpeg_quality: int | None = None
 
     @property
     def all_pixels(self) -> int:
@@ -97,15 +98,15 @@ class Header:
 def check_size(width: int, height: int, frames: int, max_pixels: int) -> None:
     """Raises InputError where a picture has no pixels, or more than `max_pixels` over all its frames."""
     if width < 1 or height < 1 or frames < 1:
-        raise InputError(f"it says it is {width}×{height} px")
+        raise InputError(f"its header states {width}×{height} px")
     if width * height * frames > max_pixels:
         count = f"{frames} frames of " if frames > 1 else ""
-        raise too_many_pixels(f"it says it has {count}{width}×{height} px", max_pixels)
+        raise too_many_pixels(f"its header states {count}{width}×{height} px", max_pixels)
 
 
 def too_many_pixels(says: str, max_pixels: int) -> InputError:
     """The error to raise for a file that `says` a size over the limit."""
-    return InputError(f"{says}, over the limit of {max_pixels} pixels; raise --max-pixels if that is meant")
+    return InputError(f"{says}, over the limit of {max_pixels} pixels; raise `max_pixels` if that is meant")
 
 
 MEASURED_SAMPLES = ("int8", "int16", "uint32", "int32")

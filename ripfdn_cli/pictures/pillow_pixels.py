@@ -46,7 +46,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     mode = _AS.get(image.mode, image.mode)
     if mode not in _WRITTEN:
         raise InputError(
-            f"its samples are of a type that is not supported ({image.mode}: 32-bit integers and such); "
+            f"its samples are of a type that is not supported ({image.mode}: 32-bit integers and the like); "
             "convert them to 16 bit or float"
         )
     return image if image.mode == mode else image.convert(mode)
@@ -64,3 +64,10 @@ def _without_palette(image: Image.Image) -> Image.Image:
 
 def _three_dimensional(pixels: NDArray[Any]) -> Frame:
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def frame_count(image: Image.Image) -> int:
+    """Frames of an animation: neither the previews of an MPO (a photograph by a phone) nor the pictures of a
+    HEIC, which have no time.
+    """
+    return 1 if image.format in ("MPO", "HEIF") else int(getattr(image, "n_frames", 1))

@@ -16,23 +16,25 @@ _SPACE = slice(16, 20)
 
 
 def fitted_to_profile(
-    frames: tuple[Frame, ...], icc_profile: bytes | None, entry: Format, name: str
+    frames: tuple[Frame, ...], icc_profile: bytes | None, file_format: Format, name: str
 ) -> tuple[tuple[Frame, ...], bytes | None]:
-    """`frames` of the picture `name` and a profile of their kind, for a file of the format `entry`.
+    """`frames` of the picture `name` and a profile of their kind, for a file of the format `file_format`.
 
     Grey under a profile for RGB becomes RGB. Pixels under one for grey become grey, or sRGB where the format
     has no grey. A profile for pixels of another kind is left out, with a warning.
     """
-    if icc_profile is None or "icc_profile" not in entry.metadata:
+    if icc_profile is None or "icc_profile" not in file_format.metadata:
         return frames, icc_profile
     space = icc_profile[_SPACE]
     if space == b"RGB ":
         return tuple(map(as_rgb, frames)), icc_profile
     if space == b"GRAY" and all(map(_is_grey, frames)):
         grey = tuple(map(_as_grey, frames))
-        if 1 in entry.channels:
+        if 1 in file_format.channels:
             return grey, icc_profile
-        log.info("%s: converted to sRGB, as %s has no grey for its profile", name, entry.title)
+        log.info(
+            "%s: converted to sRGB, as %s has no greyscale to go with its profile", name, file_format.title
+        )
         converted = (pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in grey)
         return tuple(map(as_rgb, converted)), srgb_profile()
     kind = space.decode("latin-1").strip()

@@ -83,9 +83,7 @@ def decode_raw(data: bytes, max_pixels: int) -> Picture:
         try:
             pixels = file.read(use_camera_wb=True, output_bps=16)
         except UnboundLocalError as error:  # imageio's, where LibRaw fails
-            raise InputError(
-                "LibRaw can't develop it: it is damaged, or of a camera it doesn't know"
-            ) from error
+            raise InputError("LibRaw can't develop it: it is damaged, or from an unknown camera") from error
     return Picture((np.ascontiguousarray(pixels),), format_named("tiff"), Metadata(exif=_exif(data)))
 
 
@@ -102,7 +100,7 @@ def _opened(data: bytes) -> Iterator[Any]:
     try:
         file = imopen(io.BytesIO(data), "r", plugin="rawpy")
     except (InitializationError, OSError) as error:
-        raise InputError("LibRaw can't read it: it is damaged, or of a camera it doesn't know") from error
+        raise InputError("LibRaw can't read it: it is damaged, or from an unknown camera") from error
     with file:
         yield file
 

@@ -90,7 +90,7 @@ def _opened(data: bytes) -> Iterator[tifffile.TiffFile]:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             yield file
     except (struct.error, tifffile.TiffFileError) as error:
-        raise InputError(f"it is cut off or damaged ({error}); find a whole copy") from error
+        raise InputError(f"it is cut off or damaged ({error}); find a complete copy") from error
 
 
 def directory_at(data: bytes, head: int, offset: int | None = None) -> TiffImagePlugin.ImageFileDirectory_v2:
@@ -230,7 +230,7 @@ def _libtiff(data: bytes, page: tifffile.TiffPage, *, as_rgb: bool = False) -> N
             ) from error
         reason = " ".join(str(error).split())
         raise InputError(
-            f"a part of its pixels is missing or damaged ({reason}); find a whole copy"
+            f"a part of its pixels is missing or damaged ({reason}); find a complete copy"
         ) from error
     return samples
 
@@ -325,7 +325,7 @@ def _through_palette(page: tifffile.TiffPage, indices: NDArray[Any]) -> Frame:
     """Grey or RGB, at 16 bits where the palette has colours that 8 can't give."""
     table: NDArray[np.uint16] = np.asarray(page.colormap, np.uint16).reshape(3, -1).T
     if indices.dtype.kind not in "ub" or int(indices.max()) >= len(table):
-        raise InputError("its palette has fewer colours than its pixels ask for")
+        raise InputError("its palette has fewer colours than its pixels use")
     if table.max() < 256:  # written as 8 bits; libtiff takes it so, too
         table = table.astype(np.uint8)
     elif not (table % 257).any() or not (table % 256).any():

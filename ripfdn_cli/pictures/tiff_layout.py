@@ -1,5 +1,5 @@
 """What a TIFF's tags say of its pages. Files leave tags out and get them wrong: they are read as libtiff and
-libvips read them, not by the letter.
+libvips read them, not strictly by the specification.
 """
 
 import struct
@@ -67,7 +67,7 @@ def picture_pages(file: tifffile.TiffFile, max_pixels: int) -> list[tifffile.Tif
         pages.append(page)
         pixels += page.imagewidth * page.imagelength
         if page.nbytes > _BYTES_PER_PIXEL * max_pixels:
-            raise too_many_pixels(f"it says it has {page.samplesperpixel} samples a pixel", max_pixels)
+            raise too_many_pixels(f"its header states {page.samplesperpixel} samples per pixel", max_pixels)
         if pixels > max_pixels:
             raise too_many_pixels("its pages together have more", max_pixels)
     if not pages:

@@ -1,0 +1,1 @@
+"""What pictures and videos share on their way through the network."""

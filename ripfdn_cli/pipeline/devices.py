@@ -75,7 +75,7 @@ class Networks(Mapping[int, Upscaler]):
         name = self._choices[scale]
         network = self._network(name, self._settings.precision)
         if self._precise and network.precision != "fp32":
-            log.debug("%s is too coarse for more than 8 bits: fp32", network.precision)
+            log.debug("%s is too coarse for more than 8 bits; using fp32", network.precision)
             network = self._network(name, "fp32")
         return network
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from ripfdn_cli.pipeline.cancellation import Cancellation
 from ripfdn_cli.pipeline.devices import Devices, Networks
-from ripfdn_cli.pipeline.lookahead import ahead, behind
+from ripfdn_cli.pipeline.lookahead import prefetched, write_behind
 from ripfdn_cli.upscaler import Progress
 
 ALIKE = 2
@@ -34,9 +34,9 @@ C = TypeVar("C")
 
 
 class FramePipeline(Generic[F, R]):
-    """Runs frames through `upscale`, which takes as many of them `together` as there are, and gives a result
-    for each; one that is equal to a frame shortly before has that one's. `read_ahead`: frames that may wait
-    for a device. `computed`: frames that were upscaled.
+    """Runs frames through `upscale`, which takes up to `batch_size` of them at once and gives a result for
+    each; one that is equal to a frame shortly before has that one's. `read_ahead`: frames that may wait for a
+    device. `computed`: frames that were upscaled.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class FramePipeline(Generic[F, R]):
         devices: Devices,
         upscale: Callable[[Networks, Sequence[F], Progress], Sequence[R]],
         *,
-        together: int,
+        batch_size: int,
         read_ahead: int,
     ) -> None:
         self._devices, self._upscale = devices, upscale
-        self._together, self._read_ahead = together, read_ahead
+        self._batch_size, self._read_ahead = batch_size, read_ahead
         self._cancellation = Cancellation()
         self.computed = 0
 
@@ -65,8 +65,8 @@ class FramePipeline(Generic[F, R]):
 
         try:
             with (
-                closing(ahead(frames, self._read_ahead)) as waiting,
-                behind(write_result, WRITE_BEHIND + self._together * len(self._devices)) as put,
+                closing(prefetched(frames, self._read_ahead)) as waiting,
+                write_behind(write_result, WRITE_BEHIND + self._batch_size * len(self._devices)) as put,
             ):
                 for item in self._through_network(waiting, workers):
                     put(item)
@@ -79,7 +79,7 @@ class FramePipeline(Generic[F, R]):
     ) -> Iterator[tuple[_Result[R], C]]:
         """Each frame's result to come, and what came with it."""
         recent: deque[tuple[F, _Result[R]]] = deque(maxlen=ALIKE)
-        for batch in _batches(frames, self._together):
+        for batch in _batches(frames, self._batch_size):
             results: list[tuple[_Result[R], C]] = []
             new: list[tuple[F, _Result[R]]] = []
             for frame, context in batch:

@@ -9,7 +9,7 @@ Runs that share a folder (shards, workers of a cluster) have a shard of the jour
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -181,8 +181,7 @@ def _take_over_shards(folder: Path, lines: Lines) -> None:
             shard = stack.enter_context(open_log(path, skip_damaged=True))
             lines.append(*shard.lines)
             lines.lines.extend(shard.lines)
-            with suppress(OSError):
-                path.unlink()
+            shard.delete()
 
 
 def _read(lines: list[dict[str, Any]]) -> tuple[dict[str, list[JournalEntry]], list[dict[str, Any]]]:

@@ -11,12 +11,12 @@ T = TypeVar("T")
 _END = object()
 
 
-def ahead(items: Iterator[T], depth: int) -> Generator[T]:
+def prefetched(items: Iterator[T], depth: int) -> Generator[T]:
     """What `items` gives, which runs in a thread, up to `depth` items ahead; its exceptions come out here.
 
     `items` is left where it is when this generator is closed; nothing of it runs any more then.
     """
-    with ThreadPoolExecutor(1, "ahead") as pool:
+    with ThreadPoolExecutor(1, "prefetch") as pool:
         try:
             waiting = deque(pool.submit(next, items, _END) for _ in range(depth))
             while (item := waiting.popleft().result()) is not _END:
@@ -27,13 +27,13 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T]:
 
 
 @contextmanager
-def behind(work: Callable[[T], None], depth: int) -> Iterator[Callable[[T], None]]:
+def write_behind(work: Callable[[T], None], depth: int) -> Iterator[Callable[[T], None]]:
     """A function that has `work` done on an item in a thread, in order, and waits while `depth` are waiting.
 
     What `work` raises comes out of a later call, or at the end of the block. What is waiting when the block
     fails is still done; after an interrupt it is not.
     """
-    with ThreadPoolExecutor(1, "behind") as pool:
+    with ThreadPoolExecutor(1, "write-behind") as pool:
         waiting: deque[Future[None]] = deque()
 
         def put(item: T) -> None:

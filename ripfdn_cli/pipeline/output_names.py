@@ -84,12 +84,12 @@ class OutputNames:
         return self.folder / path.as_posix()  # for URLs "a/." is not "a"
 
     def format_for(self, output: Location) -> Format:
-        """The format of the file `output`, by --format or by its suffix. Raises UsageError."""
+        """The format of the file `output`, the one asked for, else by its suffix. Raises UsageError."""
         found = self.file_format or format_of(output)
         if found is None:
             raise UsageError(
-                f"{output}: {output.suffix or 'no suffix'} does not stand for a picture format; "
-                "end it in one such as .png, or give `format`"
+                f"{output}: {output.suffix or 'no suffix'} is not a picture format; "
+                "use one such as .png, or give `format`"
             )
         return found
 
@@ -138,7 +138,8 @@ def template_advice(names: OutputNames, sources: Sequence[Source]) -> str:
     for template in _TELLING_TEMPLATES:
         other = OutputNames(names.folder, template, names.file_format)
         if len({folded_name(other.of(source, None)) for source in sources}) == len(sources):
-            return f"give a name template such as -o '{names.folder / template}', or upscale them separately"
+            name = names.folder / template
+            return f"give a name template such as `output` '{name}', or upscale them separately"
     return "upscale them separately, each into a folder of its own"
 
 

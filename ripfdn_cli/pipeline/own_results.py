@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def without_own_results(
-    sources: Sequence[Source], inputs: Sequence[Location], folder: Location, journal_part: str
+    sources: Sequence[Source], inputs: Sequence[Location], folder: Location, shard: str
 ) -> list[Source]:
     """`sources` without what earlier runs wrote beside them: files that the journal in `folder` knows as they
     are, made of other `sources` or of what lies in folders among the `inputs`.
@@ -19,7 +19,7 @@ def without_own_results(
     inner = _inside(folder)
     if not any(full_name(source.path).startswith(inner) for source in sources):
         return list(sources)
-    journal = read_journal(folder, journal_part)
+    journal = read_journal(folder, shard)
     names = {full_name(source.path) for source in sources}
     folders = tuple(_inside(path) for path in inputs if is_folder(path))
     kept = []

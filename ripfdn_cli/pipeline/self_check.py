@@ -69,6 +69,7 @@ def wrong_tiles(
 
 
 def warn_of_wrong_tiles(name: str, network: Upscaler, tiles: list[Tile]) -> None:
+    """Say in one line that `tiles` (at least one) of the picture `name` were wrong, and what can be done."""
     log.warning(
         "%s: %s on %s in %s gave a wrong result for %d of its tiles, the first at row %d, column %d of the "
         "input; the CPU computed them again in fp32. Try `precision=fp32`, or another `device` or `engine`",

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.model.architecture import SCALES
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.mixing import between
 from ripfdn_cli.model.weights_store import list_weights, load_weights
+from ripfdn_cli.pipeline.output_size import passes
 
 DEFAULT_SCALE = 4
 Weights = str | Checkpoint
 """A name, the path of a file, or a checkpoint that is loaded."""
 _FOR_COMPRESSED = {4: "x4-photo"}
-"""The weights for pictures that were compressed, of the scales that have some."""
+"""The weights for pictures that were compressed, of the only scale that has some. Smaller results are shrunk
+from theirs: on JPEGs that scores more than x2 and x3, which enlarge the blocks (weights/README.md), and the
+cost hangs on the input's pixels alone.
+"""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The scales of the networks that a picture goes through, one after the other, and scale → weights."""
+
+    passes: tuple[int, ...]
+    choices: Mapping[int, str]
 
 
 class WeightsSelection:
@@ -43,15 +57,28 @@ class WeightsSelection:
         installed = list_weights()
         self.choices = {scale: f"x{scale}" for scale in SCALES if f"x{scale}" in installed}
         """Scale → weights."""
-        self.choices_for_compressed = self.choices | {
-            scale: name for scale, name in _FOR_COMPRESSED.items() if name in installed
-        }
+        compressed = {scale: name for scale, name in _FOR_COMPRESSED.items() if name in installed}
+        self.choices_for_compressed = compressed or self.choices
         """The same for pictures that were compressed."""
 
     @property
     def default_scale(self) -> int:
         """How much larger results are when no size is asked for."""
         return DEFAULT_SCALE if DEFAULT_SCALE in self.choices else max(self.choices)
+
+    def route(self, size: tuple[int, int], target: tuple[int, int], *, compressed: bool) -> Route:
+        """How a picture of `size` (width, height) px grows to `target` at least. What was `compressed` goes
+        through weights for such pictures first, and a second network sees their result, which is clean.
+        Raises UsageError for more than the networks can do.
+        """
+        clean = Route(passes(size, target, self.choices), self.choices)
+        if not compressed or not clean.passes or self.choices_for_compressed == self.choices:
+            return clean
+        ((scale, _),) = self.choices_for_compressed.items()
+        rest = passes((scale * size[0], scale * size[1]), target, self.choices)
+        if scale in rest:  # two networks of one scale are not told apart
+            return clean
+        return Route((scale, *rest), {**self.choices, **self.choices_for_compressed})
 
     def checkpoint(self, name: str) -> Checkpoint:
         """The weights `name` of the choices."""

@@ -26,7 +26,7 @@ def decaying(state: RunState, settings: TrainingSettings, length: Interval) -> R
     position = state.position
     if settings.schedule not in STABLE_SCHEDULES:
         raise UsageError(
-            f"branch-decay needs a run at a stable rate, and this one has schedule {settings.schedule}; "
+            f"`branch_decay` needs a run at a stable rate, and this one has schedule {settings.schedule}; "
             f"train with `schedule` {' or '.join(STABLE_SCHEDULES)}"
         )
     if settings.schedule == "wsd" and position.progress > 1 - settings.decay_share:

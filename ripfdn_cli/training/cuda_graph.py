@@ -40,7 +40,7 @@ class CapturedStep:
         before = {name: tensor.clone() for name, tensor in self._learner.state().items()}
         self._learner.set_rates(0.0, 0.0)
         # Compiling, choosing kernels and making the optimizer's state must happen outside of the graph.
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UP_STEPS):
@@ -57,7 +57,7 @@ def captured_body(learner: Learner, source: PackedPictures, drawn: Tensor, stage
     """What is captured: a whole step by `drawn`, with nothing that the CPU decides or waits for."""
     learner.optimizer.zero_grad(set_to_none=True)
     loss = learner.loss(*source.crop(drawn, stage.patch), stage)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     learner.update()
     return loss.detach()
 

@@ -7,7 +7,7 @@ import numpy as np
 from ripfdn_cli.image_math.dihedral import transformed
 from ripfdn_cli.training.degrade import degrade, draw_degradation
 from ripfdn_cli.training.patches import CROP_STREAM, Sampler, generator
-from ripfdn_cli.training.pictures import Copies, Picture, Pixels, Preparation, Skipped, load_copies
+from ripfdn_cli.training.pictures import Copies, Pixels, Preparation, Skipped, TrainingPicture, load_copies
 from ripfdn_cli.training.settings import TrainingSettings
 
 
@@ -20,7 +20,7 @@ class CropCutter:
     def __init__(self, found: Sequence[Copies], preparation: Preparation, settings: TrainingSettings) -> None:
         self._found, self._preparation, self._settings = found, preparation, settings
         count, side, s = settings.crops, settings.crop, settings.scale
-        pictures: list[Picture] = [picture for copies in found for picture in copies]
+        pictures: list[TrainingPicture] = [picture for copies in found for picture in copies]
         sampler = Sampler(pictures, scale=s, seed=settings.seed, by=settings.sampling)
         self._drawn = sampler.draw(0, side, count)  # picture, top, left, orientation
         self._starts = np.cumsum([0, *map(len, found)])  # of each file's pictures

@@ -27,6 +27,8 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class SizedFile:
+    """A picture's path and its sides in pixels, as its header has them."""
+
     path: Path
     height: int
     width: int

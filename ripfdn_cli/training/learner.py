@@ -17,11 +17,11 @@ from ripfdn_cli.model.architecture import attention_geometry
 from ripfdn_cli.model.network import RIPFDN, bilinear_start, build_network
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.torch_devices import can_compile, native_bf16
+from ripfdn_cli.training.cpu_workers import Workers
 from ripfdn_cli.training.losses import sub_pixels, total_loss
 from ripfdn_cli.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
-from ripfdn_cli.training.side_by_side import Workers
 from ripfdn_cli.training.training_network import TrainingNetwork
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Learner:
         self.compiled = _wants_compile(settings.compile, device)
         self._matrices: dict[int, Matrices] = {}
         self._model = self._distributed(TrainingNetwork(self.network))
-        self._workers = self._side_by_side()
+        self._workers = self._cpu_workers()
         self._result: Callable[..., Tensor] = (
             torch.compile(self._model, dynamic=False) if self.compiled else self._model
         )
@@ -91,7 +91,7 @@ class Learner:
             with self._no_sync(last):
                 loss = self.loss(lr, hr, stage) * share
                 # DDP takes the mean over ranks; the shares of all ranks add up to 1.
-                (loss * self._ranks.world_size).backward()  # type: ignore[no-untyped-call]
+                (loss * self._ranks.world_size).backward()
             total += loss.detach()
         return total
 
@@ -150,7 +150,7 @@ class Learner:
             return model
         return DistributedDataParallel(model, gradient_as_bucket_view=True)
 
-    def _side_by_side(self) -> Workers | None:
+    def _cpu_workers(self) -> Workers | None:
         """Where there are several threads and nothing that shares out each operation or each step."""
         threads = torch.get_num_threads()
         if self.device.type != "cpu" or threads == 1 or self.compiled or self._ranks.world_size > 1:

@@ -13,12 +13,12 @@ from time import monotonic
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ripfdn_cli import __version__
 from ripfdn_cli.errors import OutOfMemoryError, OutputError, TrainingDivergedError, UsageError
-from ripfdn_cli.files.atomic_file import output_error, write_bytes
+from ripfdn_cli.files.atomic_file import write_bytes
+from ripfdn_cli.files.file_lock import locked
 from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.model.network import RIPFDN, to_checkpoint
@@ -211,7 +211,7 @@ class Training:
                 self.validate()
             self._tell_setup()
             if self.position.done:
-                log.warning("nothing is left to train: the run's steps or its `max_time` are over")
+                log.warning("nothing is left to train: the run's steps or its `max_time` are used up")
             while not self.position.done:
                 self._step()
                 self._validate_and_save_when_due()
@@ -304,7 +304,7 @@ class Training:
         )
         if self.settings.capture == "on" and not possible:
             raise UsageError(
-                "capture on needs one GPU with the pictures on it, no `degrade` and no `micro_batch`; "
+                "`capture` on needs one GPU with the pictures on it, no `degrade` and no `micro_batch`; "
                 "use `capture` auto"
             )
         return possible and self.settings.capture != "off"
@@ -508,7 +508,7 @@ def continued(state: RunState, wanted: TrainingSettings) -> RunState:
     if changed:
         raise UsageError(
             f"settings differ from those of the run that is resumed: {'; '.join(changed)}; "
-            "take them back, or start a new run in another folder"
+            "restore them, or start a new run in another folder"
         )
     progress = state.position.progress
     if state.settings.max_time and wanted.max_time:
@@ -517,6 +517,7 @@ def continued(state: RunState, wanted: TrainingSettings) -> RunState:
 
 
 def device_name(device: torch.device) -> str:
+    """What `device` is called in reports: the GPU's name, or the processor's kind and its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
@@ -539,19 +540,9 @@ def only_run_in(folder: Path) -> Iterator[None]:
 
     Raises UsageError where another process holds it and doesn't let go within some seconds.
     """
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=_LOCK_SECONDS)
-    except Timeout as error:
-        raise UsageError(
-            f"another process is training in {folder}; wait for it, stop it, or choose another folder"
-        ) from error
-    except OSError as error:
-        raise output_error(folder / LOCK, error) from error
-    try:
+    busy = f"another process is training in {folder}; wait for it, stop it, or choose another folder"
+    with locked(folder / LOCK, busy=busy, seconds=_LOCK_SECONDS):
         yield
-    finally:
-        lock.release()
 
 
 def _due(interval: str, before: tuple[int, float], now: tuple[int, float]) -> bool:

@@ -78,7 +78,7 @@ def _soap(network: nn.Module, settings: TrainingSettings) -> "SOAP":
         from pytorch_optimizer import SOAP
     except ImportError as error:
         raise UnavailableError(
-            "optimizer soap needs a package that is not installed; "
+            "`optimizer` soap needs a package that is not installed; "
             "pip install 'ripfdn-cli[train]', or use `optimizer` adam"
         ) from error
 

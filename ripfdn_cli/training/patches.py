@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.training.pictures import Picture
+from ripfdn_cli.training.pictures import TrainingPicture
 
 ORIENTATIONS = 8
 """Of a square: bit 0 turns it upside down, bit 1 left to right, then bit 2 swaps its axes."""
@@ -33,6 +33,7 @@ class Request:
     count: int
 
     def next_step(self) -> Self:
+        """The same patches of the step after this one."""
         return replace(self, step=self.step + 1)
 
 
@@ -49,7 +50,8 @@ class PatchSource(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Stop what works ahead."""
 
 
 def generator(seed: int, stream: int, step: int, index: int = 0) -> np.random.Generator:
@@ -64,7 +66,7 @@ class Sampler:
     its shrunk copies share one picture's chance.
     """
 
-    def __init__(self, pictures: Sequence[Picture], *, scale: int, seed: int, by: str) -> None:
+    def __init__(self, pictures: Sequence[TrainingPicture], *, scale: int, seed: int, by: str) -> None:
         self._sides = lr_sides(pictures, scale)
         self._weights = _weights(pictures, by)
         self._seed = seed
@@ -85,7 +87,7 @@ class Sampler:
         return self._cumulative[patch]
 
 
-def lr_sides(pictures: Sequence[Picture], scale: int) -> NDArray[np.int64]:
+def lr_sides(pictures: Sequence[TrainingPicture], scale: int) -> NDArray[np.int64]:
     """(pictures, 2): height and width of each LR."""
     return np.array([(p.height // scale, p.width // scale) for p in pictures], np.int64).reshape(-1, 2)
 
@@ -106,7 +108,7 @@ def placed(uniform: NDArray[np.float64], sides: NDArray[np.int64], patch: int) -
     return np.column_stack((place, uniform[:, 2] * ORIENTATIONS)).astype(np.int64)
 
 
-def _weights(pictures: Sequence[Picture], by: str) -> NDArray[np.float64]:
+def _weights(pictures: Sequence[TrainingPicture], by: str) -> NDArray[np.float64]:
     copies: dict[object, int] = {}
     for picture in pictures:
         copies[picture.path] = copies.get(picture.path, 0) + 1
@@ -125,7 +127,7 @@ class PackedPictures:
         lr: Tensor,
         hr: Tensor,
         starts: NDArray[np.int64],
-        pictures: Sequence[Picture],
+        pictures: Sequence[TrainingPicture],
         sampler: Sampler,
         *,
         scale: int,
@@ -137,6 +139,7 @@ class PackedPictures:
         self._layout = torch.from_numpy(np.column_stack((starts, widths))).to(device)  # (pictures, 2)
 
     def patches(self, request: Request) -> Patches:
+        """As PatchSource says, on `device`."""
         # A few at a time: their indices take eight bytes for three of pixels.
         few = torch.split(self.drawn(request), _CROPPED_AT_ONCE)
         parts = [self.crop(drawn.to(self.device), request.patch) for drawn in few]
@@ -157,7 +160,8 @@ class PackedPictures:
         corner = start * s**2 + top * s * width * s + left * s
         return lr, _gather(self._hr, corner, width * s, orientation, patch * s)
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Nothing works ahead."""
 
 
 def _gather(pixels: Tensor, corner: Tensor, width: Tensor, orientation: Tensor, side: int) -> Tensor:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
-from ripfdn_cli.pictures.files import read_file, read_header, read_picture
+from ripfdn_cli.pictures.decoding import read_header, read_picture
+from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.picture import as_rgb, as_samples
 from ripfdn_cli.training.pair_checks import check_pair_sizes, cut_pair, misalignment
 
@@ -36,7 +37,7 @@ Advance = Callable[[int], object]
 
 
 @dataclass(frozen=True)
-class Picture:
+class TrainingPicture:
     """A picture on disk, or a smaller copy of it: `height` and `width` px after shrinking by `factor`. Its LR
     is in the file `lr`, or made of it.
     """
@@ -49,10 +50,11 @@ class Picture:
 
     @property
     def pixels(self) -> int:
+        """How many pixels it has: `height` · `width`."""
         return self.height * self.width
 
 
-Copies = list[Picture]
+Copies = list[TrainingPicture]
 """One picture and its smaller copies."""
 
 
@@ -82,12 +84,12 @@ class Preparation:
     known: tuple[tuple[str, NDArray[np.float32]], ...] = ()
     aligned: bool = False
 
-    def copies(self, path: Path, height: int, width: int) -> list[Picture]:
+    def copies(self, path: Path, height: int, width: int) -> list[TrainingPicture]:
         """The picture of that size, and its smaller copies."""
-        found = [Picture(path, height, width)]
+        found = [TrainingPicture(path, height, width)]
         if height * width >= self.shrink_above * 1e6:
             for factor in SHRINK_FACTORS:
-                small = Picture(path, round(height * factor), round(width * factor), factor)
+                small = TrainingPicture(path, round(height * factor), round(width * factor), factor)
                 if factor >= self.shrink and min(small.height, small.width) >= self.smallest_side:
                     found.append(small)
         return found
@@ -101,7 +103,7 @@ class Preparation:
         return None
 
 
-def measure(path: Path, preparation: Preparation, lr: Path | None = None) -> list[Picture] | Skipped:
+def measure(path: Path, preparation: Preparation, lr: Path | None = None) -> list[TrainingPicture] | Skipped:
     """The picture in `path` with its smaller copies, or with its LR in the file `lr`; by headers alone."""
     try:
         height, width = _size_of(path)
@@ -112,10 +114,12 @@ def measure(path: Path, preparation: Preparation, lr: Path | None = None) -> lis
     if min(height, width) < preparation.smallest_side:
         reason = f"{path} has {width}×{height} px, and a patch needs {preparation.smallest_side}"
         return Skipped(path, reason, (height, width))
-    return [Picture(path, height, width, lr=lr)] if lr else preparation.copies(path, height, width)
+    return [TrainingPicture(path, height, width, lr=lr)] if lr else preparation.copies(path, height, width)
 
 
-def load_copies(copies: Sequence[Picture], preparation: Preparation) -> list[tuple[Pixels, Pixels]] | Skipped:
+def load_copies(
+    copies: Sequence[TrainingPicture], preparation: Preparation
+) -> list[tuple[Pixels, Pixels]] | Skipped:
     """LR and HR of each of `copies`, which are of one file; it is decoded once."""
     path, lr_path = copies[0].path, copies[0].lr
     try:
@@ -135,7 +139,7 @@ def load_copies(copies: Sequence[Picture], preparation: Preparation) -> list[tup
     return [pair] if trouble is None else Skipped(path, f"{lr_path} {trouble} {path}")
 
 
-def pair_of(whole: Pixels, picture: Picture, scale: int) -> tuple[Pixels, Pixels]:
+def pair_of(whole: Pixels, picture: TrainingPicture, scale: int) -> tuple[Pixels, Pixels]:
     """LR and HR: `whole` shrunk if `picture` is a smaller copy, cut to a multiple of `scale`; its LR by
     MATLAB's bicubic, rounded to 8 bit as benchmark LR images are.
     """

@@ -50,7 +50,7 @@ def resolve_settings(preset: str | None, config: Path | None, flags: dict[str, A
     from_file = {key.replace("-", "_"): value for key, value in read_toml(config).items()} if config else {}
     name = preset or from_file.pop("preset", None) or "quick"
     if name not in PRESETS:
-        raise UsageError(f"preset {name!r} is not one of {', '.join(PRESETS)}")
+        raise UsageError(f"`preset` {name!r} is not one of {', '.join(PRESETS)}")
     from_file.pop("preset", None)
     base = TrainingSettings.from_mapping({**PRESETS[name], "preset": name}, source=f"preset {name}")
     changed = base.changed(from_file, source=str(config)) if from_file else base

@@ -25,7 +25,7 @@ _GREETING_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among `world_size`."""
+    """The place of a process among `world_size`."""
 
     rank: int = 0
     world_size: int = 1
@@ -46,7 +46,7 @@ class Ranks:
         """
         if batch < self.world_size:
             raise UsageError(
-                f"batch {batch} is less than the {self.world_size} ranks; raise `batch`, or start fewer"
+                f"`batch` {batch} is less than the {self.world_size} ranks; raise `batch`, or start fewer"
             )
         first = batch * self.rank // self.world_size
         return first, batch * (self.rank + 1) // self.world_size - first
@@ -100,7 +100,7 @@ def join_ranks() -> Iterator[Ranks]:
         if not _is_of_the_network(error):
             raise
         raise InternalError(
-            f"rank {rank} lost another rank: {str(error).splitlines()[0]}; "
+            f"rank {rank} lost contact with another rank: {str(error).splitlines()[0]}; "
             "look at its messages, and start the run again with `resume`"
         ) from error
     finally:
@@ -131,7 +131,7 @@ def meet(store: Store, rank: int, world_size: int) -> str:
         missing = {other for other in missing if not store.check([f"ripfdn/{own}/{other}"])}
         if time.monotonic() > deadline:
             raise InternalError(
-                f"ranks {sorted(missing)} did not come within {_TIMEOUT}; look at their messages"
+                f"ranks {sorted(missing)} did not start within {_TIMEOUT}; look at their messages"
             )
         time.sleep(_GREETING_SECONDS)
     return own

@@ -43,9 +43,11 @@ class History:
         self._drawn = time.monotonic()
 
     def stepped(self, report: StepReport) -> None:
+        """Take note of a step; it is in a record from the next one that is made."""
         self._unwritten.append(report)
 
     def validated(self, report: ValidationReport) -> None:
+        """Make a record of the validation, and before it one of the steps since the last."""
         self._close_interval()
         self.records.append({"event": "validation", **asdict(report)})
 
@@ -71,6 +73,7 @@ class History:
             write_bytes(self._folder / CURVES, curves)
 
     def close(self) -> None:
+        """Close what TensorBoard reads."""
         if self._events is not None:
             with suppress(OSError):  # a full disk, of which `write` has told
                 self._events.close()

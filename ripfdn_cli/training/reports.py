@@ -41,11 +41,14 @@ class Silence:
     """A listener that shows nothing."""
 
     def preparing(self, what: str, total: int) -> Advance:
+        """Shows nothing."""
         return lambda count: None
 
-    def stepped(self, report: StepReport) -> None: ...
+    def stepped(self, report: StepReport) -> None:
+        """Shows nothing."""
 
-    def validated(self, report: ValidationReport) -> None: ...
+    def validated(self, report: ValidationReport) -> None:
+        """Shows nothing."""
 
 
 class Listener(Protocol):
@@ -55,6 +58,8 @@ class Listener(Protocol):
         """`total` items of `what` follow; call the result with how many more are done."""
         ...
 
-    def stepped(self, report: StepReport) -> None: ...
+    def stepped(self, report: StepReport) -> None:
+        """Called after each step."""
 
-    def validated(self, report: ValidationReport) -> None: ...
+    def validated(self, report: ValidationReport) -> None:
+        """Called after each validation."""

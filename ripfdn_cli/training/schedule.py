@@ -36,6 +36,7 @@ class Position:
 
     @property
     def done(self) -> bool:
+        """Whether the run is at its end."""
         return self.progress >= 1.0
 
 

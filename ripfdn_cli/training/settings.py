@@ -195,30 +195,32 @@ class TrainingSettings:
         self._check_pairs()
         if not self.steps and not self.max_time:
             raise UsageError(
-                "neither steps nor max-time is given: the run would never end; pass `max_time` 25m, say"
+                "neither `steps` nor `max_time` is given: the run would never end; pass `max_time` 25m, say"
             )
         if self.start == "random" and self.init_from:
-            raise UsageError("start 'random' and init-from contradict each other; give one")
+            raise UsageError("`start` random and `init_from` contradict each other; give one")
         if self.teacher_sees == "degraded" and not (self.teacher and self.degrade):
             raise UsageError(
-                "teacher-sees degraded needs a teacher and degraded LR; add `teacher` and `degrade`"
+                "`teacher_sees` degraded needs a teacher and degraded LR; add `teacher` and `degrade`"
             )
         if self.teacher_sees == "degraded" and self.crop < max(self.patch):
-            raise UsageError(f"crop {self.crop} is less than patch {max(self.patch)}; raise `crop`")
+            raise UsageError(f"`crop` {self.crop} is less than `patch` {max(self.patch)}; raise `crop`")
         if self.capture == "on" and self.optimizer == "soap":
-            raise UsageError("capture on does not work with optimizer soap; use `capture` auto")
+            raise UsageError("`capture` on does not work with `optimizer` soap; use `capture` auto")
 
     def _check_pairs(self) -> None:
         if not self.lr_folder:
             return
         if self.data and len(self.data) != len(self.lr_folder):
             raise UsageError(
-                f"lr-folder names {len(self.lr_folder)} folders for {len(self.data)} of pictures; "
+                f"`lr_folder` names {len(self.lr_folder)} folders for {len(self.data)} of pictures; "
                 "give one for each, in their order"
             )
         for given, name in ((self.degrade, "degrade"), (self.shrink != 1, "shrink")):
             if given:
-                raise UsageError(f"lr-folder and {name} exclude each other: {name} makes LR anew; give one")
+                raise UsageError(
+                    f"`lr_folder` and `{name}` exclude each other: {name} makes LR anew; give one"
+                )
 
     def _check_choices(self) -> None:
         for name, item in FIELDS.items():
@@ -226,7 +228,7 @@ class TrainingSettings:
             for value in _each(getattr(self, name)) if choices else ():
                 if value not in choices:
                     raise UsageError(
-                        f"{flag_of(name)} {value!r} is not one of {', '.join(choices)}{_hint(value, choices)}"
+                        f"`{name}` {value!r} is not one of {', '.join(choices)}{_hint(value, choices)}"
                     )
 
     def _check_ranges(self) -> None:
@@ -234,23 +236,23 @@ class TrainingSettings:
             bounds = item.metadata["range"]
             for value in _each(getattr(self, name)) if bounds else ():
                 if not bounds[0] <= value <= bounds[1]:
-                    raise UsageError(f"{flag_of(name)} {value} is out of range: {bounds[0]} to {bounds[1]}")
+                    raise UsageError(f"`{name}` {value} is out of range: {bounds[0]} to {bounds[1]}")
         if len(self.betas) != 2:
-            raise UsageError(f"{flag_of('betas')} takes two values, not {len(self.betas)}")
+            raise UsageError(f"`betas` takes two values, not {len(self.betas)}")
         for name in ("validate_every", "save_every"):
-            Interval.parse(getattr(self, name), flag_of(name))
+            Interval.parse(getattr(self, name), f"`{name}`")
 
     def _check_stages(self) -> None:
         for name in STAGED:
             count = len(getattr(self, name))
             if count not in (1, len(self.share)):
                 raise UsageError(
-                    f"{flag_of(name)} has {count} values for {len(self.share)} stages; "
-                    "give one, or one for each"
+                    f"`{name}` has {count} values for {len(self.share)} stages; give one, or one for each"
                 )
 
     @property
     def network(self) -> NetworkConfig:
+        """The dimensions of the network that is trained. Raises UsageError for impossible ones."""
         return NetworkConfig(self.scale, self.channels, self.blocks, self.partial_ratio)
 
     @property
@@ -296,6 +298,9 @@ class TrainingSettings:
         return cls(**parse_values(values, source=source))
 
     def changed(self, values: dict[str, Any], *, source: str) -> Self:
+        """These with `values`, named as in `parse_values`, in place of their own. Raises what `from_mapping`
+        raises.
+        """
         return replace(self, **parse_values(values, source=source))
 
 
@@ -348,11 +353,11 @@ def _parse(name: str, value: Any, source: str) -> Any:
         if isinstance(kind, GenericAlias) or get_origin(kind) is tuple:
             return tuple(_scalar(get_args(kind)[0], item) for item in _items(value))
         if name in DURATIONS:
-            return parse_duration(value, flag_of(name))
+            return parse_duration(value, f"`{name}`")
         assert isinstance(kind, type)
         return _scalar(kind, value)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{source}: {flag_of(name)} {value!r} is not {_DESCRIBED[_base(kind)]}") from error
+        raise UsageError(f"{source}: `{name}` {value!r} is not {_DESCRIBED[_base(kind)]}") from error
 
 
 def _items(value: Any) -> list[Any]:
@@ -394,11 +399,6 @@ def _each(value: Any) -> tuple[Any, ...]:
 
 def _named(path: str) -> str:
     return Path(path).resolve().name if path else ""
-
-
-def flag_of(name: str) -> str:
-    """As it is written in a command, without the dashes before it."""
-    return name.replace("_", "-")
 
 
 def _hint(name: Any, known: Any) -> str:

@@ -4,7 +4,7 @@ from dataclasses import Field
 from typing import Any
 
 from ripfdn_cli.evaluation.markdown import escaped, markdown_table
-from ripfdn_cli.training.settings import FIELDS, STAGED, flag_of
+from ripfdn_cli.training.settings import FIELDS, STAGED
 
 HEADINGS = ("setting", "default", "values", "what it is")
 
@@ -14,14 +14,15 @@ def settings_table() -> str:
     `†`: may differ when a run is resumed.
     """
     rows = [
-        (f"`{flag_of(name)}`{_marks(name, item)}", _default(item), _values(item), escaped(_help(item)))
+        (_name(name, item), _default(item), _values(item), escaped(item.metadata["help"]))
         for name, item in FIELDS.items()
     ]
     return "\n".join(markdown_table(HEADINGS, rows, words=len(HEADINGS))) + "\n"
 
 
-def _marks(name: str, item: Field[Any]) -> str:
-    return ("*" if name in STAGED or name == "share" else "") + ("†" if item.metadata["resumable"] else "")
+def _name(name: str, item: Field[Any]) -> str:
+    staged = "*" if name in STAGED or name == "share" else ""
+    return f"`{name.replace('_', '-')}`{staged}{'†' if item.metadata['resumable'] else ''}"
 
 
 def _default(item: Field[Any]) -> str:
@@ -40,8 +41,3 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return (f"{value:g}" if isinstance(value, (int, float)) else value) or "–"
-
-
-def _help(item: Field[Any]) -> str:
-    text: str = item.metadata["help"]
-    return text

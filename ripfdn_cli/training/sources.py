@@ -28,10 +28,10 @@ from ripfdn_cli.training.patches import (
 from ripfdn_cli.training.pictures import (
     Advance,
     Copies,
-    Picture,
     Pixels,
     Preparation,
     Skipped,
+    TrainingPicture,
     in_threads,
     load_copies,
     measure,
@@ -178,7 +178,7 @@ def _mix_in(
     lr: Pixels,
     hr: Pixels,
     starts: NDArray[np.int64],
-    pictures: Sequence[Picture],
+    pictures: Sequence[TrainingPicture],
     scale: int,
     advance: Advance,
 ) -> None:
@@ -215,7 +215,7 @@ def _degraded_crops(
         high[:] = teacher.target(low, high)
         advance(1)
     _log_set(f"in memory as {len(lr)} degraded crops", usable)
-    crops = [Picture(Path(f"{number}"), side * s, side * s) for number in range(len(lr))]
+    crops = [TrainingPicture(Path(f"{number}"), side * s, side * s) for number in range(len(lr))]
     sampler = Sampler(crops, scale=s, seed=settings.seed, by=settings.sampling)
     place = device if _has_room(device, lr.nbytes + hr.nbytes) else torch.device("cpu")
     tensors = torch.from_numpy(lr.reshape(-1, 3)), torch.from_numpy(hr.reshape(-1, 3))
@@ -262,6 +262,9 @@ class Degraded:
         self._scale, self._seed, self._kind = scale, seed, kind
 
     def patches(self, request: Request) -> Patches:
+        """As PatchSource says: LR degraded from HR, each by its own random numbers, and the targets of the
+        source.
+        """
         _, targets = self._source.patches(request)
         hr = targets if self._pictures is self._source else self._pictures.patches(request)[1]
         squares = hr.permute(0, 2, 3, 1).numpy()
@@ -273,6 +276,7 @@ class Degraded:
         return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), targets
 
     def close(self) -> None:
+        """Close the source."""
         self._source.close()
 
 

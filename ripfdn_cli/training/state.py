@@ -71,6 +71,7 @@ def save_state(folder: Path, state: RunState) -> None:
 
 
 def has_state(folder: Path) -> bool:
+    """Whether a run has saved a state in `folder`."""
     return (folder / STATE).exists() or (folder / PREVIOUS).exists()
 
 
@@ -101,6 +102,7 @@ def generator_states(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_generators(tensors: dict[str, Tensor], device: torch.device) -> None:
+    """Set torch's generators of random numbers, the GPU's where `device` is one, to those in `tensors`."""
     torch.set_rng_state(tensors["generator.cpu"])
     if device.type == "cuda" and "generator.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["generator.cuda"], device)

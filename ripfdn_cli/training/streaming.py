@@ -23,7 +23,7 @@ from ripfdn_cli.training.patches import (
     lr_sides,
     placed,
 )
-from ripfdn_cli.training.pictures import Picture, Pixels, Preparation, Skipped, load_copies
+from ripfdn_cli.training.pictures import Pixels, Preparation, Skipped, TrainingPicture, load_copies
 
 PATCHES_PER_PICTURE = 64
 """Drawn on average from a picture while it is among those that are drawn from: what its decoding is shared
@@ -40,7 +40,7 @@ class PoolSampler:
     have the same chance.
     """
 
-    def __init__(self, pictures: Sequence[Picture], *, scale: int, seed: int, pool: int) -> None:
+    def __init__(self, pictures: Sequence[TrainingPicture], *, scale: int, seed: int, pool: int) -> None:
         self._sides, self._seed, self._pool = lr_sides(pictures, scale), seed, pool
         self._eligible: dict[int, NDArray[np.intp]] = {}
 
@@ -82,6 +82,9 @@ class PictureCache:
         self.bytes = 0
 
     def get(self, index: int) -> Pair:
+        """The pair at `index`, loaded once however many threads ask. Raises what `load` raises; then the next
+        asks again.
+        """
         with self._lock:
             known = self._pairs.get(index)
             if known is not None:
@@ -117,18 +120,25 @@ class StreamedPictures:
     """Patches cut from pictures that are decoded when they are drawn."""
 
     def __init__(
-        self, pictures: Sequence[Picture], sampler: PoolSampler, preparation: Preparation, *, cache_bytes: int
+        self,
+        pictures: Sequence[TrainingPicture],
+        sampler: PoolSampler,
+        preparation: Preparation,
+        *,
+        cache_bytes: int,
     ) -> None:
         self._pictures, self._sampler, self._preparation = pictures, sampler, preparation
         self.cache = PictureCache(self._load, limit=cache_bytes)
 
     def patches(self, request: Request) -> Patches:
+        """As PatchSource says, on the CPU. Raises InputError for a picture that can't be read any more."""
         drawn = self._sampler.draw(request.step, request.patch, request.batch)
         wanted = drawn[request.first : request.first + request.count].tolist()
         lr, hr = zip(*(self._cut(row, request.patch) for row in wanted), strict=True)
         return _batched(lr), _batched(hr)
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Nothing works ahead."""
 
     def _cut(self, drawn: Sequence[int], patch: int) -> Pair:
         picture, top, left, orientation = drawn
@@ -160,6 +170,7 @@ class Lookahead:
         self._made: dict[Request, Future[Patches]] = {}
 
     def patches(self, request: Request) -> Patches:
+        """As PatchSource says; those of the next steps are made meanwhile."""
         upcoming = [request]
         while len(upcoming) <= self._depth:
             upcoming.append(upcoming[-1].next_step())
@@ -175,6 +186,7 @@ class Lookahead:
             self._made.pop(request).cancel()
 
     def close(self) -> None:
+        """Drop what isn't begun, wait for what is, and close the source."""
         self._pool.shutdown(cancel_futures=True)
         self._source.close()
 

@@ -56,6 +56,7 @@ class Teacher:
 
     @property
     def provenance(self) -> dict[str, str]:
+        """What a checkpoint says of its teacher."""
         return {
             "teacher": self._name,
             "teacher_sha256": self._network.sha256,
@@ -130,7 +131,7 @@ def _network(settings: TrainingSettings) -> tuple[TeacherNetwork, bool]:
     if is_onnx(path):
         return load_onnx(path, threads, settings.teacher_precision), True
     if settings.teacher_precision != "fp32":
-        raise UsageError("teacher-precision bf16 is for teachers in ONNX files; use fp32")
+        raise UsageError("`teacher_precision` bf16 is for teachers in ONNX files; use fp32")
     try:
         return _OwnNetwork(settings), False
     except CheckpointError as error:

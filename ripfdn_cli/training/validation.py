@@ -25,6 +25,7 @@ class ValidationSet:
 
     @property
     def thumbnails(self) -> list[tuple[str, NDArray[np.float32]]]:
+        """The name (`set/picture`) of each picture and the thumbnail of its HR, (16, 16, 3)."""
         return [(f"{self.name}/{pair.name}", thumbnail_of(_hr(pair))) for pair in self.pairs]
 
 
@@ -51,6 +52,7 @@ def score_sets(upscaler: Upscaler, sets: Sequence[ValidationSet]) -> dict[str, S
 
 
 def protocol_text(scale: int) -> str:
+    """The protocol that scores are under, in words."""
     return PAPERS.text(scale)
 
 

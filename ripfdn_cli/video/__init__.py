@@ -1,0 +1,1 @@
+"""Video files: frames, timing, colour, every other stream, and encoders."""

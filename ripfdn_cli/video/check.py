@@ -120,10 +120,10 @@ def _track_problems(output: InputContainer, track: VideoTrack) -> Iterator[Diffe
     aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
     matrix = side_data_of(frame).get("DISPLAYMATRIX")
     tags = settings.tags
-    said = (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range == 2)
+    stated = (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range == 2)
     checks = {
         "size": ((frame.width, frame.height), (settings.width, settings.height)),
-        "colour tags": (said, (tags.matrix, tags.primaries, tags.transfer, tags.full_range)),
+        "colour tags": (stated, (tags.matrix, tags.primaries, tags.transfer, tags.full_range)),
         "aspect ratio of pixels": (aspect, settings.sample_aspect_ratio),
         "rotation": (_rotation(matrix), _rotation(track.matrix)),
     }
@@ -190,13 +190,13 @@ def _lost_descriptions(
     path: Path, source: OpenSource, container: Container, track: VideoTrack
 ) -> Iterator[str]:
     """Languages and titles of Matroska that only its own headers have."""
-    said = read_descriptions(path) if container.described_by_matroska else Descriptions()
-    languages = set(said.languages.values())
+    stated = read_descriptions(path) if container.described_by_matroska else Descriptions()
+    languages = set(stated.languages.values())
     for index, (plain, bcp47) in source.languages().items():
         if bcp47 not in languages and len(bcp47) > _PLAIN_LANGUAGE:
             yield f"stream {index}'s language {bcp47} (it has {plain})"
     wanted = [titles for chapter in source.chapters(track.timeline) if (titles := source.titles(chapter))]
-    have = set(said.titles.values())
+    have = set(stated.titles.values())
     if any(titles not in have and len(titles) > 1 for titles in wanted):
         yield "the chapters' titles in other languages"
     elif any(titles not in have for titles in wanted):
@@ -357,7 +357,7 @@ def _copy_problems(
     for old, new in pairs:
         if old.type == "attachment":
             if old.data != new.data:
-                yield _of_stream(old, f"{describe_stream(old)}: other content")
+                yield _of_stream(old, f"{describe_stream(old)}: different content")
         elif old.index in wanted:
             have, want = records.get(new.index), wanted[old.index]
             for problem in _packet_problems(describe_stream(old), have, want, _wanted_codec(old, source)):
@@ -369,7 +369,7 @@ def _packet_problems(name: str, have: _Passed | None, want: _Passed, codec: str)
         return [f"{name}: nothing of it"]
     problems = []
     if codec not in _REWRAPPED and have.digest.digest() != want.digest.digest():
-        problems.append(f"{name}: other content")
+        problems.append(f"{name}: different content")
     if codec.startswith("pcm_"):  # containers cut samples into packets as they like
         have.times, want.times = have.times[:1], want.times[:1]
     if len(have.times) != len(want.times):

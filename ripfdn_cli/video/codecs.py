@@ -44,10 +44,10 @@ class EncoderChoices:
 
 @dataclass(frozen=True)
 class Codec:
-    """One choice of --codec.
+    """One choice of `codec`.
 
     `encoder`, `preset_option`, `tune_option` and `options` are FFmpeg's names, `quality_options` those that
-    take --crf, `bitrate_options` what --bitrate needs besides (None where the codec has no bitrate).
+    take `crf`, `bitrate_options` what `bitrate` needs besides (None where the codec has no bitrate).
     `aliases`: other names for the same choice. `crf` is the default and `crf_range` what is allowed, None
     where there is no such setting. `parameters_option` takes parameters of the encoder's own library, `hdr`
     gives those that describe a mastering display. `keeps_captions`: closed captions that lie in the frames
@@ -129,9 +129,9 @@ class Codec:
     def _rate_options(self, choices: EncoderChoices) -> dict[str, str]:
         if choices.bitrate is not None:
             if choices.crf is not None:
-                raise UsageError("--crf and --bitrate contradict each other; give one")
+                raise UsageError("`crf` and `bitrate` contradict each other; give one")
             if self.bitrate_options is None:
-                raise UsageError(f"--bitrate does not apply to {self.title}; leave it out")
+                raise UsageError(f"`bitrate` does not apply to {self.title}; leave it out")
             return dict(self.bitrate_options) | {"b": str(choices.bitrate)}
         crf = self.crf if choices.crf is None else choices.crf
         if crf is None:
@@ -141,20 +141,20 @@ class Codec:
 
     def _check_crf(self, crf: int) -> None:
         if self.crf is None:
-            raise UsageError(f"--crf does not apply to {self.title}; leave it out")
+            raise UsageError(f"`crf` does not apply to {self.title}; leave it out")
         low, high = self.crf_range
         if not low <= crf <= high:
-            raise UsageError(f"--crf {crf}: {self.title} takes {low} (best) to {high}")
+            raise UsageError(f"`crf` {crf}: {self.title} takes {low} (best) to {high}")
 
     def _check_preset(self, preset: str) -> None:
         if preset not in self.presets:
             known = ", ".join(self.presets) or "none"
-            raise UsageError(f"--preset {preset}: {self.title} has {known}")
+            raise UsageError(f"`preset` {preset}: {self.title} has {known}")
 
     def _tune_number(self, tune: str) -> int:
         if tune not in self.tunes:
             known = ", ".join(self.tunes) or "none"
-            raise UsageError(f"--tune {tune}: {self.title} has {known}")
+            raise UsageError(f"`tune` {tune}: {self.title} has {known}")
         return self.tunes.index(tune)
 
     def _has_option(self, name: str) -> bool:
@@ -167,7 +167,7 @@ class Codec:
             return name in known
         near = get_close_matches(name, known, 1)
         raise UsageError(
-            f"--encoder-option {name}: {self.title} has no such option"
+            f"`encoder_options` {name}: {self.title} has no such option"
             + (f"; did you mean {near[0]}?" if near else "; see ffmpeg -h encoder=" + self.encoder)
         )
 
@@ -177,7 +177,7 @@ class Codec:
         if self.hdr is None:
             raise UsageError(
                 f"the input is HDR with mastering data, which {self.title} can't keep here; "
-                "use --codec x265, av1 or x264"
+                "use `codec` x265, av1 or x264"
             )
         return self.hdr(hdr)
 
@@ -336,7 +336,7 @@ CODECS = (
         )
     ),
 )
-"""Every choice of --codec; which of them there are depends on the build of FFmpeg that PyAV comes with."""
+"""Every choice of `codec`; which are available depends on the build of FFmpeg in PyAV."""
 
 LOSSLESS = next(codec for codec in CODECS if codec.name == "ffv1")
 
@@ -354,7 +354,7 @@ def available_codecs() -> list[Codec]:
 
 
 def codec_named(name: str) -> Codec:
-    """The codec called `name`: as --codec lists it, as FFmpeg calls the encoder, or as the format is called.
+    """The codec called `name`: as `CODECS` lists it, as FFmpeg calls the encoder, or as the format is called.
 
     Raises UsageError, UnavailableError that list those there are.
     """
@@ -362,9 +362,9 @@ def codec_named(name: str) -> Codec:
     for codec in CODECS:
         if codec.is_called(name):
             if _encoder(codec.encoder) is None:
-                raise UnavailableError(f"--codec {name} is not in this build of FFmpeg; there are {here}")
+                raise UnavailableError(f"`codec` {name} is not in this build of FFmpeg; it has {here}")
             return codec
-    raise UsageError(f"--codec {name} is not known; there are {here}")
+    raise UsageError(f"`codec` {name} is not known; available are {here}")
 
 
 def default_codec(muxer: str, bits: int, *, alpha: bool) -> Codec:
@@ -394,24 +394,24 @@ def pixel_format_for(
     have = _formats_of(codec)
     if asked is not None:
         if asked not in (known := _encoders_formats(codec)):
-            raise UsageError(f"--pix-fmt {asked}: {codec.title} has {', '.join(known)}")
+            raise UsageError(f"`pixel_format` {asked}: {codec.title} has {', '.join(known)}")
         return asked
     if not have:
-        raise UsageError(f"{codec.title} names no pixel format; give one with --pix-fmt")
+        raise UsageError(f"{codec.title} lists no pixel formats; choose one with `pixel_format`")
     best = min(have, key=lambda name: _distance(name, bits, chroma, alpha))
     depth = described(best).bits
     if depth < min(bits, 10):
         log.warning(
-            "%s has no more than %d bits here, the input has %d: they are dithered; --codec %s keeps them",
+            "%s has at most %d bits here and the input has %d, so it is dithered; `codec` %s keeps them all",
             codec.title,
             depth,
             bits,
             " or ".join(_deep_codecs()),
         )
     elif depth < bits:
-        log.warning("%s has no more than %d bits, the input has %d", codec.title, depth, bits)
+        log.warning("%s has at most %d bits, and the input has %d", codec.title, depth, bits)
     if alpha and not described(best).has_alpha:
-        raise UsageError(f"{codec.title} can't hold transparency; give --background to put it on a colour")
+        raise UsageError(f"{codec.title} can't hold transparency; give `background` to put it on a colour")
     return best
 
 
@@ -426,7 +426,7 @@ def _encoders_formats(codec: Codec) -> list[str]:
 
 
 def _formats_of(codec: Codec) -> list[str]:
-    """Formats to choose from, the customary first. Grey is left to --pix-fmt: few players take it."""
+    """Formats to choose from, the customary first. Grey is left to `pixel_format`: few players take it."""
     able = [name for name in _encoders_formats(codec) if is_encodable(name) and not described(name).is_grey]
     if not codec.keeps_alpha:
         able = [name for name in able if not described(name).has_alpha]

@@ -94,28 +94,28 @@ def colour_of(frame: av.VideoFrame, codec: str) -> Colour:
     """
     is_rgb = frame.format.is_rgb or frame.format.has_palette
     full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj") or is_rgb
-    said = ColourTags(frame.colorspace, frame.color_primaries, frame.color_trc, full)
+    stated = ColourTags(frame.colorspace, frame.color_primaries, frame.color_trc, full)
     chroma = _chroma_of(frame, codec)
     if is_rgb:
-        return Colour(replace(said, matrix=RGB_MATRIX), chroma=chroma)
-    if said.matrix not in (*_MATRICES, UNSPECIFIED):
+        return Colour(replace(stated, matrix=RGB_MATRIX), chroma=chroma)
+    if stated.matrix not in (*_MATRICES, UNSPECIFIED):
         raise InputError(
-            f"its colours are coded in a way that is not supported (matrix {said.matrix} of ITU-T H.273); "
+            f"its colours are coded in a way that is not supported (matrix {stated.matrix} of ITU-T H.273); "
             "convert it to BT.709 or BT.2020 non-constant luminance first"
         )
-    tags, guessed = _completed(said, frame.width, frame.height)
+    tags, guessed = _completed(stated, frame.width, frame.height)
     unsaid = [] if frame.color_range or full else ["range"]
     return Colour(tags, (*guessed, *unsaid), chroma)
 
 
-def _completed(said: ColourTags, width: int, height: int) -> tuple[ColourTags, tuple[str, ...]]:
-    """`said` with a matrix and primaries: BT.601 up to 576 lines (625 or 525 of old), BT.709 above."""
-    if said.matrix != UNSPECIFIED:
-        return said, ()
+def _completed(stated: ColourTags, width: int, height: int) -> tuple[ColourTags, tuple[str, ...]]:
+    """`stated` with a matrix and primaries: BT.601 up to 576 lines (625 or 525 of old), BT.709 above."""
+    if stated.matrix != UNSPECIFIED:
+        return stated, ()
     small = height <= 576 and width <= 1024
     matrix = (BT470BG if height > 486 else SMPTE170M) if small else BT709
-    primaries = matrix if said.primaries == UNSPECIFIED else said.primaries
-    return replace(said, matrix=matrix, primaries=primaries), ("matrix",)
+    primaries = matrix if stated.primaries == UNSPECIFIED else stated.primaries
+    return replace(stated, matrix=matrix, primaries=primaries), ("matrix",)
 
 
 def output_tags(source: ColourTags, to_rgb: bool) -> ColourTags:
@@ -150,9 +150,9 @@ def _chroma_of(frame: av.VideoFrame, codec: str) -> str:
     """Where the chroma samples lie, a key of SITINGS. It is said to libswscale, as frames that go through
     PyAV's filters lose it.
     """
-    said = getattr(frame, "chroma_location", 0)  # PyAV 18 doesn't tell
-    if 1 <= said <= len(SITINGS):
-        return list(SITINGS)[said - 1]
+    stated = getattr(frame, "chroma_location", 0)  # PyAV 18 doesn't tell
+    if 1 <= stated <= len(SITINGS):
+        return list(SITINGS)[stated - 1]
     return "center" if codec in _CENTRED_CODECS else "left"
 
 
@@ -195,7 +195,7 @@ def check_alike(frame: av.VideoFrame, like: tuple[int, int, str]) -> None:
     if (frame.width, frame.height, frame.format.name) != like:
         raise InputError(
             f"its frames change from {like[0]}×{like[1]} {like[2]} "
-            f"to {frame.width}×{frame.height} {frame.format.name}; cut it with --start and --end"
+            f"to {frame.width}×{frame.height} {frame.format.name}; cut it with `start` and `end`"
         )
 
 

@@ -70,8 +70,9 @@ class EncoderSettings:
         if self.codec.even_sides and any(odd):
             even = f"{self.width + self.width % 2}×{self.height + self.height % 2}"
             raise UsageError(
-                f"the result is {self.width}×{self.height} px and {self.codec.title} codes even sides only "
-                f"in {self.pixel_format}; ask for {even} with --width and --height, or pass --pix-fmt yuv444p"
+                f"the result is {self.width}×{self.height} px and {self.codec.title} has even sides only "
+                f"in {self.pixel_format}; ask for {even} with `width` and `height`, or use "
+                "`pixel_format=yuv444p`"
             )
 
     @property
@@ -271,8 +272,8 @@ def _for_this_machine(settings: EncoderSettings) -> dict[str, str]:
     if not codec.without_avx512 or not _has_avx512():
         return options
     assert codec.parameters_option is not None
-    said = options.get(codec.parameters_option)
-    parameters = [*codec.without_avx512, *([] if said is None else [said])]
+    stated = options.get(codec.parameters_option)
+    parameters = [*codec.without_avx512, *([] if stated is None else [stated])]
     return options | {codec.parameters_option: ":".join(parameters)}
 
 
@@ -285,9 +286,9 @@ def _has_avx512() -> bool:
 def _check_options(settings: EncoderSettings, warnings: list[str]) -> None:
     """Encoders' own libraries only warn of options that they don't know or can't read."""
     for name, value in settings.choices.options:
-        told = [text for text in warnings if name in text or value in text]
-        if told:
-            raise UsageError(f"--encoder-option {name}={value}: {settings.codec.title} says {told[0]!r}")
+        warned = [text for text in warnings if name in text or value in text]
+        if warned:
+            raise UsageError(f"`encoder_options` {name}={value}: {settings.codec.title} says {warned[0]!r}")
 
 
 def put_tags(context: Any, tags: ColourTags) -> None:
@@ -321,7 +322,7 @@ def segment_packets(path: Path, segment: Segment, time_base: Fraction) -> Iterat
                 continue
             ticks = packet.pts * ratio if packet.pts is not None else None
             if ticks is None or ticks.denominator != 1:
-                raise InternalError(f"{path} doesn't keep time")
+                raise InternalError(f"{path}: a packet has no valid timestamp")
             packet.pts, packet.dts, packet.time_base = int(ticks) + segment.offset, None, time_base
             count += 1
             yield packet
@@ -353,9 +354,9 @@ def _checked(path: Path, writer: SegmentWriter) -> Segment:
 def _refused(settings: EncoderSettings, error: av.FFmpegError) -> UsageError:
     codec, reason = settings.codec, error.strerror or str(error)
     if codec.name != codec.encoder or codec.encoder in ("prores_ks", "ffv1"):
-        kind, advice = UsageError, "try another --codec, --pix-fmt or size"
+        kind, advice = UsageError, "try another `codec`, `pixel_format` or size"
     else:
-        kind, advice = UnavailableError, "it needs its maker's hardware and driver; use --codec x264 or x265"
+        kind, advice = UnavailableError, "it needs its maker's hardware and driver; use `codec` x264 or x265"
     return kind(
         f"{codec.title} refuses {settings.width}×{settings.height} px in {settings.pixel_format} "
         f"({reason}); {advice}"

@@ -19,7 +19,7 @@ import numpy as np
 from av.container import InputContainer
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
-from ripfdn_cli.pictures.files import check_regular
+from ripfdn_cli.pictures.file_content import check_regular
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, check_size
 from ripfdn_cli.video.colour import Colour, colour_of
 from ripfdn_cli.video.damage import lost_frames
@@ -106,7 +106,7 @@ def reading(path: Path) -> Iterator[None]:
         raise OutOfMemoryError(f"out of memory while decoding {path}; close other programs") from error
     except (av.FFmpegError, ValueError, OverflowError, ZeroDivisionError, struct.error) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"can't read {path}: {reason}; check that it is a whole video") from error
+        raise InputError(f"can't read {path}: {reason}; check that the file is complete") from error
 
 
 @contextmanager
@@ -269,8 +269,8 @@ def _timed(base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction 
         raise InputError("it has no frames")
     if len(pts) != len(frames):
         raise InputError(
-            "it has frames without a timestamp; put it in another container first, "
-            "or pass --deinterlace if it is interlaced"
+            "it has frames without a timestamp; remux it into another container first, "
+            "or pass `deinterlace=True` if it is interlaced"
         )
     return source_times(base, pts, [duration for _, duration in frames], rate)
 
@@ -399,7 +399,7 @@ def _packets(container: InputContainer, complete: bool) -> Iterator[AnyPacket]:
     except av.FFmpegError as error:
         if complete:
             raise InputError(
-                f"it breaks off: {error.strerror}; --bad-frames repeat takes what is there"
+                f"it breaks off: {error.strerror}; pass `bad_frames=repeat` to use what is there"
             ) from error
         log.warning("the input breaks off (%s); going on with what is there", error.strerror)
 
@@ -416,7 +416,8 @@ def _check_whole(
     missing = stream.frames - _count_without_edits(path, stream.index)
     if missing > 0 and complete:
         raise InputError(
-            f"{missing} of its {stream.frames} frames are missing; --bad-frames repeat takes what is there"
+            f"{missing} of its {stream.frames} frames are missing; "
+            "pass `bad_frames=repeat` to use what is there"
         )
     return max(0, missing)
 

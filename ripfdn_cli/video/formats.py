@@ -111,5 +111,5 @@ def container_of(path: PurePath) -> Container:
             return entry
     known = " ".join(suffix for entry in CONTAINERS for suffix in entry.suffixes)
     raise UsageError(
-        f"{path}: {path.suffix or 'no suffix'} names no container that is written; use one of {known}"
+        f"{path}: {path.suffix or 'no suffix'} is not a container that can be written; use one of {known}"
     )

@@ -69,7 +69,8 @@ class RawStream:
         while data := self.stream.read(size):
             if len(data) < size:
                 raise InputError(
-                    f"{_NAME} ends within a frame, {len(data)} of {size} bytes; check --raw and who writes it"
+                    f"{_NAME} ends within a frame, after {len(data)} of {size} bytes; check `raw`, and what "
+                    "writes it"
                 )
             yield np.frombuffer(data, np.uint8).reshape(self.height, self.width, 3)
 
@@ -134,7 +135,7 @@ class Y4mStream:
     def writer(self, stream: BinaryIO, width: int, height: int) -> FrameWriter:
         """A writer of YUV4MPEG2 to `stream`, for frames of `width`×`height` pixels."""
         log.info(
-            "frames keep their colours in %s; y4m can't say so, tell the program that reads them",
+            "the frames keep their colours, in %s, which y4m can't state: tell the program that reads them",
             self._colour.tags,
         )
         return _Y4mWriter(self, stream, width, height)
@@ -151,13 +152,13 @@ class Y4mStream:
                 for frame in packet.decode():
                     if frame.interlaced_frame:
                         raise InputError(
-                            f"{_NAME} is interlaced; put a deinterlacer before it, as ffmpeg -vf bwdif"
+                            f"{_NAME} is interlaced; put a deinterlacer before it, such as ffmpeg -vf bwdif"
                         )
                     yield frame
         except av.FFmpegError as error:
             raise _unreadable(error) from error
         if end and self._source.count > end:
-            raise InputError(f"{_NAME} ends within a frame; check who writes it")
+            raise InputError(f"{_NAME} ends within a frame; check the program that writes it")
 
     def add_stream(self, container: Any, width: int, height: int) -> Any:
         """A stream in `container` for frames like these, in another size."""
@@ -241,8 +242,8 @@ class _Writable:
     def write(self, data: bytes) -> int:
         shown = data
         if self._aspect is not None:
-            said = f" A{self._aspect.numerator}:{self._aspect.denominator} ".encode()
-            shown, self._aspect = data.replace(b" A0:0 ", said, 1), None
+            stated = f" A{self._aspect.numerator}:{self._aspect.denominator} ".encode()
+            shown, self._aspect = data.replace(b" A0:0 ", stated, 1), None
         try:
             self._stream.write(shown)
             self._stream.flush()
@@ -257,4 +258,4 @@ class _Writable:
 
 def _unreadable(error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return InputError(f"can't read {_NAME}: {reason}; check that it is y4m, or give raw frames with --raw")
+    return InputError(f"can't read {_NAME}: {reason}; send y4m, or give raw frames with `raw`")

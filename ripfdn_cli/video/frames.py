@@ -190,7 +190,7 @@ class VideoFrames:
 
     def _check(self, frame: av.VideoFrame, number: int) -> None:
         if frame.interlaced_frame and not self.deinterlace:
-            raise InputError(f"{self._place(number)} is interlaced; pass --deinterlace")
+            raise InputError(f"{self._place(number)} is interlaced; pass `deinterlace=True`")
 
     def _report_gap(self, start: int, stop: int) -> None:
         if stop <= start:
@@ -199,7 +199,7 @@ class VideoFrames:
         if self.bad_frames == "error":
             raise InputError(
                 f"{count} from {self._place(start)} on can't be decoded; check the file, "
-                "or pass --bad-frames repeat to show the one before instead"
+                "or pass `bad_frames=repeat` to show the one before instead"
             )
         log.warning("%s from %s on can't be decoded; showing its neighbour", count, self._place(start))
 

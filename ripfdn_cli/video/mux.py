@@ -81,9 +81,9 @@ def mux(
         for packet in heapq.merge(packets, others, key=_time):
             with writing(name):  # what reading raises is not about this file
                 output.mux(packet)
-        said = None if source is None else (_languages(source), source.all_titles(track.timeline))
-    if said is not None and container.described_by_matroska:
-        describe(temporary, *said)
+        stated = None if source is None else (_languages(source), source.all_titles(track.timeline))
+    if stated is not None and container.described_by_matroska:
+        describe(temporary, *stated)
 
 
 def _languages(source: OpenSource) -> dict[int, tuple[str, str]]:
@@ -136,9 +136,9 @@ def _muxer(container: Container, source: OpenSource | None) -> str:
 
 def _tee_url(path: Path, muxer: str, options: dict[str, str]) -> str:
     """What FFmpeg's tee takes for the one file `path`; between quotes a name is as it is."""
-    said = "".join(f":{name}={value}" for name, value in options.items())
+    stated = "".join(f":{name}={value}" for name, value in options.items())
     quoted = str(path).replace("'", r"'\''")
-    return f"[f={muxer}{said}]'file:{quoted}'"
+    return f"[f={muxer}{stated}]'file:{quoted}'"
 
 
 def _options(container: Container, track: VideoTrack, source: OpenSource | None) -> dict[str, str]:

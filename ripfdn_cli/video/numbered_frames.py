@@ -42,7 +42,7 @@ def is_pattern(path: Path) -> bool:
 def frame_pattern(path: Path) -> FramePattern:
     """`path` as a pattern. Raises UsageError where its name has not just one place for the number."""
     if len(_PLACE.findall(path.name)) != 1 or _PLACE.search(str(path.parent)):
-        raise UsageError(f"{path}: a name for frames has one place for their number, such as %06d.png")
+        raise UsageError(f"{path}: the name needs exactly one place for the frame's number, such as %06d.png")
     return FramePattern(path.parent, path.name)
 
 

@@ -172,7 +172,7 @@ def _kept(times: SourceTimes, start: Fraction | None, end: Fraction | None) -> t
     stop = len(times.pts) if end is None else index(end)
     if stop <= first:
         length = float(int(times.pts[-1] + times.durations[-1]) * times.time_base - origin)
-        raise UsageError(f"--start and --end leave no frame of a video of {length:.3f} s")
+        raise UsageError(f"`start` and `end` leave no frame of a video of {length:.3f} s")
     return first, stop
 
 

@@ -7,8 +7,8 @@ _RESERVED_PROFILE = 3
 
 
 def shows_a_frame(packet: AnyPacket) -> bool:
-    """A frame is to come out of `packet`: some muxers put those that are only referred to into packets of
-    their own. (VP9 bitstream specification, 6.2 uncompressed_header and annex B superframes.)
+    """Whether a frame comes out of `packet`: some muxers put those that are only referred to into packets of
+    their own (VP9 bitstream specification, 6.2 uncompressed_header and annex B superframes).
     """
     data = memoryview(packet)
     return any(_is_shown(data[start : start + 2]) for start in _frame_starts(data))

@@ -1,0 +1,1 @@
+"""A video's way: planned, upscaled in segments that survive a crash, joined, checked."""

@@ -154,7 +154,7 @@ def _obstacle(
     if not network.converts_yuv:
         return "the engine or an ensemble takes RGB"
     if source is None or target is None:
-        return "one of the formats is none that devices convert"
+        return "devices don't convert one of the formats"
     if len(plan.passes) != 1 or plan.size != _enlarged(plan):
         return "the size asked for is not the network's"
     if min(plan.source.width, plan.source.height) < SMALLEST_SIDE:

@@ -43,7 +43,7 @@ def upscale_stream(
 
     try:
         # One at a time: whoever reads them may wait for each.
-        FramePipeline(devices, upscale, together=1, read_ahead=_READ_AHEAD).run(_prepared(source), write)
+        FramePipeline(devices, upscale, batch_size=1, read_ahead=_READ_AHEAD).run(_prepared(source), write)
         writer.close()
         return count
     except NetworkUnavailableError as error:

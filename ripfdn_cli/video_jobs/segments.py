@@ -26,7 +26,7 @@ _SHOWN_DIFFERENCES = 3
 
 
 @dataclass(frozen=True)
-class JournalEntry:
+class SegmentEntry:
     """A segment that is done. `before`: checksums of the source's last frames up to its end, by number.
     `written`: bytes that it takes on the disk, wherever they are.
     """
@@ -39,14 +39,14 @@ class JournalEntry:
 class Segments:
     """The segments of one job in `folder`, held by this process alone. Made by `open_segments`."""
 
-    def __init__(self, folder: Path, lines: DurableLog, entries: list[JournalEntry]) -> None:
+    def __init__(self, folder: Path, lines: DurableLog, entries: list[SegmentEntry]) -> None:
         self.folder, self._lines, self.entries = folder, lines, entries
 
     def path(self, number: int) -> Path:
         """The file of segment `number`."""
         return segment_path(self.folder, number)
 
-    def add(self, entry: JournalEntry) -> None:
+    def add(self, entry: SegmentEntry) -> None:
         """Record that the next segment's file is there. Raises OutputError."""
         number = len(self.entries)
         self._lines.append({"number": number, **asdict(entry)})
@@ -115,7 +115,7 @@ def _check_same(header: dict[str, Any], job: dict[str, Any], folder: Path) -> No
         )
         raise UsageError(
             f"{folder} holds the work of another run ({shown or 'of another version'}); repeat its command "
-            "to finish it, or pass --restart to delete it and begin anew"
+            "to finish it, or pass `restart=True` to delete it and start over"
         )
 
 
@@ -129,14 +129,14 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _entries(folder: Path, lines: list[dict[str, Any]]) -> list[JournalEntry]:
+def _entries(folder: Path, lines: list[dict[str, Any]]) -> list[SegmentEntry]:
     """Segments from the first on, as long as their files are there and of the size that was recorded."""
     try:
         # One that was done again has a later line, which holds.
         found = {line["number"]: _entry(line) for line in lines}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise OutputError(f"{folder / _JOURNAL} is damaged; pass --restart to begin anew") from error
-    entries: list[JournalEntry] = []
+        raise OutputError(f"{folder / _JOURNAL} is damaged; pass `restart=True` to start over") from error
+    entries: list[SegmentEntry] = []
     while (entry := found.get(len(entries))) is not None:
         path = segment_path(folder, len(entries))
         if not path.is_file() or path.stat().st_size != entry.segment.size:
@@ -146,6 +146,6 @@ def _entries(folder: Path, lines: list[dict[str, Any]]) -> list[JournalEntry]:
     return entries
 
 
-def _entry(line: dict[str, Any]) -> JournalEntry:
+def _entry(line: dict[str, Any]) -> SegmentEntry:
     before = {int(frame): int(checksum) for frame, checksum in line["before"].items()}
-    return JournalEntry(Segment(**line["segment"]), before, int(line["written"]))
+    return SegmentEntry(Segment(**line["segment"]), before, int(line["written"]))

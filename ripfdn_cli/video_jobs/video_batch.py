@@ -6,17 +6,18 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from ripfdn_cli.errors import DiskFullError, InputError, RipfdnError, UsageError
 from ripfdn_cli.files.storage import is_folder, stamp_of
-from ripfdn_cli.pipeline.collisions import check_collisions, check_existing
+from ripfdn_cli.pipeline.collisions import check_collisions
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.find_inputs import Source
-from ripfdn_cli.pipeline.journal import Journal, open_journal, read_journal
+from ripfdn_cli.pipeline.journal import Journal
+from ripfdn_cli.pipeline.journaled_batch import JournaledBatch
 from ripfdn_cli.pipeline.output_names import OutputNames, ResultSize, output_names
 from ripfdn_cli.pipeline.own_results import without_own_results
 from ripfdn_cli.video.files import probe
@@ -38,6 +39,11 @@ class VideoTask:
     inputs: tuple[Path, ...]
     output: Path
 
+    @property
+    def input(self) -> Path:
+        """The video, or the first of what numbered frames are found by."""
+        return self.inputs[0]
+
 
 @dataclass(frozen=True)
 class VideoOutcome:
@@ -49,47 +55,25 @@ class VideoOutcome:
 
 
 @dataclass(frozen=True)
-class VideoBatch:
-    """What a request comes to. `folder` is where its journal lies; a single video has one only where it is to
-    be skipped if it is done. `failed`: inputs that can't be named, as their size can't be read.
-    """
+class VideoBatch(JournaledBatch[VideoTask, VideoOutcome]):
+    """Videos of one command. `failed`: inputs that can't be named, as their size can't be read."""
 
-    request: VideoRequest
     settings: VideoSettings
     network: NetworkSettings
-    folder: Path
-    tasks: tuple[VideoTask, ...]
-    failed: tuple[VideoOutcome, ...]
-    is_single: bool
-
-    def __len__(self) -> int:
-        return len(self.tasks) + len(self.failed)
 
     def run(
         self, progress: Callable[[VideoTask], AbstractContextManager[VideoProgress]]
     ) -> Generator[VideoOutcome]:
         """What became of each task. `progress`: shows that of one.
 
-        Raises OutputError before the first where outputs are there and may not be replaced, DiskFullError.
+        Raises OutputError before the first where outputs exist already and may not be replaced,
+        DiskFullError.
         """
-        journaled = not self.is_single or self.request.skip_existing
-        with open_journal(self.folder, self.request.journal) if journaled else nullcontext() as journal:
-            done, to_do = self._divided(journal)
-            yield from self.failed
-            yield from map(VideoOutcome, done)
-            if journal is not None and to_do:
-                journal.start()
-            complete = not self.failed
-            for task in to_do:
-                outcome = self._attempt(task, journal, progress)
-                complete = complete and outcome.error is None
-                yield outcome
-            if journal is not None and complete:
-                journal.finish()
 
-    def look(self) -> tuple[list[VideoTask], list[VideoTask]]:
-        """Tasks that are done, and those that `run` would do. Raises OutputError as it would."""
-        return self._divided(read_journal(self.folder, self.request.journal))
+        def start(tasks: list[VideoTask], journal: Journal | None) -> Generator[VideoOutcome]:
+            return (self._attempt(task, journal, progress) for task in tasks)
+
+        return self._run(start)
 
     def _attempt(
         self,
@@ -97,36 +81,39 @@ class VideoBatch:
         journal: Journal | None,
         progress: Callable[[VideoTask], AbstractContextManager[VideoProgress]],
     ) -> VideoOutcome:
-        read = stamp_of(task.inputs[0])
+        read = stamp_of(task.input)
         try:
             with progress(task) as show:
-                facts = upscale_video(task.inputs, task.output, self.settings, self.network, progress=show)
+                facts = upscale_video(
+                    task.inputs,
+                    task.output,
+                    self.settings,
+                    self.network,
+                    overwrite=self.request.overwrite,
+                    progress=show,
+                )
         except DiskFullError:
             raise
         except RipfdnError as error:
             return VideoOutcome(task, error=error)
         written = stamp_of(task.output)
         if journal is not None and read is not None and written is not None:
-            journal.add(task.inputs[0], read, task.output, written, self._digest())
+            journal.add(task.input, read, task.output, written, self._digest())
         return VideoOutcome(task, facts)
 
-    def _divided(self, journal: Journal | None) -> tuple[list[VideoTask], list[VideoTask]]:
-        """Done and to do. Raises OutputError for outputs that may not be replaced."""
-        once_more = self.request.overwrite and not self.request.skip_existing
-        done: list[VideoTask] = []
-        to_do = list(self.tasks)
-        if journal is not None and not (journal.finished and once_more):
-            digest, to_do = self._digest(), []
-            for task in self.tasks:
-                known = journal.is_done(task.inputs[0], task.output, digest)
-                (done if known else to_do).append(task)
-        files = (task.output for task in to_do if not is_pattern(task.output))
-        check_existing(files, overwrite=self.request.overwrite)
-        return done, to_do
+    def _is_file(self, task: VideoTask) -> bool:
+        return not is_pattern(task.output)
+
+    def _digests(self) -> Callable[[VideoTask], str]:
+        digest = self._digest()
+        return lambda task: digest
+
+    def _skipped(self, task: VideoTask) -> VideoOutcome:
+        return VideoOutcome(task)
 
     def _digest(self) -> str:
         """Tells results of these settings from those of others."""
-        shaping = asdict(replace(self.settings, segment=None, restart=False, overwrite=False))
+        shaping = asdict(replace(self.settings, segment=None, restart=False))
         network = self.network
         how = (network.engine, network.precision, network.tile, network.halo, network.ensemble)
         text = json.dumps([shaping, how, network.selection.sha256()], sort_keys=True, default=str)
@@ -148,10 +135,11 @@ def plan_videos(
         except InputError as error:
             failed.append(VideoOutcome(VideoTask((source.path,), Path(request.output)), error=error))
     check_collisions(
-        [(task.inputs[0], task.output) for task in tasks], inputs=[source.path for source in sources]
+        [(task.input, task.output) for task in tasks], inputs=[source.path for source in sources]
     )
-    single = request.shard is None and len(request.inputs) == 1 and not is_folder(request.inputs[0])
-    return VideoBatch(request, settings, network, names.folder, tuple(tasks), tuple(failed), single)
+    return VideoBatch(
+        request, names.folder, tuple(tasks), tuple(failed), request.names_one_file, settings, network
+    )
 
 
 def _one_result(request: VideoRequest, settings: VideoSettings, network: NetworkSettings) -> VideoBatch:
@@ -159,14 +147,14 @@ def _one_result(request: VideoRequest, settings: VideoSettings, network: Network
     videos = [path for path in request.inputs if is_video(path) and not is_folder(path)]
     if videos and len(request.inputs) > 1:
         raise UsageError(
-            f"{request.output} is one result, and there are several videos; name a folder with -o, "
+            f"{request.output} is one result, and there are several videos; choose a folder as `output`, "
             "or a template such as 'out/{stem}.mkv'"
         )
     if request.shard is not None:
-        raise UsageError(f"--shard shares several inputs, and {request.output} is one result; leave it out")
+        raise UsageError(f"`shard` divides several inputs, and {request.output} is one result; leave it out")
     output = Path(request.output)
     task = VideoTask(request.inputs, output)
-    return VideoBatch(request, settings, network, output.parent, (task,), (), is_single=True)
+    return VideoBatch(request, output.parent, (task,), (), True, settings, network)
 
 
 def _output(source: Source, names: OutputNames, settings: VideoSettings, network: NetworkSettings) -> Path:
@@ -178,7 +166,7 @@ def _output(source: Source, names: OutputNames, settings: VideoSettings, network
     renamed = replace(source, below=source.below.with_suffix(suffix))
     output = names.of(renamed, size, format_name=suffix.removeprefix("."))
     if not is_video(output) and not is_pattern(output) and not output.suffix:
-        raise UsageError(f"-o {output}: no suffix names its container; add one such as .mkv, or {{ext}}")
+        raise UsageError(f"`output` {output} names no container; add a suffix such as .mkv, or {{ext}}")
     return output
 
 

@@ -9,7 +9,7 @@ from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, Netw
 from ripfdn_cli.pipeline.frame_pipeline import ALIKE, WRITE_BEHIND
 from ripfdn_cli.pipeline.network_cost import NetworkTrials
 from ripfdn_cli.video_jobs.video_plan import VideoPlan
-from ripfdn_cli.video_jobs.video_run import READ_AHEAD, frames_together
+from ripfdn_cli.video_jobs.video_run import READ_AHEAD, frames_per_batch
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class VideoEstimator:
         source = plan.source
         cost = self._trials.cost(networks, source.width, source.height, plan.passes)
         frames = len(np.unique(plan.target.timeline.source)) * (2 if source.has_alpha else 1)
-        together = frames_together(networks, plan.passes)
+        at_once = frames_per_batch(networks, plan.passes) * len(self._devices)
         return VideoEstimate(
             frames * cost.seconds / len(self._devices),
-            frames_held(plan, together * len(self._devices)) + together * len(self._devices) * cost.memory,
+            frames_held(plan, at_once) + at_once * cost.memory,
         )
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import is_folder
-from ripfdn_cli.pictures.files import Encoding
+from ripfdn_cli.pictures.encoding import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
-from ripfdn_cli.pipeline.output_size import passes
-from ripfdn_cli.pipeline.weights_selection import WeightsSelection
+from ripfdn_cli.pipeline.weights_selection import Route, WeightsSelection
 from ripfdn_cli.video.codecs import (
     Codec,
     EncoderChoices,
@@ -90,26 +89,29 @@ def plan_video(
         target: Target = _video_target(source, output, size, codec, settings)
     else:
         target = _picture_target(source, output, size, settings)
-    scales = passes((source.width, source.height), size, network.selection.choices)
+    route = _route(source, size, network.selection)
     return VideoPlan(
         source=source,
         target=target,
         size=size,
-        passes=scales,
-        weights=_weights(source, scales, network.selection),
+        passes=route.passes,
+        weights=route.choices,
         segment=settings.segment or _segment_length(source.width * source.height),
     )
 
 
-def _weights(source: VideoSource, scales: Sequence[int], selection: WeightsSelection) -> Mapping[int, str]:
-    """Those for compressed pictures where the source is one (`benchmarks/compressed_video.py`); a second
-    network sees the result of the first, which is clean.
+def _route(source: VideoSource, size: tuple[int, int], selection: WeightsSelection) -> Route:
+    """Through weights for compressed pictures where the source is one (`benchmarks/compressed_video.py`)
+    and grows by more than two, so that no frame is made of four times the pixels that are kept.
     """
-    if len(scales) != 1 or source.bits_per_pixel is None or source.bits_per_pixel > _COMPRESSED_BITS:
-        return selection.choices
-    name = selection.choices_for_compressed[scales[0]]
-    log.debug("%s: %.2f bits a pixel: %s", source.name, source.bits_per_pixel, name)
-    return selection.choices_for_compressed
+    bits = source.bits_per_pixel
+    grows = size[0] > 2 * source.width or size[1] > 2 * source.height
+    compressed = bits is not None and bits <= _COMPRESSED_BITS and grows
+    route = selection.route((source.width, source.height), size, compressed=compressed)
+    if compressed and route.passes:
+        used = ", ".join(route.choices[scale] for scale in route.passes)
+        log.debug("%s: %.2f bits a pixel: %s", source.name, bits, used)
+    return route
 
 
 def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> VideoSource:
@@ -120,10 +122,10 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
         if is_pattern(output):  # pictures to pictures: nobody asks when they show
             options = replace(options, fps=options.fps or Fraction(1))
         return sequence_source(paths, options)
-    entry = format_of(path)
-    if entry is not None and entry.animated:
+    file_format = format_of(path)
+    if file_format is not None and file_format.animated:
         return animation_source(path, options)
-    raise UsageError(f"{path} is no video, no animated picture and no folder of numbered frames")
+    raise UsageError(f"{path} is not a video, an animated picture or a folder of numbered frames")
 
 
 def _codec(source: VideoSource, output: Path, encoding: EncodingOptions) -> Codec:
@@ -142,8 +144,8 @@ def _as_the_codec_takes_it(
     if codec.keeps_alpha_in(container.muxer) and (asked is None or described(asked).has_alpha):
         return source
     log.warning(
-        "%s: %s in %s has no transparency; laid on white (--background COLOUR for another; .webm or .mkv "
-        "with --codec vp9, .mov with --codec prores and .mkv with --codec ffv1 keep it)",
+        "%s: %s in %s has no transparency; it is put on white (`background` for another; .webm or .mkv "
+        "with `codec=vp9`, .mov with `codec=prores` and .mkv with `codec=ffv1` keep it)",
         source.name,
         codec.title if asked is None else f"{codec.title} as {asked}",
         container.title,
@@ -183,7 +185,6 @@ def _video_target(
         streams=source.streams,
         sound=None if encoding.audio == "copy" else encoding.audio,
         leave_unsupported="unsupported" in settings.reading.drop,
-        overwrite=settings.overwrite,
     )
 
 
@@ -200,35 +201,32 @@ def _choices(encoding: EncodingOptions) -> EncoderChoices:
 def _picture_target(
     source: VideoSource, output: Path, size: tuple[int, int], settings: VideoSettings
 ) -> SequenceTarget | AnimationTarget:
-    entry = format_of(output)
-    if entry is None:
-        raise UsageError(f"{output}: {output.suffix or 'no suffix'} names no format of video or pictures")
+    file_format = format_of(output)
+    if file_format is None:
+        suffix = output.suffix or "no suffix"
+        raise UsageError(f"{output}: {suffix} is not a format of videos or pictures; use .mkv or .webp, say")
     if source.tags.is_hdr:
-        raise UsageError(f"{source.name} is HDR, which pictures made here can't say; write a video")
+        raise UsageError(f"{source.name} is HDR, which pictures written here can't represent; write a video")
     if source.aspect != 1 or source.matrix is not None:
         log.warning(
-            "%s is stretched or turned when it is shown; its pictures are as they are stored", source.name
+            "%s is shown stretched or rotated; its pictures are written as they are stored", source.name
         )
-    check_fits(entry, *size)
-    encoding, overwrite = Encoding(entry), settings.overwrite
+    check_fits(file_format, *size)
+    encoding = Encoding(file_format)
     if is_pattern(output):
-        return SequenceTarget(
-            frame_pattern(output), encoding, source.timeline, source.first_number, overwrite=overwrite
-        )
-    if not entry.animated or output.suffix.lower() == ".png":  # .apng for who wants that
+        return SequenceTarget(frame_pattern(output), encoding, source.timeline, source.first_number)
+    if not file_format.animated or output.suffix.lower() == ".png":  # .apng for who wants that
         raise UsageError(
             f"{output} holds one picture; name numbered ones such as {output.stem}_%06d{output.suffix}"
         )
-    return AnimationTarget(
-        output, encoding, source.timeline, size, alpha=source.has_alpha, overwrite=overwrite
-    )
+    return AnimationTarget(output, encoding, source.timeline, size, alpha=source.has_alpha)
 
 
 def _check_depth(source: VideoSource, codec: Codec, bits: int) -> None:
     if source.tags.is_hdr and bits < _DEEPEST_HDR:
         raise UsageError(
-            f"{source.name} is HDR, for which {bits} bits don't suffice; leave --pix-fmt, "
-            f"or use another --codec than {codec.name}"
+            f"{source.name} is HDR, which needs more than {bits} bits; leave out `pixel_format`, "
+            f"or use another `codec` than {codec.name}"
         )
 
 
@@ -239,7 +237,7 @@ def _check_captions(source: VideoSource, codec: Codec, reading: ReadingOptions) 
         able = ", ".join(other.name for other in available_codecs() if other.keeps_captions)
         raise UsageError(
             f"{codec.title} can't hold the closed captions inside the picture of {source.name}; "
-            f"use a --codec that can ({able}), or leave them out with --drop captions"
+            f"use a `codec` that can ({able}), or leave them out with `drop=captions`"
         )
     log.warning("%s can't hold and will not have: closed captions inside the picture", codec.title)
 

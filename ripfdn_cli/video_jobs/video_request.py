@@ -7,27 +7,19 @@ from pathlib import Path
 
 from ripfdn_cli.files.storage import is_folder
 from ripfdn_cli.pipeline.find_inputs import Source, find_inputs
+from ripfdn_cli.pipeline.journaled_batch import Request
 from ripfdn_cli.pipeline.output_names import output_names
-from ripfdn_cli.pipeline.shards import Shard
 from ripfdn_cli.video.formats import INPUT_SUFFIXES, is_video
 from ripfdn_cli.video.numbered_frames import is_pattern
 
-_JOURNAL_PART = "videos"
+_JOURNAL = "videos"
 
 
 @dataclass(frozen=True)
-class VideoRequest:
-    """Inputs and output as the user names them, and what may happen to files that are there. `shard`: only
-    this share of the inputs.
-    """
+class VideoRequest(Request):
+    """A request for videos, which are files."""
 
     inputs: tuple[Path, ...]
-    output: str
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    overwrite: bool = False
-    skip_existing: bool = False
-    shard: Shard | None = None
 
     @property
     def is_one_result(self) -> bool:
@@ -38,7 +30,7 @@ class VideoRequest:
     @property
     def journal(self) -> str:
         """Which of the folder's journals a run of this request writes."""
-        return _JOURNAL_PART if self.shard is None else f"{_JOURNAL_PART}-{self.shard.journal}"
+        return "-".join(filter(None, (_JOURNAL, super().journal)))
 
 
 def find_videos(request: VideoRequest) -> list[Source]:

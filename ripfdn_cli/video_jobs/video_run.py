@@ -30,7 +30,7 @@ from ripfdn_cli.video_jobs.device_colour import (
     UpscaledYuvFrame,
     device_colour,
 )
-from ripfdn_cli.video_jobs.segments import JournalEntry, Segments, open_segments, segments_folder
+from ripfdn_cli.video_jobs.segments import SegmentEntry, Segments, open_segments, segments_folder
 from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video
 from ripfdn_cli.video_jobs.video_settings import VideoSettings
 from ripfdn_cli.video_jobs.video_targets import OpenSegment, SequenceTarget
@@ -82,6 +82,7 @@ def upscale_video(
     settings: VideoSettings,
     network: NetworkSettings,
     *,
+    overwrite: bool = False,
     progress: VideoProgress | None = None,
     device_colour_always: bool = False,
 ) -> VideoFacts:
@@ -94,12 +95,12 @@ def upscale_video(
     devices = Devices(network)
     try:
         plan = plan_video(paths, output, settings, network)
-        _check_outputs(plan, paths, output, settings)
+        _check_outputs(plan, paths, output, overwrite)
         with open_segments(
             segments_folder(output), _job(plan, network, devices), restart=settings.restart
         ) as segments:
             run = _Run(plan, segments, devices, progress, device_colour_always)
-            run.finish()
+            run.finish(overwrite=overwrite)
         segments.remove()
         return run.facts(time.perf_counter() - started)
     except NetworkUnavailableError as error:
@@ -108,12 +109,12 @@ def upscale_video(
         devices.close()
 
 
-def _check_outputs(plan: VideoPlan, paths: Sequence[Path], output: Path, settings: VideoSettings) -> None:
+def _check_outputs(plan: VideoPlan, paths: Sequence[Path], output: Path, overwrite: bool) -> None:
     files = plan.target.outputs()
     check_collisions([(paths[0], file) for file in files], inputs=plan.source.files)
     if isinstance(plan.target, SequenceTarget) and segments_folder(output).is_dir():
         return  # frames of the run that is resumed
-    check_existing(files, overwrite=settings.overwrite)
+    check_existing(files, overwrite=overwrite)
 
 
 def _job(plan: VideoPlan, network: NetworkSettings, devices: Devices) -> dict[str, Any]:
@@ -155,7 +156,7 @@ class _Run:
         self._resumed, self._computed = segments.frames, 0
         self._cancellation = Cancellation()
 
-    def finish(self) -> None:
+    def finish(self, *, overwrite: bool) -> None:
         """Compute what is missing, and make the result. Raises RipfdnError; what is done then is kept."""
         plan, segments = self._plan, self._segments
         if plan.source.keep is not None:
@@ -170,7 +171,7 @@ class _Run:
         finally:
             if not segments.entries:
                 segments.remove()
-        plan.target.finish(segments)
+        plan.target.finish(segments, overwrite=overwrite)
 
     def facts(self, seconds: float) -> VideoFacts:
         source = self._plan.source
@@ -197,8 +198,8 @@ class _Run:
                 plan, networks.among(plan.weights), always=self._device_colour_always
             )
         )
-        together = devices.run(lambda networks: frames_together(networks.among(plan.weights), plan.passes))
-        pipeline = FramePipeline(devices, self._upscale, together=together, read_ahead=READ_AHEAD)
+        batch_size = devices.run(lambda networks: frames_per_batch(networks.among(plan.weights), plan.passes))
+        pipeline = FramePipeline(devices, self._upscale, batch_size=batch_size, read_ahead=READ_AHEAD)
         writer = _SegmentedWriter(plan, self._segments, self._wrote_frame, self._wrote_segment)
         try:
             pipeline.run(self._work(), writer.write)
@@ -241,7 +242,7 @@ class _Run:
         self._disk.check_after_segment(done, self._segments.written, largest)
 
 
-def frames_together(networks: Networks, passes: Sequence[int]) -> int:
+def frames_per_batch(networks: Networks, passes: Sequence[int]) -> int:
     """Frames for the network at once: on a processor there is nothing to be won."""
     return 1 if not passes or networks[passes[0]].device == "cpu" else _FRAMES_AT_ONCE
 
@@ -280,7 +281,7 @@ class _SegmentedWriter:
         (context, segment), self._open = self._open, None
         context.__exit__(None, None, None)
         assert segment.segment is not None
-        self._segments.add(JournalEntry(segment.segment, dict(self._seen), segment.written))
+        self._segments.add(SegmentEntry(segment.segment, dict(self._seen), segment.written))
         self._wrote_segment(self._next, max(entry.written for entry in self._segments.entries))
 
     def abandon(self) -> None:

@@ -61,8 +61,7 @@ class VideoSettings:
     background: tuple[int, int, int] | None = None
     segment: int | None = None
     restart: bool = False
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.segment < 1:
-            raise UsageError(f"--segment {self.segment} is less than 1 frame")
+            raise UsageError(f"`segment` {self.segment} is less than 1 frame")

@@ -15,7 +15,7 @@ import numpy as np
 
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.image_math.yuv_format import YuvFormat
-from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha, without_alpha
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video.copies import SourceStreams, copied_streams
@@ -168,7 +168,7 @@ def sequence_source(paths: Sequence[Path], options: ReadingOptions) -> VideoSour
     Raises UsageError without a rate, InputError.
     """
     if options.fps is None:
-        raise UsageError(f"{paths[0]}: pictures have no rate of their own; give it with --fps")
+        raise UsageError(f"{paths[0]}: pictures have no frame rate of their own; give one with `fps`")
     found = find_frames(paths)
     files = [entry for _, entry in found]
     first = _only_frame(files[0], options.max_pixels)
@@ -188,7 +188,7 @@ def animation_source(path: Path, options: ReadingOptions) -> VideoSource:
     """The animated picture `path` (GIF, PNG, WebP, AVIF), played once. Raises InputError, UsageError."""
     picture = read_picture(path, max_pixels=options.max_pixels)
     if picture.animation is None:
-        raise UsageError(f"{path} is a still picture; name a picture's file with -o")
+        raise UsageError(f"{path} is a still picture; choose a picture file as `output`")
     skipped = 1 if picture.animation.has_still else 0
     pictures = picture.frames[skipped:]
     durations = [round(ms) or _UNTIMED_DURATION for ms in picture.animation.durations[skipped:]]
@@ -214,11 +214,11 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
             "join them first, with FFmpeg's filter weave"
         )
     if info.is_interlaced and not options.deinterlace:
-        raise InputError(f"{path} is interlaced; pass --deinterlace to make whole frames of its fields")
+        raise InputError(f"{path} is interlaced; pass `deinterlace=True` to make whole frames of its fields")
     _check_dynamic(path, info)
     if info.colour.guessed:
         log.debug(
-            "%s doesn't say its %s: taken for %s", path, " or ".join(info.colour.guessed), info.colour.tags
+            "%s does not state its %s; assuming %s", path, " or ".join(info.colour.guessed), info.colour.tags
         )
 
 
@@ -291,7 +291,8 @@ def _of_pictures(
 def _only_frame(path: Path, max_pixels: int) -> Frame:
     picture = read_picture(path, max_pixels=max_pixels)
     if len(picture.frames) != 1:
-        raise InputError(f"{path} has {len(picture.frames)} frames of its own and can't be one of a video")
+        count = len(picture.frames)
+        raise InputError(f"{path} has {count} frames of its own and can't be a frame of a video")
     return picture.frames[0]
 
 

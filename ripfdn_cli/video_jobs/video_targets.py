@@ -22,7 +22,7 @@ import numpy as np
 from ripfdn_cli.errors import InputError, InternalError, OutputError, UsageError
 from ripfdn_cli.files.atomic_file import output_error, publish, write_bytes
 from ripfdn_cli.image_math.yuv_format import YuvFormat
-from ripfdn_cli.pictures.files import Encoding, encode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
 from ripfdn_cli.video.check import (
     Difference,
@@ -72,6 +72,7 @@ class OpenSegment:
     written: int = 0
 
     def close(self, segment: Segment | None, written: int | None = None) -> None:
+        """Note the whole `segment`, and the bytes of its files where they aren't in it."""
         assert segment is not None
         self.segment, self.written = segment, segment.size if written is None else written
 
@@ -106,8 +107,10 @@ class Target(Protocol):
     def open_segment(self, path: Path) -> AbstractContextManager[OpenSegment]:
         """A segment whose file is `path`."""
 
-    def finish(self, segments: Segments) -> None:
-        """Make the result of all segments, check it, and give it its name. Raises OutputError."""
+    def finish(self, segments: Segments, *, overwrite: bool) -> None:
+        """Make the result of all segments, check it, and give it its name. Raises OutputError, also where it
+        exists already, unless `overwrite`.
+        """
 
 
 class VideoTarget:
@@ -126,11 +129,10 @@ class VideoTarget:
         streams: SourceStreams | None = None,
         sound: str | None = None,
         leave_unsupported: bool = False,
-        overwrite: bool = False,
     ) -> None:
         self.timeline, self._sound = timeline, sound
         self._output, self._container, self._settings = output, container, settings
-        self._matrix, self._streams, self._overwrite = matrix, streams, overwrite
+        self._matrix, self._streams = matrix, streams
         self._leave_unsupported = leave_unsupported
         self._accepted: frozenset[Difference] = frozenset()
         self._captions_lost = False
@@ -142,10 +144,12 @@ class VideoTarget:
 
     @property
     def frame_bytes(self) -> float:
+        """By the codec's bits per pixel."""
         return self._settings.frame_bytes
 
     @property
     def held_bytes(self) -> int:
+        """By the most frames that an encoder keeps."""
         settings = self._settings
         sample = 2 if described(settings.pixel_format).bits > 8 else 1
         layout = av.VideoFormat(settings.pixel_format, settings.width, settings.height)
@@ -153,12 +157,15 @@ class VideoTarget:
         return _ENCODERS_FRAMES * sample * sum(planes)
 
     def describe(self) -> dict[str, Any]:
+        """The encoder's settings, and FFmpeg's versions."""
         return self._settings.describe() | {"ffmpeg": dict(av.library_versions)}
 
     def outputs(self) -> list[Path]:
+        """The one file."""
         return [self._output]
 
     def size(self) -> int:
+        """Bytes of the file."""
         return self._output.stat().st_size
 
     def try_out(self, folder: Path) -> None:
@@ -197,6 +204,7 @@ class VideoTarget:
 
     @contextmanager
     def open_segment(self, path: Path) -> Iterator[OpenSegment]:
+        """A segment in the intermediate container, at `path`. Raises what `segment_writer` raises."""
         with segment_writer(path, self._settings) as written:
 
             def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
@@ -220,7 +228,12 @@ class VideoTarget:
             self._settings.codec.title,
         )
 
-    def finish(self, segments: Segments) -> None:
+    def finish(self, segments: Segments, *, overwrite: bool) -> None:
+        """Join the segments and the streams to one file, check it, and give it its name.
+
+        Raises OutputError for a segment that was changed, InternalError where the result isn't as it should
+        be: then it stays under another name.
+        """
         track = self._track([(segments.path(n), entry.segment) for n, entry in enumerate(segments.entries)])
         for path, segment in track.segments:
             if file_sha256(path) != segment.sha256:
@@ -236,7 +249,7 @@ class VideoTarget:
         log.info("checking %s", self._output)
         found = self._checked(joined, track)
         if others := [problem for problem in found if not problem.essential]:
-            log.warning("%s has not: %s", self._output, _listed(others))
+            log.warning("%s lacks: %s", self._output, _listed(others))
         if wrong := [problem for problem in found if problem.essential]:
             kept = unchecked_name(self._output)
             publish(joined, kept, overwrite=True)
@@ -244,7 +257,7 @@ class VideoTarget:
                 f"{self._output} is not as it should be: {_listed(wrong)}; the finished file is {kept}: play "
                 f"it, and if it is good, give it its name and delete {segments.folder}"
             )
-        publish(joined, self._output, overwrite=self._overwrite)
+        publish(joined, self._output, overwrite=overwrite)
 
     def _checked(self, joined: Path, track: VideoTrack) -> list[Difference]:
         try:
@@ -340,7 +353,7 @@ class VideoTarget:
         elsewhere = f"write it as {' or '.join(able)}, which can" if able else "no container here can"
         return (
             f"{self._container.title} can't hold {_listed(problems)}; {elsewhere}, "
-            f"{self._advice_for_sound(problems)}or leave out what it can't hold with --drop unsupported"
+            f"{self._advice_for_sound(problems)}or leave out what it can't hold with `drop=unsupported`"
         )
 
     def _advice_for_sound(self, problems: Sequence[Difference]) -> str:
@@ -349,7 +362,7 @@ class VideoTarget:
         refused = [problem.stream for problem in problems if problem.stream is not None]
         sound = self._container.sound
         helps = any(conversion_of(self._streams, i, self._container, sound) == sound for i in refused)
-        return f"encode the sound anew with --audio {sound}, " if helps else ""
+        return f"encode the sound anew with `audio={sound}`, " if helps else ""
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:
@@ -398,30 +411,34 @@ def _listed(problems: Sequence[Difference]) -> str:
 class SequenceTarget:
     """Numbered pictures `pattern`, the first of them number `first`. A segment is a list of their files."""
 
-    def __init__(
-        self, pattern: FramePattern, encoding: Encoding, timeline: Timeline, first: int, *, overwrite: bool
-    ) -> None:
+    def __init__(self, pattern: FramePattern, encoding: Encoding, timeline: Timeline, first: int) -> None:
         self.timeline = timeline
-        self._pattern, self._encoding, self._first, self._overwrite = pattern, encoding, first, overwrite
+        self._pattern, self._encoding, self._first = pattern, encoding, first
 
     @property
     def frame_bytes(self) -> float:
+        """Unknown before the first segment."""
         return 0.0  # known only from the first segment
 
     @property
     def held_bytes(self) -> int:
+        """None: each frame is written before the next."""
         return 0  # each is written before the next
 
     def describe(self) -> dict[str, Any]:
+        """The names, the first number and the picture format."""
         return {"pattern": self._pattern.name, "first": self._first, "encoding": repr(self._encoding)}
 
     def outputs(self) -> list[Path]:
+        """A file for each frame."""
         return [self._pattern.path(self._first + index) for index in range(len(self.timeline))]
 
     def size(self) -> int:
+        """Bytes of all files."""
         return sum(file.stat().st_size for file in self.outputs())
 
     def try_out(self, folder: Path) -> None:
+        """Make the folder. Raises OutputError."""
         try:
             self._pattern.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -429,6 +446,7 @@ class SequenceTarget:
 
     @contextmanager
     def open_segment(self, path: Path) -> Iterator[OpenSegment]:
+        """Frames are written as they come, and `path` lists their files at the end. Raises OutputError."""
         files: list[tuple[str, int]] = []
 
         def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
@@ -445,13 +463,16 @@ class SequenceTarget:
         segment = Segment(len(files), 0, len(content), hashlib.sha256(content).hexdigest())
         opened_segment.close(segment, sum(size for _, size in files))
 
-    def finish(self, segments: Segments) -> None:
+    def finish(self, segments: Segments, *, overwrite: bool) -> None:
+        """Nothing is left to do but to look whether all files are there. Raises OutputError for one that
+        isn't.
+        """
         for number in range(len(segments.entries)):
             for name, size in json.loads(segments.path(number).read_bytes()):
                 file = self._pattern.folder / name
                 if not file.is_file() or file.stat().st_size != size:
                     raise OutputError(
-                        f"{file} was changed or deleted; pass --restart to make all frames again"
+                        f"{file} was changed or deleted; pass `restart=True` to make all frames again"
                     )
 
 
@@ -466,16 +487,16 @@ class AnimationTarget:
         size: tuple[int, int],
         *,
         alpha: bool,
-        overwrite: bool,
     ) -> None:
         self.timeline = timeline
-        self._output, self._encoding, self._overwrite = output, encoding, overwrite
+        self._output, self._encoding = output, encoding
         self._settings = EncoderSettings(
             LOSSLESS, *size, "bgra" if alpha else "bgr0", timeline.time_base, timeline.rate, RGB_TAGS
         )
 
     @property
     def frame_bytes(self) -> float:
+        """By the bits per pixel of the lossless codec."""
         return self._settings.width * self._settings.height * LOSSLESS.bits_per_pixel / 8
 
     @property
@@ -484,24 +505,29 @@ class AnimationTarget:
         return 2 * 4 * self._settings.width * self._settings.height * len(self.timeline)
 
     def describe(self) -> dict[str, Any]:
+        """The settings of the lossless video and of the picture."""
         return self._settings.describe() | {"encoding": repr(self._encoding)}
 
     def outputs(self) -> list[Path]:
+        """The one file."""
         return [self._output]
 
     def size(self) -> int:
+        """Bytes of the file."""
         return self._output.stat().st_size
 
     def try_out(self, folder: Path) -> None:
+        """Raises UsageError for more pixels, over all frames, than an animated picture can have."""
         pixels = self._settings.width * self._settings.height * len(self.timeline)
         if pixels > _MOST_ANIMATED_PIXELS:
             raise UsageError(
                 f"{len(self.timeline)} frames of {self._settings.width}×{self._settings.height} px are too "
-                "many for an animated picture; write a video, or cut it with --start and --end"
+                "many for an animated picture; write a video, or cut it with `start` and `end`"
             )
 
     @contextmanager
     def open_segment(self, path: Path) -> Iterator[OpenSegment]:
+        """A lossless video at `path`. Raises what `segment_writer` raises."""
         with segment_writer(path, self._settings) as written:
 
             def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
@@ -512,7 +538,8 @@ class AnimationTarget:
             yield opened_segment
         opened_segment.close(written.segment)
 
-    def finish(self, segments: Segments) -> None:
+    def finish(self, segments: Segments, *, overwrite: bool) -> None:
+        """Encode all frames as one picture. Raises OutputError, InternalError for frames that are missing."""
         frames = tuple(
             frame for number in range(len(segments.entries)) for frame in _decoded(segments.path(number))
         )
@@ -522,7 +549,7 @@ class AnimationTarget:
         animation = Animation(durations, plays=0)
         picture = Picture(frames, self._encoding.file_format, animation=animation)
         content = encode(picture, self._encoding, str(self._output))
-        write_bytes(self._output, content, overwrite=self._overwrite)
+        write_bytes(self._output, content, overwrite=overwrite)
 
 
 def whole_durations(timeline: Timeline, tick: Fraction) -> tuple[float, ...]:

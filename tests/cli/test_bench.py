@@ -9,7 +9,7 @@ from ripfdn_cli.cli.bench import table
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import CheckpointError, UnavailableError, UsageError
-from ripfdn_cli.evaluation.speed import SizeSpeed, Speed, textured_picture
+from ripfdn_cli.evaluation.speed import SizeSpeed, Speed, sky_differences, sky_picture, textured_picture
 
 pytestmark = pytest.mark.any_precision
 
@@ -28,6 +28,8 @@ def test_records_of_each_engine_that_is_there(small_weights: Path) -> None:
     assert [record["engine"] for record in records] == ["openvino", "torch"]
     for record in records:
         assert record["psnr"] == "inf" or record["psnr"] > 120
+        assert record["shift"] < 0.001
+        assert record["rms"] < 0.1
         assert [(size["width"], size["height"]) for size in record["sizes"]] == [(20, 16), (32, 32)]
         for size in record["sizes"]:
             assert 0 < size["matrix_share"] < 1.5
@@ -39,11 +41,12 @@ def test_records_of_each_engine_that_is_there(small_weights: Path) -> None:
 
 def test_table_has_a_row_for_each_size() -> None:
     sizes = (SizeSpeed(256, 128, 0.5, 0.25), SizeSpeed(1920, 1080, 12.0, 0.5))
-    lines = table([Speed("openvino", "fp32", "cpu", 0.75, 3 * 2**20, 130.04, 1e11, sizes)])
+    lines = table([Speed("openvino", "fp32", "cpu", 0.75, 3 * 2**20, 130.04, 0.0214, 0.186, 1e11, sizes)])
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert len({len(line) for line in lines}) == 1
-    assert cells[2] == ["openvino cpu", "fp32", "0.75", "3", "130.0", "256×128", "500.0", "0.066", "25%"]
-    assert cells[3][5:] == ["1920×1080", "12000.0", "0.173", "50%"]
+    assert cells[2][:7] == ["openvino cpu", "fp32", "0.75", "3", "130.0", "0.021", "0.186"]
+    assert cells[2][7:] == ["256×128", "500.0", "0.066", "25%"]
+    assert cells[3][7:] == ["1920×1080", "12000.0", "0.173", "50%"]
 
 
 def test_nothing_available_is_an_error(small_weights: Path) -> None:
@@ -79,3 +82,15 @@ def test_textured_picture_uses_the_range_and_repeats() -> None:
     assert picture.max() > 0.9
     assert picture.max() <= 1
     np.testing.assert_array_equal(picture, textured_picture(40, 60))
+
+
+def test_differences_on_a_sky_tell_a_shift_from_noise() -> None:
+    sky = sky_picture(30, 40)
+    assert (sky.shape, sky.dtype, sky.max()) == ((30, 40, 3), np.uint8, 245)
+    assert np.abs(np.diff(sky.astype(int), axis=0)).max() <= 2
+    shifted, noisy = sky.copy(), sky.copy()
+    shifted[..., 1] -= 2
+    noisy[::2] += 1
+    noisy[1::2] -= 1
+    assert sky_differences(shifted, sky) == pytest.approx((2, 2 / 3**0.5))
+    assert sky_differences(noisy, sky) == pytest.approx((0, 1))

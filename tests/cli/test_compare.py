@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from support.commands import QUICK
 from support.onnx_networks import nearest
 from support.small_inputs import photograph
 
@@ -12,7 +13,7 @@ from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import CheckpointError, InputError, OutputError, RipfdnError, UsageError
 
-PLAIN = ("--engine", "torch", "--precision", "fp32", "--device", "cpu", "--threads", "1")
+PLAIN = (*QUICK, "--precision", "fp32")
 
 
 def invoke(*arguments: str | Path) -> Result:

@@ -2,12 +2,14 @@ import csv
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 from skimage.data import astronaut
+from support.commands import QUICK
 from support.onnx_networks import nearest
 
 from ripfdn_cli.cli.console import Console
@@ -16,7 +18,7 @@ from ripfdn_cli.errors import CheckpointError, InputError, OutputError, RipfdnEr
 from ripfdn_cli.files.storage import Location, publish, read_object
 from ripfdn_cli.image_math.metrics import score
 
-PLAIN = ("--engine", "torch", "--precision", "fp32", "--device", "cpu", "--threads", "1")
+PLAIN = (*QUICK, "--precision", "fp32")
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -28,7 +30,7 @@ def failure(result: Result) -> RipfdnError:
     return result.exception
 
 
-def records(result: Result) -> list[dict]:
+def records(result: Result) -> list[dict[str, Any]]:
     assert result.exit_code == 0, result.exception
     return [json.loads(line) for line in result.stdout.splitlines()]
 

@@ -198,7 +198,7 @@ def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     result = ripfdn("upscale", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"))
     assert result.returncode == 4
-    assert "a.png: it is empty (0 bytes); look for a whole copy" in result.stderr
+    assert "a.png: it is empty (0 bytes); find a complete copy" in result.stderr
 
 
 def test_what_the_system_refuses_is_no_internal_error(

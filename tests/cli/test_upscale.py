@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from support.commands import QUICK
 from support.sample_pictures import saved, smooth
 
 from ripfdn_cli.cli.console import Console
@@ -25,7 +26,7 @@ from ripfdn_cli.errors import (
 
 @pytest.fixture
 def options(enlarging_weights: dict[int, Path]) -> list[str]:
-    return ["--weights", str(enlarging_weights[4]), "--engine", "torch", "--device", "cpu", "--threads", "1"]
+    return ["--weights", str(enlarging_weights[4]), *QUICK]
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_a_pipe_and_a_file(picture: Path, tmp_path: Path, options: list[str]) ->
         (["a.png", "-o", "b.jpg", "--lossless"], "JPEG can't be lossless"),
         (["a.png", "-o", "b.jpg", "--depth", "16"], "JPEG does not support 16 bits"),
         (["a.png", "-o", "b.png", "--format", "psd"], "'psd' is not a picture format"),
-        (["a.png", "-o", "b.xyz"], ".xyz does not stand for a picture format"),
+        (["a.png", "-o", "b.xyz"], ".xyz is not a picture format"),
         (["a.png", "-o", "b.png", "--background", "reddish"], "is not a colour"),
         (["a.png", "-o", "b.png", "--device", "cpu,,cpu"], "a name is empty or given twice"),
         (["a.png", "-o", "b_{size}.png"], "is not one of"),
@@ -182,7 +183,7 @@ def test_a_dry_run_says_what_and_writes_nothing(tmp_path: Path, options: list[st
     for number in range(3):
         Image.fromarray(smooth(32, 40)).save(folder / f"{number}.png")
     (folder / "bad.png").write_bytes(b"no picture")
-    arguments = [folder, "-o", tmp_path / "out", "--scale", "2", "--dry-run", *options]
+    arguments: list[str | Path] = [folder, "-o", tmp_path / "out", "--scale", "2", "--dry-run", *options]
     result = invoke(*arguments, "--json")
     assert result.exit_code == 0, result.exception
     *records, summary = [json.loads(line) for line in result.stdout.splitlines()]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.commands import run_command
+from support.commands import QUICK, run_command
 from support.video_clips import Clip, make_clip, picture
 from support.video_facts import decoded
 
@@ -26,17 +26,7 @@ def run(
     monkeypatch.chdir(tmp_path)
 
     def command(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
-        network = [
-            "--weights",
-            str(bilinear_weights),
-            "--engine",
-            "torch",
-            "--device",
-            "cpu",
-            "--threads",
-            "1",
-        ]
-        return run_command(["upscale", *arguments, *network], capsys)
+        return run_command(["upscale", *arguments, "--weights", str(bilinear_weights), *QUICK], capsys)
 
     return command
 
@@ -140,10 +130,10 @@ def test_a_dry_run_tells_of_both(mixed: Path, tmp_path: Path, run: Run) -> None:
     ("arguments", "said"),
     [
         (("clips/day", "clips/a.mp4", "-o", "out.mkv"), "there are several videos"),
-        (("clips/a.mp4", "clips/day/b.avi", "-o", "out.mkv"), "name a folder with -o, or a template"),
+        (("clips/a.mp4", "clips/day/b.avi", "-o", "out.mkv"), "choose a folder as --output, or a template"),
         (("clips/a.mp4", "-o", "out/", "--quality", "80"), "--quality is for pictures"),
         (("clips/day/c.png", "-o", "out/", "--crf", "20"), "--crf is for video"),
-        (("clips", "-o", "out/{stem}"), "no suffix names its container"),
+        (("clips", "-o", "out/{stem}"), "names no container; add a suffix"),
         (("clips", "-o", "out/", "--on", "ray"), "--on is for pictures"),
         (("clips/a.mp4", "-o", "out.mkv", "--shard", "1/2"), "out.mkv is one result"),
         (("clips/a.mp4", "-o", "out.mkv", "--include", "*"), "--include chooses among results"),

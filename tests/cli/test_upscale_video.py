@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 import pytest
-from support.commands import run_command
+from support.commands import QUICK, run_command
 from support.video_clips import Clip, make_clip, picture, segmenting_command
 from support.video_facts import decoded, picture_times
 
@@ -27,17 +27,8 @@ def run(bilinear_weights: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command with a quick network; gives its exit code, its records and what it said."""
 
     def command(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
-        options = [
-            "--weights",
-            str(bilinear_weights),
-            "--engine",
-            "torch",
-            "--device",
-            "cpu",
-            "--threads",
-            "1",
-        ]
-        return run_command(["upscale", *map(str, arguments), *options], capsys)
+        network = ["--weights", str(bilinear_weights), *QUICK]
+        return run_command(["upscale", *map(str, arguments), *network], capsys)
 
     return command
 
@@ -124,13 +115,13 @@ def test_a_long_time_is_told_in_hours() -> None:
         (("in.mp4", "-o", "out.mkv", "--quality", "80"), 2, "--quality is for pictures"),
         (("in.png", "-o", "out.png", "--codec", "x265"), 2, "--codec is for video"),
         (("in.mp4", "in.mp4", "-o", "out.mkv"), 2, "there are several videos"),
-        (("in.mp4", "-o", "out.wmv"), 2, "names no container that is written"),
+        (("in.mp4", "-o", "out.wmv"), 2, "is not a container that can be written"),
         (("in.mp4", "-o", "out.png"), 2, "holds one picture; name numbered ones such as out_%06d.png"),
         (("in.mp4", "-o", "out.mkv", "--codec", "mpeg7"), 2, "--codec mpeg7 is not known"),
         (("in.mp4", "-o", "out.mkv", "--crf", "70"), 2, "--crf 70: x264 takes 0 (best) to 51"),
         (("in.mp4", "-o", "out.mkv", "--start", "5"), 2, "leave no frame of a video of 0.125 s"),
         (("in.mp4", "-o", "out.mkv", "--start", "half"), 2, "'half' is not a time"),
-        (("in.mp4", "-o", "out.mkv", "--scale", "1.03"), 2, "codes even sides only"),
+        (("in.mp4", "-o", "out.mkv", "--scale", "1.03"), 2, "has even sides only"),
         (("none.mp4", "-o", "out.mkv"), 4, "can't read none.mp4: No such file"),
         (("in.png", "-o", "out.mkv"), 2, "in.png is a still picture"),
         (("in.mp4", "-o", "no/such/out.mkv"), 0, ""),
@@ -167,7 +158,7 @@ def test_an_existing_result_is_not_replaced(tmp_path: Path, run: Run) -> None:
 def test_what_is_chosen_is_said_with_v(tmp_path: Path, run: Run) -> None:
     source = make_clip(tmp_path / "in.mp4", Clip(frames=2))
     assert (
-        "doesn't say its matrix or range: taken for smpte170m, limited range"
+        "does not state its matrix or range; assuming smpte170m, limited range"
         in run(source, "-o", tmp_path / "out.mkv", "-v")[2]
     )
 

@@ -94,8 +94,9 @@ def shows(viewer: WebElement, expected: dict[tuple[float, float], tuple[int, int
     """Whether `viewer` comes to show the colours at places in shares of its sides."""
     deadline = time.monotonic() + 10
     while True:
-        image = Image.open(io.BytesIO(viewer.screenshot_as_png)).convert("RGB")
-        found = [image.getpixel((int(x * image.width), int(y * image.height))) for x, y in expected]
+        image = np.asarray(Image.open(io.BytesIO(viewer.screenshot_as_png)).convert("RGB"))
+        height, width = image.shape[:2]
+        found = [image[int(y * height), int(x * width)] for x, y in expected]
         if np.abs(np.subtract(found, list(expected.values()))).max() <= 3:
             return True
         if time.monotonic() > deadline:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from support.golden_pairs import GOLDEN, golden_checkpoint, golden_pairs, whole_
 from support.reference_network import ReferenceNetwork
 
 from ripfdn_cli import Upscaler
-from ripfdn_cli.engines.engine import Engine, TileJob, TileMemory, TileOfFrame, YuvEngine, YuvJob
+from ripfdn_cli.engines.engine import Engine, TileJob, TileMemory, YuvEngine, YuvJob
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.engines.yuv_tensors import from_rgb, shrunk, to_rgb
 from ripfdn_cli.errors import NonFiniteResultError, UnavailableError
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.model.architecture import SCALES, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.tile_grid import whole_grid
 from ripfdn_cli.model.weights_store import shipped_folder
 
 CPU = [
@@ -37,11 +39,13 @@ SAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.png"
 TOLERANCE = {"fp32": 2e-5, "fp16": 4e-3, "bf16": 3e-2}
 
 MakeEngine = Callable[[Checkpoint], Engine]
+Result = TypeVar("Result")
 
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> tuple[str, str, str]:
-    return request.param
+    name, device, precision = request.param
+    return name, device, precision
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def engine(make_engine: MakeEngine) -> Engine:
     return make_engine(golden_checkpoint())
 
 
-def only(results: Iterator[NDArray[np.generic]]) -> NDArray[np.generic]:
+def only(results: Iterator[Result]) -> Result:
     (result,) = results
     return result
 
@@ -76,7 +80,7 @@ def only(results: Iterator[NDArray[np.generic]]) -> NDArray[np.generic]:
 def test_golden_pairs(make_engine: MakeEngine, scale: int) -> None:
     engine = make_engine(golden_checkpoint(scale))
     for pixels, expected in golden_pairs(scale):
-        result = only(engine.run([whole_job(pixels.astype(np.float32) / 255)]))
+        result = only(engine.run([whole_job(pixels.astype(np.float32) / np.float32(255))]))
         assert result.dtype == np.float32
         np.testing.assert_allclose(result[0], expected, rtol=0, atol=TOLERANCE[engine.precision])
 
@@ -91,7 +95,7 @@ def test_shipped_weights_give_what_the_definition_gives(make_engine: MakeEngine,
         pixels = np.array(sample.convert("RGB"))[40:76, 50:97]
     expected = ReferenceNetwork(checkpoint.config, tensors).upscale(pixels)
     engine = make_engine(checkpoint)
-    result = only(engine.run([whole_job(pixels.astype(np.float32) / 255)]))
+    result = only(engine.run([whole_job(pixels.astype(np.float32) / np.float32(255))]))
     np.testing.assert_allclose(result[0], expected, rtol=0, atol=TOLERANCE[engine.precision])
 
 
@@ -151,7 +155,7 @@ def test_a_nan_anywhere_is_an_error(make_engine: MakeEngine, sample: str) -> Non
     pixels = np.full((1, 40, 40, 3), 0.5, np.float32)
     at = {"first": 0, "middle": 20, "last": 39}[sample]
     pixels[0, at, at, 1] = np.nan
-    with pytest.raises(NonFiniteResultError, match="precision fp32"):
+    with pytest.raises(NonFiniteResultError, match="`precision=fp32`"):
         list(engine.run([whole_job(pixels)]))
     assert np.isfinite(only(engine.run([whole_job(np.nan_to_num(pixels))]))).all()
 
@@ -222,9 +226,7 @@ def whole_yuv_job(bits: int, seed: int) -> YuvJob:
     source = yuv_format(bits, 34, 22)
     ramps = np.add.outer(np.arange(source.samples), [seed, 3 * seed])
     codes = (110 + 40 * np.sin(ramps / 7)).astype(source.dtype) << (bits - 8)
-    geometry = attention_geometry(height=22, width=34)
-    tile = TileOfFrame(slice(0, 22), slice(0, 34), geometry, (0, 22, 0, 34))
-    return YuvJob(codes.T, source, yuv_format(bits, 136, 88), (tile,))
+    return YuvJob(codes.T, source, yuv_format(bits, 136, 88), whole_grid(22, 34))
 
 
 @pytest.fixture
@@ -240,7 +242,9 @@ def test_frames_in_yuv_give_what_they_give_in_rgb(yuv_engine: YuvEngine, bits: i
     results = list(yuv_engine.run_yuv(iter(jobs)))
     for job, result in zip(jobs, results, strict=True):
         seen = torch.stack([to_rgb(torch.from_numpy(frame), job.source) for frame in job.samples])
-        larger = only(yuv_engine.run([TileJob(seen.numpy(), job.tiles[0].geometry, job.tiles[0].keep)]))
+        larger = only(
+            yuv_engine.run([TileJob(seen.numpy(), attention_geometry(height=22, width=34), (0, 22, 0, 34))])
+        )
         for number, picture in enumerate(larger):
             samples = from_rgb(torch.from_numpy(picture), job.target)
             shown = shrunk(to_rgb(samples, job.target), 4, seen.dtype).numpy()
@@ -256,7 +260,7 @@ def test_frames_in_yuv_give_what_they_give_in_rgb(yuv_engine: YuvEngine, bits: i
 def test_frames_in_yuv_of_another_depth_are_shown_in_the_first(yuv_engine: YuvEngine) -> None:
     job = replace(whole_yuv_job(8, 1), target=yuv_format(10, 136, 88))
     result = only(yuv_engine.run_yuv([job]))
-    assert (result.samples.dtype, result.decoded_output.dtype) == (np.uint16, np.uint8)
+    assert [each.dtype for each in (result.samples, result.decoded_output)] == [np.uint16, np.uint8]
     assert np.abs(result.decoded_output.astype(int) - result.network_input).mean() < 40
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Any
 
 import pytest
 from support.golden_pairs import golden_checkpoint
@@ -69,9 +70,9 @@ def test_openvino_runs_on_no_gpu() -> None:
         ({"threads": 0}, "`threads` 0"),
     ],
 )
-def test_a_request_for_what_does_not_exist_names_what_does(request_: dict[str, object], message: str) -> None:
+def test_a_request_for_what_does_not_exist_names_what_does(request_: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        load_engine(golden_checkpoint(), **request_)  # type: ignore[arg-type]
+        load_engine(golden_checkpoint(), **request_)
 
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])

@@ -15,8 +15,7 @@ from support.golden_pairs import GOLDEN, golden_checkpoint, golden_pairs, whole_
 from ripfdn_cli.engines import openvino_engine
 from ripfdn_cli.engines.openvino_engine import OpenVinoEngine
 from ripfdn_cli.errors import UnavailableError
-from ripfdn_cli.model.weights_store import load_weights
-from ripfdn_cli.openvino_runtime import native_bf16, openvino
+from ripfdn_cli.openvino_runtime import openvino
 from ripfdn_cli.upscaler import Upscaler
 
 PREPARING = "preparing these weights"
@@ -45,8 +44,9 @@ def cache(warm_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def upscale_golden() -> NDArray[np.float32]:
     pixels, _ = golden_pairs()[-1]
     engine = OpenVinoEngine(golden_checkpoint())
-    (result,) = engine.run([whole_job(pixels.astype(np.float32) / 255)])
-    return result[0]
+    (result,) = engine.run([whole_job(pixels.astype(np.float32) / np.float32(255))])
+    pixels_large: NDArray[np.float32] = result[0]
+    return pixels_large
 
 
 def test_keeps_the_graph_and_its_compiled_form(warm_cache: Path) -> None:
@@ -127,22 +127,8 @@ def test_only_a_few_shapes_stay_compiled(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [shape[2] for shape in engine._requests] == [17, 18, 15, 19]
 
 
-@pytest.mark.skipif(not native_bf16(), reason="this processor has no bf16 arithmetic")
-def test_bf16_keeps_a_bright_sky() -> None:
-    """Against fp32, before rounding to levels: 0.67 of 255 levels with the graph as it is converted."""
-    down, across = np.mgrid[0:1:96j, 0:1:96j]
-    sky = np.stack([150 + 40 * down + 10 * across, 190 + 30 * down, 225 + 20 * down], axis=-1)
-    job = whole_job(np.rint(sky).astype(np.float32) / 255)
-    checkpoint = load_weights("x4")
-    (expected,) = OpenVinoEngine(checkpoint, precision="fp32").run([job])
-    (result,) = OpenVinoEngine(checkpoint, precision="bf16").run([job])
-    difference = 255 * (result - expected)
-    assert np.sqrt(np.square(difference).mean()) < 0.3
-    assert np.abs(difference.mean(axis=(0, 1, 2))).max() < 0.4
-
-
 def test_fp16_is_refused() -> None:
-    with pytest.raises(UnavailableError, match="not for CPUs"):
+    with pytest.raises(UnavailableError, match="not supported on CPUs"):
         OpenVinoEngine(golden_checkpoint(), precision="fp16")
 
 
@@ -160,7 +146,7 @@ def test_openvino_is_imported_without_telemetry_and_converts_without_it() -> Non
     code = """
 import sys
 from support.golden_pairs import golden_checkpoint
-from ripfdn_cli.openvino_runtime import native_bf16, openvino
+from ripfdn_cli.openvino_runtime import openvino
 from ripfdn_cli.upscaler import Upscaler
 from ripfdn_cli.engines.openvino_graph import converted_graph
 openvino().Core()

@@ -54,7 +54,7 @@ def layout(
     return found
 
 
-def soft_picture(kind: YuvFormat) -> NDArray[np.generic]:
+def soft_picture(kind: YuvFormat) -> NDArray[np.unsignedinteger]:
     """Many colours, without edges that would ring."""
     small = np.random.default_rng(3).integers(0, 256, (kind.height // 6, kind.width // 6, 3), np.uint8)
     pixels = resize(small, kind.width, kind.height)

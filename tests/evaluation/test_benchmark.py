@@ -68,6 +68,7 @@ def test_networks_run_by_the_products_own_upscaler(small_data_set: Path, small_w
     assert network.network is not None
     assert (network.network.engine, network.network.precision) == ("torch", "fp32")
     assert len(network.network.sha256) == 64
+    assert network.network.complexity is not None
     assert network.network.complexity.convolutions > 30
     (row,) = evaluate(find_data_set(small_data_set, 4), [network], [PAPERS])
     assert row.memory is None or row.memory >= 0

@@ -7,7 +7,7 @@ from PIL import Image
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.evaluation.datasets import find_data_set, load_pair, pair_folders
 from ripfdn_cli.image_math.matlab_bicubic import imresize
-from ripfdn_cli.pictures.files import read_rgb
+from ripfdn_cli.pictures.decoding import read_rgb
 
 
 def write_picture(path: Path, height: int, width: int, seed: int = 0, mode: str = "RGB") -> Path:

@@ -10,7 +10,7 @@ from ripfdn_cli.evaluation.benchmark import Method, Network, PictureResult, Upsc
 from ripfdn_cli.evaluation.complexity import Complexity
 from ripfdn_cli.evaluation.datasets import LoadedPair, Pixels
 from ripfdn_cli.evaluation.report_pictures import CROP_SIDE, SHOWN_SIDE, picture_card, worst_window
-from ripfdn_cli.image_math.metrics import NTIRE, PAPERS, Score, luma, psnr
+from ripfdn_cli.image_math.metrics import NTIRE, PAPERS, Protocol, Score, luma, psnr
 
 NETWORK = Network("w", "", "torch", "fp32", "cpu", Complexity(1, 1, 1, 1))
 METHODS = (
@@ -42,7 +42,7 @@ def decoded(uri: str) -> Pixels:
 
 @pytest.mark.parametrize("protocol", [PAPERS, NTIRE])
 @pytest.mark.parametrize(("top", "left"), [(4, 4), (100, 30), (132, 172)])
-def test_worst_window_is_where_the_damage_is(protocol: type, top: int, left: int) -> None:
+def test_worst_window_is_where_the_damage_is(protocol: Protocol, top: int, left: int) -> None:
     hr = photograph(200, 240)
     worst = worst_window(damaged(hr, top, left, CROP_SIDE), hr, protocol, 4)
     assert (worst.top, worst.left, worst.height, worst.width) == (top, left, CROP_SIDE, CROP_SIDE)

@@ -33,14 +33,14 @@ def run(target: str, path: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """`path` in its own program, with nothing of ours."""
     if target == "onnx":
         runtime: Any = pytest.importorskip("onnxruntime")
-        return runtime.InferenceSession(path).run(None, {"input": x})[0]
+        return np.asarray(runtime.InferenceSession(path).run(None, {"input": x})[0])
     if target == "openvino":
         openvino: Any = pytest.importorskip("openvino")
         hint = {"INFERENCE_PRECISION_HINT": "f32"}
-        return openvino.Core().compile_model(path, "CPU", hint)({"input": x})["output"]
+        return np.asarray(openvino.Core().compile_model(path, "CPU", hint)({"input": x})["output"])
     if target == "ncnn":
         return np.stack([run_ncnn(path, picture) for picture in x])
-    return load_torchscript(path)(torch.from_numpy(x)).detach().numpy()
+    return np.asarray(load_torchscript(path)(torch.from_numpy(x)).detach())
 
 
 def run_ncnn(path: Path, picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -62,7 +62,7 @@ def load_torchscript(path: Path, extra: dict[str, str] | None = None) -> Any:
 
 def network_itself(checkpoint: Checkpoint, x: NDArray[np.float32]) -> NDArray[np.float32]:
     with torch.inference_mode():
-        return build_network(checkpoint)(torch.from_numpy(x)).numpy()
+        return np.asarray(build_network(checkpoint)(torch.from_numpy(x)))
 
 
 def psnr_on_photograph(result: NDArray[np.float32], target: NDArray[np.uint8]) -> float:
@@ -73,7 +73,7 @@ def photograph_pair(height: int, width: int) -> tuple[NDArray[np.float32], NDArr
     """A crop of a real photograph, small as (1, 3, height, width) and four times as large."""
     target = np.asarray(Image.open(PHOTOGRAPH).convert("RGB"))[8 : 8 + 4 * height, 8 : 8 + 4 * width]
     small = imresize(target, size=(height, width)).transpose(2, 0, 1)[None]
-    return np.ascontiguousarray(small, np.float32) / 255, target
+    return np.ascontiguousarray(small, np.float32) / np.float32(255), target
 
 
 @pytest.mark.parametrize("target", TARGET_NAMES)

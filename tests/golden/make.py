@@ -4,13 +4,14 @@ Run by hand: `PYTHONPATH=tests python tests/golden/make.py`. The results are tho
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from support.reference_network import ReferenceNetwork
 
 from ripfdn_cli.model.architecture import SCALES, NetworkConfig
-from ripfdn_cli.model.network import RIPFDN, bilinear_start, to_checkpoint
+from ripfdn_cli.model.network import RIPFDN, DistillationBlock, bilinear_start, to_checkpoint
 
 FOLDER = Path(__file__).parent
 SIZES = ((15, 15), (16, 31))
@@ -25,6 +26,7 @@ def golden_network(scale: int) -> RIPFDN:
     with torch.no_grad():
         network.deep.weight.mul_(25)
         for block in network.blocks:
+            assert isinstance(block, DistillationBlock)
             block.attention.expand.weight.mul_(4)
             block.attention.pooled3.weight.mul_(8)
     return network
@@ -46,7 +48,8 @@ def main() -> None:
         to_checkpoint(network, {"data": "none", "made_by": "tests/golden/make.py"}).save(
             FOLDER / f"small_x{scale}.safetensors"
         )
-        np.savez_compressed(FOLDER / f"small_x{scale}.npz", **golden_pairs(network))
+        pairs: dict[str, Any] = dict(golden_pairs(network))
+        np.savez_compressed(FOLDER / f"small_x{scale}.npz", **pairs)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ from support.sample_pictures import exif_block, profile, saved, smooth, xmp_pack
 from support.unprivileged import as_nobody
 
 from ripfdn_cli.errors import DiskFullError, InputError, OutputError, UnavailableError, UsageError
+from ripfdn_cli.files.storage import publish
 from ripfdn_cli.image_jobs import image_run
 from ripfdn_cli.image_jobs.batch import Batch, BatchRequest, plan_batch
 from ripfdn_cli.image_jobs.image_run import Outcome
-from ripfdn_cli.image_jobs.picture_job import PictureSettings
+from ripfdn_cli.image_jobs.picture_job import PictureJob, PictureSettings
 from ripfdn_cli.model.weights_store import weights_path
-from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME, read_journal
@@ -160,12 +161,14 @@ def test_skipping_goes_by_the_journal_and_not_by_names(
         ("a.jpg", {"quality": 40}, 4, ["x4-photo"]),
         ("a.jpg", {"quality": 95}, 4, ["x4-photo"]),
         ("a.jpg", {"quality": 96}, 4, ["x4"]),
-        ("a.jpg", {"quality": 40}, 3, ["x3"]),
-        ("a.jpg", {"quality": 40}, 8, ["x2", "x4"]),  # the second sees what the first has made
+        ("a.jpg", {"quality": 91}, 2, ["x2"]),
+        ("a.jpg", {"quality": 90}, 2, ["x4-photo"]),
+        ("a.jpg", {"quality": 95}, 3, ["x4-photo"]),  # shrunk: x3 would enlarge the blocks
+        ("a.jpg", {"quality": 40}, 8, ["x4-photo", "x2"]),  # the second sees what the first has cleaned
     ],
 )
 def test_pictures_that_were_compressed_get_weights_of_their_own(
-    name: str, options: dict[str, int], scale: int, weights: list[str], tmp_path: Path
+    name: str, options: dict[str, Any], scale: int, weights: list[str], tmp_path: Path
 ) -> None:
     Image.fromarray(smooth(16, 20)).save(tmp_path / name, **options)
     network = NetworkSettings(engine="torch", devices=("cpu",), threads=1)
@@ -251,7 +254,7 @@ def test_failures_of_ours_are_listed_too(
     def fails(self: object, data: bytes, name: str, file_format: object) -> None:
         raise RuntimeError("of ours")
 
-    monkeypatch.setattr(image_run.PictureJob, "run", fails)
+    monkeypatch.setattr(PictureJob, "run", fails)
     outcomes = run(batch(network, tree, output=tmp_path / "out"))
     assert {type(outcome.error).__name__ for outcome in outcomes} == {"InternalError"}
 
@@ -340,7 +343,7 @@ def test_a_file_of_no_known_format_among_others_is_listed(
     (tree / "notes.txt").write_text("no picture")
     outcomes = run(batch(network, tree / "notes.txt", tree / "a.png", output=tmp_path / "out"))
     assert sorted(statuses(outcomes)) == ["done", "failed"]
-    with pytest.raises(UsageError, match="does not stand for a picture format"):
+    with pytest.raises(UsageError, match="is not a picture format"):
         batch(network, tree / "notes.txt", output=f"{tmp_path}/out/")
 
 
@@ -423,7 +426,7 @@ def test_the_template_advised_on_a_collision_collides_with_nothing(
     entry = None if format_name is None else format_named(format_name)
     with pytest.raises(UsageError, match="would both become") as caught:
         batch(network, *inputs, output=tmp_path / "out", file_format=entry)
-    advised = re.search("-o '(.+)'", str(caught.value))
+    advised = re.search("`output` '(.+)'", str(caught.value))
     assert advised is not None
     planned = batch(network, *inputs, output=advised[1], file_format=entry)
     assert statuses(run(planned)) == ["done"] * len(names)
@@ -441,7 +444,7 @@ def test_an_engine_that_is_not_there_stops_the_run(
 def test_a_full_disk_stops_the_run_and_what_is_done_stays_done(
     tree: Path, network: NetworkSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, real, count = tmp_path / "out", image_run.publish, 0
+    out, real, count = tmp_path / "out", publish, 0
 
     def full_after_two(path: Path, data: bytes, **options: Any) -> None:
         nonlocal count
@@ -513,7 +516,7 @@ def test_strange_names_are_names(network: NetworkSettings, tmp_path: Path) -> No
 def test_depth_follows_the_input_or_the_option(
     network: NetworkSettings, tmp_path: Path, depth: int | None, source: str, expected: int
 ) -> None:
-    from ripfdn_cli.pictures.files import Encoding, encode
+    from ripfdn_cli.pictures.encoding import Encoding, encode
     from ripfdn_cli.pictures.picture import Picture
 
     entry = format_named("png")

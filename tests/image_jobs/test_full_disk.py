@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from support.commands import QUICK
 from support.full_disk import files_of_at_most
 from support.sample_pictures import smooth
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import DiskFullError, OutputError
-from ripfdn_cli.pictures.formats import FORMATS
+from ripfdn_cli.pictures.formats import FORMATS, Format
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME
 
 CORE = [entry for entry in FORMATS if entry.extra is None]
@@ -27,7 +28,7 @@ class Command:
     def __init__(self, folder: Path, weights: Path, suffix: str) -> None:
         self.target = folder / f"b{suffix}"
         Image.fromarray(smooth(32, 32)).save(folder / "a.png")
-        options = ["--weights", str(weights), "--engine", "torch", "--device", "cpu", "--threads", "1", "-q"]
+        options = ["--weights", str(weights), *QUICK, "-q"]
         self.arguments = ["upscale", str(folder / "a.png"), "-o", str(self.target), "--overwrite", *options]
 
     def run(self) -> BaseException | None:
@@ -47,14 +48,20 @@ class Command:
         assert sorted(path.name for path in self.target.parent.iterdir()) == ["a.png", self.target.name]
 
 
-@pytest.mark.parametrize("entry", CORE, ids=lambda entry: entry.name)
-def test_a_full_disk_keeps_the_old_file(
-    tmp_path: Path, enlarging_weights: dict[int, Path], entry: object
-) -> None:
-    command = Command(tmp_path, enlarging_weights[4], entry.suffixes[0])  # type: ignore[attr-defined]
+def written_once(folder: Path, weights: dict[int, Path], entry: Format) -> tuple[Command, int]:
+    """A command whose result takes so many bytes, with another file in the result's place."""
+    command = Command(folder, weights[4], entry.suffixes[0])
     assert command.run() is None
     needed = command.target.stat().st_size
     command.target.write_bytes(b"what was there")
+    return command, needed
+
+
+@pytest.mark.parametrize("entry", CORE, ids=lambda entry: entry.name)
+def test_a_full_disk_keeps_the_old_file(
+    tmp_path: Path, enlarging_weights: dict[int, Path], entry: Format
+) -> None:
+    command, needed = written_once(tmp_path, enlarging_weights, entry)
     for size in (0, needed - 1):
         command.run_with_room_for(size)
     with files_of_at_most(needed):
@@ -66,12 +73,9 @@ def test_a_full_disk_keeps_the_old_file(
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("entry", CORE, ids=lambda entry: entry.name)
 def test_twenty_sizes_of_a_full_disk(
-    tmp_path: Path, enlarging_weights: dict[int, Path], entry: object
+    tmp_path: Path, enlarging_weights: dict[int, Path], entry: Format
 ) -> None:
-    command = Command(tmp_path, enlarging_weights[4], entry.suffixes[0])  # type: ignore[attr-defined]
-    assert command.run() is None
-    needed = command.target.stat().st_size
-    command.target.write_bytes(b"what was there")
+    command, needed = written_once(tmp_path, enlarging_weights, entry)
     for step in range(20):
         command.run_with_room_for(needed * step // 20)
 

@@ -1,6 +1,7 @@
 """Pictures side by side: outcomes in order, one's error its own, a stop at the next tile."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,10 +18,10 @@ from ripfdn_cli.pipeline.output_size import SizeRequest
 PNG = format_named("png")
 
 
-def settings(weights: Path, device: str = "cpu", **others: object) -> NetworkSettings:
+def settings(weights: Path, device: str = "cpu", **others: Any) -> NetworkSettings:
     return NetworkSettings(
         weights=str(weights), devices=(device,), engine="torch", precision="fp32", threads=1, **others
-    )  # type: ignore[arg-type]
+    )
 
 
 def tasks(folder: Path, count: int, side: int = 64) -> list[ImageTask]:

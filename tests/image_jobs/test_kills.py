@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from support.sample_pictures import smooth
 
-from ripfdn_cli.pictures.files import decode
+from ripfdn_cli.pictures.decoding import decode
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME
 
 pytestmark = pytest.mark.any_precision

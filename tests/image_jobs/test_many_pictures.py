@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from support.sample_pictures import png_of, saved, smooth
 
-from ripfdn_cli.pictures.files import read_picture
+from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

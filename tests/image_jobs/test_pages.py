@@ -16,7 +16,7 @@ from support.tiff_bytes import tiff_bytes
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_jobs.image_run import ImageRun
 from ripfdn_cli.image_jobs.picture_job import PictureSettings, bytes_held
-from ripfdn_cli.pictures.files import read_header
+from ripfdn_cli.pictures.decoding import read_header
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pipeline.devices import NetworkSettings
 
@@ -134,9 +134,9 @@ def test_what_describes_the_old_size_is_left_out_and_said(
 ) -> None:
     """tifffile takes such a description for the shape of the whole file."""
     pixels = smooth(16, 20)
-    for options in ({}, {"imagej": True}, {"ome": True}):
+    for imagej, ome in ((False, None), (True, None), (False, True)):
         stream = io.BytesIO()
-        tifffile.imwrite(stream, pixels, photometric="rgb", **options)
+        tifffile.imwrite(stream, pixels, photometric="rgb", imagej=imagej, ome=ome)
         caplog.clear()
         with caplog.at_level(logging.INFO):
             content = upscaled(stream.getvalue(), network)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.commands import QUICK
 from support.sample_pictures import saved, smooth
 
 from ripfdn_cli.errors import InputError, OutputError, UsageError
@@ -209,7 +210,7 @@ def storm(folder: Path, network: NetworkSettings, kills: int, seed: int, picture
         publish(base / "in" / f"{number:03d}.png", content, overwrite=True)
     list(planned(network, folder / "in", output=folder / "out").run())
     expected = {path.name: path.read_bytes() for path in (folder / "out").glob("*.png")}
-    options = ["--weights", str(network.weights), "--engine", "torch", "--device", "cpu", "--threads", "1"]
+    options = ["--weights", str(network.weights), *QUICK]
     command = [sys.executable, "-m", "ripfdn_cli", "upscale", f"{base}/in/", "-o", f"{base}/out/", *options]
     for _ in range(kills):
         done = len(results(base / "out"))

@@ -8,7 +8,7 @@ from support.small_inputs import photograph
 from ripfdn_cli.image_math.value_range import ValueRange
 from ripfdn_cli.upscaler import Upscaler
 
-PHOTOGRAPH = photograph(40, 56) / np.float32(255)
+PHOTOGRAPH = photograph(40, 56).astype(np.float32) / np.float32(255)
 RAMP = np.linspace(0, 1, 40 * 56 * 3, dtype=np.float32).reshape(40, 56, 3)
 
 
@@ -26,7 +26,8 @@ def test_values_in_range_are_left_alone() -> None:
 
 @pytest.mark.parametrize(("factor", "offset"), [(7.84, 0), (5100, 100), (2, -1), (1, 1e4), (1e30, 0)])
 def test_a_change_of_unit_changes_nothing(factor: float, offset: float) -> None:
-    first = range_of(2 * PHOTOGRAPH).to_unit(2 * PHOTOGRAPH)
+    twice = 2 * PHOTOGRAPH
+    first = range_of(twice).to_unit(twice)
     other = (PHOTOGRAPH.astype(np.float64) * factor + offset).astype(np.float32)
     tolerance = 1e-5 + 4e-7 * abs(offset / factor)
     np.testing.assert_allclose(range_of(other).to_unit(other), first, atol=tolerance)

@@ -37,7 +37,8 @@ def picture(height: int, width: int) -> torch.Tensor:
 
 def whole(checkpoint: Checkpoint, image: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return build_network(checkpoint)(image).clamp(0, 1)
+        result: torch.Tensor = build_network(checkpoint)(image)
+        return result.clamp(0, 1)
 
 
 def test_our_files_load(loader: Any, spandrel: ModuleType, small_weights: Path) -> None:
@@ -137,7 +138,7 @@ def test_tiles_shrink_until_they_fit(integration: ModuleType) -> None:
             raise torch.OutOfMemoryError("too large")  # what an allocator says
         return forward(x, *geometry)
 
-    network.forward = tight  # type: ignore[method-assign]
+    network.forward = tight  # type: ignore[assignment,method-assign]
     image = picture(200, 210)
     with torch.inference_mode():
         result = integration.upscale(network, image)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -73,9 +75,9 @@ def test_geometry_has_rows_for_the_height_and_columns_for_the_width() -> None:
         ({"partial_ratio": 0.0}, "partial_ratio 0"),
     ],
 )
-def test_impossible_dimensions_are_named(values: dict[str, float], word: str) -> None:
+def test_impossible_dimensions_are_named(values: dict[str, Any], word: str) -> None:
     with pytest.raises(UsageError, match=word):
-        NetworkConfig(**values)  # type: ignore[arg-type]
+        NetworkConfig(**values)
 
 
 def test_config_survives_a_round_trip_and_refuses_odd_keys() -> None:

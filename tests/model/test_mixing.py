@@ -62,7 +62,7 @@ def test_networks_trained_apart_are_refused(small_checkpoint: Checkpoint) -> Non
             for name, t in small_checkpoint.tensors.items()
         },
     )
-    with pytest.raises(UsageError, match=r"not of one origin \(the cosine between them is -?0\.\d\d\)"):
+    with pytest.raises(UsageError, match=r"do not share an origin \(the cosine between them is -?0\.\d\d\)"):
         between(small_checkpoint, apart, 0.5)
 
 

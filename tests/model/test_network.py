@@ -1,6 +1,10 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from support.reference_network import ReferenceNetwork
 from support.small_inputs import small_network
 from torch.nn import functional
@@ -79,15 +83,18 @@ def test_checkpoint_round_trip_gives_the_same_network() -> None:
         ),
     ],
 )
-def test_a_tensor_that_does_not_fit_is_named(small_checkpoint: Checkpoint, change: object, word: str) -> None:
+def test_a_tensor_that_does_not_fit_is_named(
+    small_checkpoint: Checkpoint, change: Callable[[dict[str, NDArray[Any]]], object], word: str
+) -> None:
     tensors = dict(small_checkpoint.tensors)
-    change(tensors)  # type: ignore[operator]
+    change(tensors)
     with pytest.raises(CheckpointError, match=word):
         build_network(Checkpoint(small_checkpoint.config, tensors))
 
 
 def test_weights_that_are_not_finite_are_never_saved() -> None:
     network = small_network()
+    assert network.fuse.bias is not None
     with torch.no_grad():
         network.fuse.bias[0] = float("inf")
     with pytest.raises(CheckpointError, match="not finite"):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +93,19 @@ def test_tiles_too_small_are_refused(tile: int) -> None:
 def test_negative_halo_is_refused() -> None:
     with pytest.raises(UsageError, match="`halo` -1"):
         planned_grid(100, 100, halo=-1, largest_tile=10)
+
+
+def test_a_tile_knows_what_it_keeps_and_where_it_lies() -> None:
+    grid, picture = fixed_grid(400, 300, tile=64, halo=48), np.arange(400 * 300).reshape(400, 300)
+    whole, pasted = whole_grid(400, 300), np.zeros_like(picture)
+    (whole_tile,) = whole
+    for tile in grid:
+        top, bottom, left, right = tile.keep
+        part = picture[tile.rows.read, tile.columns.read][top:bottom, left:right]
+        pasted[tile.rows.keep_start :, tile.columns.keep_start :][: bottom - top, : right - left] += part
+        # The same weights of the pooled map as in the whole picture, counted from where the tile begins.
+        first, kept = tile.rows.start // GRID_STEP, slice(tile.rows.keep_start, tile.rows.keep_stop)
+        weights = grid.geometry(tile).rows
+        expected = whole.geometry(whole_tile).rows[kept, first : first + weights.shape[1]]
+        np.testing.assert_allclose(weights[top:bottom], expected, atol=1e-6)
+    assert (pasted == picture).all()

@@ -18,7 +18,8 @@ from support.animations import (
 from support.sample_pictures import smooth
 
 from ripfdn_cli.errors import InputError, UsageError
-from ripfdn_cli.pictures.files import Encoding, decode, encode
+from ripfdn_cli.pictures.decoding import decode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Animation, Picture
@@ -37,8 +38,8 @@ def square(left: int, alpha: bool = True, size: int = 24) -> NDArray[np.uint8]:
 
 def animation(alpha: bool, **changes: Any) -> Picture:
     frames = tuple(square(left, alpha) for left in (0, 4, 8, 12))
-    timing = {"durations": (100.0, 50.0, 200.0, 70.0), "plays": 3} | changes
-    return Picture(frames, format_named("gif"), animation=Animation(**timing))
+    timing = replace(Animation((100.0, 50.0, 200.0, 70.0), plays=3), **changes)
+    return Picture(frames, format_named("gif"), animation=timing)
 
 
 def written(picture: Picture, name: str, **options: Any) -> Picture:
@@ -59,7 +60,7 @@ def test_frames_durations_and_plays_survive(name: str, alpha: bool) -> None:
     back = written(picture, name)
     assert back.animation is not None
     assert len(back.frames) == 4
-    assert back.animation.durations == (100, 50, 200, 70)
+    assert back.animation.durations == (100.0, 50.0, 200.0, 70.0)
     if name != "avif":  # which has no count
         assert back.animation.plays == 3
     for frame, expected in zip(back.frames, picture.frames, strict=True):
@@ -176,7 +177,7 @@ def test_frames_too_short_for_a_gif_are_said_to_be_slower(caplog: pytest.LogCapt
     picture = replace(picture, file_format=format_named("webp"))
     gif = parse_gif(encode(picture, Encoding(format_named("gif")), "a"))
     assert [frame.delay for frame in gif.frames] == [2] * 4
-    assert "a: lasts 0.08 s in place of 0.02" in caplog.text
+    assert "a: lasts 0.08 s instead of 0.02" in caplog.text
 
 
 def test_a_short_frame_is_made_up_for_by_the_next() -> None:
@@ -291,7 +292,7 @@ def test_equal_neighbours_stay_frames_of_their_own(name: str) -> None:
     picture = Picture(frames, format_named("gif"), animation=Animation((10.0, 20.0, 30.0, 40.0, 50.0), 0))
     back = written(picture, name)
     assert back.animation is not None
-    assert back.animation.durations == (10, 20, 30, 40, 50)
+    assert back.animation.durations == (10.0, 20.0, 30.0, 40.0, 50.0)
     for frame, expected in zip(back.frames, frames, strict=True):
         np.testing.assert_array_equal(visible(frame), visible(expected))
 

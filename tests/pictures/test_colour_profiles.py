@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 from support.sample_pictures import cmyk_profile, saved, swapped_profile
 
 from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb, srgb_profile, to_srgb
-from ripfdn_cli.pictures.files import decode
+from ripfdn_cli.pictures.decoding import decode
 
 CYAN = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
 
@@ -16,7 +16,7 @@ CYAN = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
 def test_cmyk_goes_through_its_profile() -> None:
     """In this profile cyan is red; without it, cyan is no red at all."""
     image, icc_profile = to_srgb(CYAN, cmyk_profile())
-    np.testing.assert_allclose(image.getpixel((0, 0)), (255, 0, 0), atol=12)
+    np.testing.assert_allclose(np.asarray(image)[0, 0], (255, 0, 0), atol=12)
     assert icc_profile == srgb_profile()
     plain, none = to_srgb(CYAN, None)
     assert plain.getpixel((0, 0)) == (0, 255, 255)
@@ -42,7 +42,7 @@ def test_sixteen_bit_cmyk_goes_through_its_profile() -> None:
 def test_lab_becomes_srgb() -> None:
     image = Image.new("LAB", (2, 2), (136, 208, 195))  # L* 53, a* 80, b* 67
     converted, icc_profile = to_srgb(image, None)
-    np.testing.assert_allclose(converted.getpixel((0, 0)), (255, 0, 0), atol=12)
+    np.testing.assert_allclose(np.asarray(converted)[0, 0], (255, 0, 0), atol=12)
     assert icc_profile == srgb_profile()
     np.testing.assert_allclose(decode(saved(image, "TIFF"), "a").frames[0][0, 0], (255, 0, 0), atol=12)
 
@@ -63,7 +63,7 @@ def test_colours_are_taken_to_srgb(mode: str) -> None:
     converted = rgb_to_srgb(image, swapped_profile())
     assert converted.mode == mode
     np.testing.assert_allclose(np.asarray(converted)[0, 0, :3], (255, 0, 0), atol=3)
-    assert mode == "RGB" or converted.getpixel((0, 0))[3] == 77
+    assert mode == "RGB" or np.asarray(converted)[0, 0, 3] == 77
 
 
 def test_a_profile_of_another_kind_of_picture_changes_nothing() -> None:

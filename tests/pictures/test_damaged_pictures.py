@@ -11,7 +11,8 @@ from PIL import Image
 from support.sample_pictures import exif_block, profile, saved, smooth, xmp_packet
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.files import Encoding, decode, encode, read_header
+from ripfdn_cli.pictures.decoding import decode, read_header
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import FORMATS, format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Animation, Picture

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 from support.camera_files import camera_exif, note_strings, parse_jpeg, photo, with_segment
 
+from ripfdn_cli.pictures.decoding import decode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.exif import corrected_exif, moved_exif
-from ripfdn_cli.pictures.files import Encoding, decode, encode
 from ripfdn_cli.pictures.formats import format_named
 
 MAKERS = ["Canon", "Panasonic", "Olympus", "Nikon"]

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.unprivileged import as_nobody
@@ -6,7 +7,7 @@ from support.unprivileged import as_nobody
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.evaluation.datasets import pair_folders
 from ripfdn_cli.files.storage import Location, is_folder, location
-from ripfdn_cli.pictures.files import read_file
+from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.find_pictures import find_pictures
 from ripfdn_cli.pipeline.find_inputs import find_inputs
 from ripfdn_cli.training.find_files import find_files
@@ -35,8 +36,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
     return place
 
 
-def names(folder: Location, **options: object) -> list[str]:
-    return [below.as_posix() for below in find_pictures(folder, **options)]  # type: ignore[arg-type]
+def names(folder: Location, **options: Any) -> list[str]:
+    return [below.as_posix() for below in find_pictures(folder, **options)]
 
 
 def test_pictures_are_found_by_suffix_in_order_without_what_is_hidden(folder: Location) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ripfdn_cli import upscale_file, upscale_folder
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.files import decode, read_header
+from ripfdn_cli.pictures.decoding import decode, read_header
 
 pytest.importorskip("imageio")
 
@@ -89,7 +89,7 @@ def test_what_a_file_holds_counts_for_more_than_its_name() -> None:
         (
             "a.eps",
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-            r"can't read a\.eps: it is not a pict",
+            r"can't read a\.eps: it is not a pic",
         ),
         ("a.mp4", b"\0\0\0\x18ftypmp42", r"can't read a\.mp4: it is not a picture"),
         ("stdin", saved_as("TGA", noise(4, 4, 3)), r"can't read stdin: it is not a picture"),
@@ -123,7 +123,7 @@ def test_results_are_png_unless_said_otherwise(tmp_path: Path, bilinear_weights:
 def test_imageio_stays_unloaded_for_formats_of_ours(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(saved_as("PNG", noise(4, 4, 3)))
     code = (
-        "import sys; from pathlib import Path; from ripfdn_cli.pictures.files import read_picture; "
+        "import sys; from pathlib import Path; from ripfdn_cli.pictures.decoding import read_picture; "
         "read_picture(Path(sys.argv[1])); print('imageio' in sys.modules)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "a.png")]

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.MpoImagePlugin import MpoImageFile
 from support.camera_files import (
     GAIN_MAP_XMP,
     VIDEO,
@@ -19,7 +20,8 @@ from support.camera_files import (
     xmp_of,
 )
 
-from ripfdn_cli.pictures.files import Encoding, decode, encode
+from ripfdn_cli.pictures.decoding import decode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.picture import Picture
 
@@ -125,7 +127,8 @@ def test_a_map_that_only_the_index_names_is_kept() -> None:
     with Image.open(io.BytesIO(inner)) as image:
         assert image.size == (32, 24)
     with Image.open(io.BytesIO(content)) as image:  # Pillow finds both
-        assert (image.format, image.n_frames) == ("MPO", 2)  # type: ignore[attr-defined]
+        assert isinstance(image, MpoImageFile)
+        assert (image.format, image.n_frames) == ("MPO", 2)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import io
 
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
-from ripfdn_cli.pictures.files import decode
+from ripfdn_cli.pictures.decoding import decode
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
 
 
@@ -24,6 +25,7 @@ def test_other_tables_are_placed_by_their_mean_step() -> None:
     stream = io.BytesIO()
     Image.new("L", (16, 16)).save(stream, "JPEG", quality=quality)
     with Image.open(stream) as image:
+        assert isinstance(image, JpegImageFile)
         assert abs(sum(image.quantization[0]) / 64 - 16) < 0.5
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.files import decode, read_header
+from ripfdn_cli.pictures.decoding import decode, read_header
 from ripfdn_cli.pictures.formats import format_named, load_plugin
 from ripfdn_cli.pictures.jxl_header import CODESTREAM, JxlHeader, read_jxl_header
 

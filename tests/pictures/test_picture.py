@@ -13,7 +13,7 @@ from ripfdn_cli.pictures.picture import (
 )
 
 
-def column(values: list[float], dtype: str) -> np.ndarray:  # type: ignore[type-arg]
+def column(values: list[float], dtype: str) -> np.ndarray:
     return np.array(values, dtype).reshape(-1, 1, 1)
 
 

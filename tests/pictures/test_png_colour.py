@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from support.sample_pictures import profile, smooth
 
-from ripfdn_cli.pictures.files import Encoding, decode, encode
+from ripfdn_cli.pictures.decoding import decode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Picture, as_samples

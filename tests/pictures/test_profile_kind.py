@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from support.sample_pictures import cmyk_profile, grey_profile, profile, saved, smooth, swapped_profile
 
-from ripfdn_cli.pictures.files import Encoding, decode, encode
+from ripfdn_cli.pictures.decoding import decode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import FORMATS, Format, format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Picture
@@ -39,7 +40,9 @@ def in_srgb(image: Image.Image, icc_profile: bytes | None) -> NDArray[np.int64]:
     image = image.convert("RGB" if icc_profile is None or icc_profile[16:20] == b"RGB " else "L")
     if icc_profile is not None:
         source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-        image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        assert converted is not None
+        image = converted
     return np.asarray(image.convert("RGB")).astype(int)
 
 

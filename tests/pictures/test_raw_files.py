@@ -15,7 +15,7 @@ from support.sample_pictures import png_of
 
 from ripfdn_cli import upscale_folder
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.files import decode, read_header, read_picture
+from ripfdn_cli.pictures.decoding import decode, read_header, read_picture
 
 pytest.importorskip("rawpy")
 
@@ -57,7 +57,7 @@ def test_sixteen_bits_upright_with_exif(tmp_path: Path) -> None:
     make_dng(tmp_path / "a.dng", orientation=6)
     picture = read_picture(tmp_path / "a.dng")
     (frame,) = picture.frames
-    assert (frame.shape, frame.dtype) == ((WIDTH, HEIGHT, 3), np.uint16)
+    assert (frame.shape, frame.dtype) == ((WIDTH, HEIGHT, 3), np.dtype(np.uint16))
     top, bottom = frame[: WIDTH // 2 - 4].mean((0, 1)), frame[WIDTH // 2 + 4 :].mean((0, 1))
     assert top[0] > 3 * top[1:].max()  # the left half, turned to the right, is on top
     assert np.ptp(bottom) < 0.1 * bottom.max()
@@ -102,8 +102,9 @@ def test_a_folder_of_them_becomes_tiffs(tmp_path: Path, bilinear_weights: Path) 
     )
     assert outcome.error is None, outcome.error
     with tifffile.TiffFile(tmp_path / "out" / "a.tif") as tiff:
-        assert (tiff.pages[0].shape, tiff.pages[0].dtype) == ((4 * WIDTH, 4 * HEIGHT, 3), np.uint16)
-        assert tiff.pages[0].tags["Artist"].value == "A. Photographer"
+        page = tiff.pages.first
+        assert (page.shape, page.dtype) == ((4 * WIDTH, 4 * HEIGHT, 3), np.dtype(np.uint16))
+        assert page.tags["Artist"].value == "A. Photographer"
 
 
 def make_sixteen_bit_output(tmp_path: Path, bilinear_weights: Path, output: str) -> bytes:

@@ -10,7 +10,8 @@ from PIL import Image
 from support.sample_pictures import exif_block, saved, smooth
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.files import Encoding, decode, encode, read_header
+from ripfdn_cli.pictures.decoding import decode, read_header
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Picture
@@ -53,7 +54,7 @@ def test_planes_stored_apart(samples: str) -> None:
 
 
 @pytest.mark.parametrize("samples", [np.float16, np.float64])
-def test_other_floats_become_float32(samples: type) -> None:
+def test_other_floats_become_float32(samples: type[np.floating]) -> None:
     pixels = smooth(30, 40, 1, "float32")[..., 0].astype(samples)
     frame = decode(tiff(pixels), "a").frames[0]
     assert frame.dtype == np.float32
@@ -143,7 +144,7 @@ def test_other_readers_find_what_we_write() -> None:
         assert float(exif.get_ifd(0x8769)[0x829A]) == 1 / 125
         assert exif.get_ifd(0x8825)[1] == "N"
     with tifffile.TiffFile(io.BytesIO(content)) as file:
-        tags = file.pages[0].tags  # type: ignore[union-attr]
+        tags = file.pages.first.tags
         assert tags["ExifTag"].value["ExposureTime"] == (1, 125)
         assert "ImageDescription" not in tags
         assert "Software" not in tags
@@ -168,7 +169,7 @@ def test_a_missing_strip_is_an_error() -> None:
         tiff(smooth(32, 32, samples="uint16"), photometric="rgb", compression="zlib", rowsperstrip=8)
     )
     with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
-        counts = file.pages[0].tags["StripByteCounts"]  # type: ignore[union-attr]
+        counts = file.pages.first.tags["StripByteCounts"]
         place = counts.valueoffset
         size = counts.dtype_size if hasattr(counts, "dtype_size") else 4
     content[place : place + size] = bytes(size)
@@ -192,7 +193,7 @@ def test_a_volume_is_no_picture() -> None:
 def test_a_chain_of_pages_that_is_a_ring_ends() -> None:
     content = bytearray(tiff(smooth(8, 8, 1)[..., 0]))
     with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
-        first, count = file.pages[0].offset, len(file.pages[0].tags)  # type: ignore[union-attr]
+        first, count = file.pages.first.offset, len(file.pages.first.tags)
     link = first + 2 + 12 * count
     content[link : link + 4] = first.to_bytes(4, "little")
     with suppress(InputError):

@@ -30,7 +30,8 @@ from support.tiff_bytes import (
 )
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.files import Encoding, decode, encode, read_header
+from ripfdn_cli.pictures.decoding import decode, read_header
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.picture import Frame, Picture
 
@@ -171,7 +172,7 @@ def test_a_palette_with_alpha_keeps_it() -> None:
 
 def test_a_palette_that_is_too_short_is_an_error() -> None:
     content = tiff_bytes((INDICES, {PHOTOMETRIC: [3], COLOURMAP: [0, 1, 2] * 16}))
-    with pytest.raises(InputError, match="its palette has fewer colours than its pixels ask for"):
+    with pytest.raises(InputError, match="its palette has fewer colours than its pixels use"):
         decode(content, "a")
 
 
@@ -235,7 +236,9 @@ def test_a_list_of_pages_that_runs_into_itself_ends_there() -> None:
     content = bytearray(tiff_bytes((GREY[..., 0], {}), (RGB, {})))
     with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
         offsets = [page.offset for page in file.pages]
-        link = file.pages[1].offset + 2 + 12 * len(file.pages[1].tags)  # type: ignore[union-attr]
+        second = file.pages[1]
+        assert isinstance(second, tifffile.TiffPage)
+        link = second.offset + 2 + 12 * len(second.tags)
     content[link : link + 4] = offsets[0].to_bytes(4, "little")
     picture = decode(bytes(content), "a")
     assert [frame.shape[2] for frame in picture.frames] == [1, 3]
@@ -249,7 +252,7 @@ def test_a_strip_that_is_too_short_is_an_error_whatever_it_claims() -> None:
 
 def test_samples_by_the_thousand_are_refused_before_they_are_allocated() -> None:
     content = tiff_bytes((GREY[..., 0], {SAMPLES: [60_000], BITS: [8]}))
-    with pytest.raises(InputError, match="60000 samples a pixel"):
+    with pytest.raises(InputError, match="60000 samples per pixel"):
         decode(content, "a", max_pixels=100_000)
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ripfdn_cli.pictures.transparency import bleed, limit
 
 
-def disc() -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def disc() -> tuple[np.ndarray, np.ndarray]:
     """A green disc on nothing, over rubbish in bright red."""
     rows, columns = np.mgrid[0:33, 0:41]
     alpha = np.where((rows - 16) ** 2 + (columns - 20) ** 2 < 100, 255, 0).astype(np.uint8)
@@ -46,7 +46,7 @@ def test_colours_stay_near_their_source() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_any_sample_type(dtype: type) -> None:
+def test_any_sample_type(dtype: type[np.number]) -> None:
     colours = np.zeros((9, 9, 1), dtype)
     alpha = np.zeros((9, 9), dtype)
     colours[4, 4], alpha[4, 4] = 1, 1

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.unprivileged import as_nobody
@@ -20,8 +21,8 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-def below(*arguments: Path, **options: object) -> list[str]:
-    return [source.below.as_posix() for source in find_inputs(arguments, **options).sources]  # type: ignore[arg-type]
+def below(*arguments: Path, **options: Any) -> list[str]:
+    return [source.below.as_posix() for source in find_inputs(arguments, **options).sources]
 
 
 def test_folders_are_searched_to_the_bottom_in_order(tree: Path) -> None:

@@ -34,10 +34,12 @@ def devices() -> Iterator[Devices]:
     made.close()
 
 
-def through(devices: Devices, values: Sequence[int], together: int = 1) -> tuple[list[tuple[int, int]], int]:
+def through(
+    devices: Devices, values: Sequence[int], batch_size: int = 1
+) -> tuple[list[tuple[int, int]], int]:
     """Results with the places of their frames, and how many were computed."""
     written: list[tuple[int, int]] = []
-    pipeline = FramePipeline(devices, squares, together=together, read_ahead=4)
+    pipeline = FramePipeline(devices, squares, batch_size=batch_size, read_ahead=4)
     pipeline.run(
         ((Number(value), place) for place, value in enumerate(values)),
         lambda result, place: written.append((result, place)),
@@ -45,30 +47,30 @@ def through(devices: Devices, values: Sequence[int], together: int = 1) -> tuple
     return written, pipeline.computed
 
 
-@pytest.mark.parametrize("together", [1, 4])
+@pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize("count", [0, 1, 7, 50])
-def test_every_frame_in_order(devices: Devices, count: int, together: int) -> None:
-    written, computed = through(devices, range(count), together)
+def test_every_frame_in_order(devices: Devices, count: int, batch_size: int) -> None:
+    written, computed = through(devices, range(count), batch_size)
     assert written == [(number**2, number) for number in range(count)]
     assert computed == count
 
 
-@pytest.mark.parametrize("together", [1, 4])
-def test_equal_frames_are_computed_once(devices: Devices, together: int) -> None:
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_equal_frames_are_computed_once(devices: Devices, batch_size: int) -> None:
     values = [1, 1, 2, 1, 2, 3, 3, 3, 1]
-    written, computed = through(devices, values, together)
+    written, computed = through(devices, values, batch_size)
     assert [result for result, _ in written] == [value**2 for value in values]
     assert computed == 4  # 1, 2, 3, and 1 once more: only two are remembered
 
 
-@pytest.mark.parametrize("together", [1, 4])
-def test_what_came_before_damage_is_written(devices: Devices, together: int) -> None:
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_what_came_before_damage_is_written(devices: Devices, batch_size: int) -> None:
     def damaged() -> Iterator[tuple[Number, int]]:
         yield from ((Number(number), number) for number in range(6))
         raise ValueError("damaged")
 
     written: list[int] = []
-    pipeline = FramePipeline(devices, squares, together=together, read_ahead=2)
+    pipeline = FramePipeline(devices, squares, batch_size=batch_size, read_ahead=2)
     with pytest.raises(ValueError, match="damaged"):
         pipeline.run(damaged(), lambda result, place: written.append(place))
     assert written == list(range(6))
@@ -82,7 +84,7 @@ def test_an_error_of_the_network_or_the_writer_comes_out(devices: Devices) -> No
         raise OSError("full")
 
     endless = ((Number(number), number) for number in iter(int, 1))
-    pipeline = FramePipeline(devices, squares, together=1, read_ahead=2)
+    pipeline = FramePipeline(devices, squares, batch_size=1, read_ahead=2)
     with pytest.raises(OSError, match="full"):
         pipeline.run(endless, full)
     assert threading.active_count() < 20

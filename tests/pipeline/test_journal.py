@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.unprivileged import as_nobody
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import Stamp, stamp_of_status
@@ -138,6 +139,26 @@ with open_journal(Path({str(tmp_path)!r})) as journal:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     with open_journal(tmp_path) as journal:
         assert not journal.finished
+
+
+def test_a_shard_that_can_not_be_deleted_is_taken_over_once(tmp_path: Path) -> None:
+    with open_journal(tmp_path, "1-of-2") as shard:
+        shard.start()
+        shard.finish()
+    whole = tmp_path / JOURNAL_NAME
+    whole.touch()
+    for file in tmp_path.iterdir():
+        file.chmod(0o666)
+    tmp_path.chmod(0o555)
+    try:
+        with as_nobody(whole):
+            for _ in range(3):
+                with open_journal(tmp_path) as journal:
+                    assert journal.finished
+    finally:
+        tmp_path.chmod(0o755)
+    assert len(whole.read_bytes().splitlines()) == 2
+    assert read_journal(tmp_path, "1-of-2").finished
 
 
 def test_every_line_is_json(pair: tuple[Path, Path]) -> None:

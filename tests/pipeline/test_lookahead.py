@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ripfdn_cli.pipeline.lookahead import ahead, behind
+from ripfdn_cli.pipeline.lookahead import prefetched, write_behind
 
 
 def test_items_come_in_order() -> None:
-    assert list(ahead(iter(range(50)), 3)) == list(range(50))
-    assert list(ahead(iter([]), 3)) == []
+    assert list(prefetched(iter(range(50)), 3)) == list(range(50))
+    assert list(prefetched(iter([]), 3)) == []
 
 
 def test_no_more_than_asked_for_are_made_ahead() -> None:
@@ -22,7 +22,7 @@ def test_no_more_than_asked_for_are_made_ahead() -> None:
             made.append(number)
             yield number
 
-    for item in ahead(items(), 4):
+    for item in prefetched(items(), 4):
         time.sleep(0.005)
         assert len(made) <= item + 1 + 4
 
@@ -35,7 +35,7 @@ def test_an_exception_comes_after_the_items_before_it() -> None:
 
     seen: list[int] = []
     with pytest.raises(ValueError, match="broken"):
-        seen.extend(ahead(items(), 5))
+        seen.extend(prefetched(items(), 5))
     assert seen == [1, 2]
 
 
@@ -47,7 +47,7 @@ def test_nothing_runs_after_closing() -> None:
             made.append(number)
             yield number
 
-    stream = ahead(items(), 2)
+    stream = prefetched(items(), 2)
     next(stream)
     stream.close()
     count = len(made)
@@ -57,7 +57,7 @@ def test_nothing_runs_after_closing() -> None:
 
 def test_work_behind_is_done_in_order_and_to_the_end() -> None:
     done: list[int] = []
-    with behind(done.append, 2) as put:
+    with write_behind(done.append, 2) as put:
         for number in range(20):
             put(number)
     assert done == list(range(20))
@@ -70,7 +70,7 @@ def test_work_behind_waits_when_too_much_is_waiting() -> None:
         gate.wait(5)
 
     def feed() -> None:
-        with behind(work, 2) as put:
+        with write_behind(work, 2) as put:
             put(0)
             put(1)
             begun.set()
@@ -96,7 +96,7 @@ def test_an_exception_behind_comes_out_and_stops_the_rest() -> None:
         done.append(number)
 
     def feed() -> None:
-        with behind(work, 1) as put:
+        with write_behind(work, 1) as put:
             for number in range(50):
                 put(number)
 
@@ -113,7 +113,7 @@ def test_work_put_before_an_error_is_still_done() -> None:
         done.append(number)
 
     def feed() -> None:
-        with behind(work, 10) as put:
+        with write_behind(work, 10) as put:
             for number in range(5):
                 put(number)
             raise ValueError("broken")
@@ -131,7 +131,7 @@ def test_leaving_by_an_exception_leaves_waiting_work_undone() -> None:
         done.append(number)
 
     def feed() -> None:
-        with behind(work, 10) as put:
+        with write_behind(work, 10) as put:
             for number in range(10):
                 put(number)
             raise KeyboardInterrupt

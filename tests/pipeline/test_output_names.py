@@ -96,5 +96,5 @@ def test_the_format_is_asked_for_or_named(folder: Path) -> None:
         output_names("x.dat", [Path("a.png")], format_named("tiff")).format_for(Path("x.dat")).name == "tiff"
     )
     names = output_names("x.dat", [Path("a.png")], None)
-    with pytest.raises(UsageError, match=r"x.dat: .dat does not stand for a picture format"):
+    with pytest.raises(UsageError, match=r"x\.dat: \.dat is not a picture format"):
         names.format_for(Path("x.dat"))

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -53,9 +54,9 @@ def test_a_scale_and_the_width_it_gives_are_one_size(width: int, height: int, sc
         {"fit": (5, 0)},
     ],
 )
-def test_wishes_that_contradict_each_other_are_refused(options: dict[str, object]) -> None:
+def test_wishes_that_contradict_each_other_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        SizeRequest(**options)  # type: ignore[arg-type]
+        SizeRequest(**options)
 
 
 @pytest.mark.parametrize(

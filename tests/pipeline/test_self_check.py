@@ -14,7 +14,7 @@ from support.small_inputs import photograph
 
 from ripfdn_cli.image_jobs.image_run import ImageRun, ImageTask
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
-from ripfdn_cli.model.tile_grid import TileGrid
+from ripfdn_cli.model.tile_grid import Span, TileGrid
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.find_inputs import Source
@@ -126,11 +126,12 @@ def test_a_fault_in_any_tile_is_found_and_put_right(
         np.testing.assert_allclose(mended, right, rtol=0, atol=1 if picture.dtype == np.uint8 else 1e-3)
 
 
+def kept(span: Span) -> slice:
+    return slice(SCALE * span.keep_start, SCALE * span.keep_stop)
+
+
 def places(grid: TileGrid) -> list[tuple[slice, slice]]:
-    return [
-        tuple(slice(SCALE * span.keep_start, SCALE * span.keep_stop) for span in (tile.rows, tile.columns))
-        for tile in grid
-    ]
+    return [(kept(tile.rows), kept(tile.columns)) for tile in grid]
 
 
 @pytest.mark.parametrize("ensemble", [False, True])

@@ -47,8 +47,28 @@ def test_the_weights_of_one_picture_are_opened_once(bilinear_weights: Path, tmp_
 def test_auto_has_a_network_for_each_scale_and_one_for_compressed_pictures() -> None:
     selection = WeightsSelection(None)
     assert selection.choices == {2: "x2", 3: "x3", 4: "x4"}
-    assert selection.choices_for_compressed == {2: "x2", 3: "x3", 4: "x4-photo"}
+    assert selection.choices_for_compressed == {4: "x4-photo"}
     assert selection.default_scale == 4
+
+
+@pytest.mark.parametrize(
+    ("factor", "clean", "compressed"),
+    [
+        (1, [], []),
+        (2, ["x2"], ["x4-photo"]),
+        (4, ["x4"], ["x4-photo"]),
+        (8, ["x2", "x4"], ["x4-photo", "x2"]),
+        (10, ["x3", "x4"], ["x4-photo", "x3"]),
+        (16, ["x4", "x4"], ["x4", "x4"]),
+    ],
+)
+def test_compressed_pictures_go_through_weights_of_their_own_first(
+    factor: int, clean: list[str], compressed: list[str]
+) -> None:
+    selection = WeightsSelection(None)
+    for wanted, was_compressed in ((clean, False), (compressed, True)):
+        route = selection.route((20, 10), (20 * factor, 10 * factor), compressed=was_compressed)
+        assert [route.choices[scale] for scale in route.passes] == wanted
 
 
 def test_named_weights_are_for_everything(enlarging_weights: dict[int, Path]) -> None:

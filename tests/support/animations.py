@@ -10,6 +10,7 @@ from typing import Any
 import av
 import imagecodecs
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -39,7 +40,8 @@ def parse_gif(data: bytes) -> Gif:
     """By the GIF89a specification."""
     assert data[:6] == b"GIF89a"
     width, height, flags, background = struct.unpack_from("<HHBB", data, 6)
-    position, shared = 13, []
+    position = 13
+    shared: list[tuple[int, int, int]] = []
     if flags & 0x80:
         shared, position = _colour_table(data, position, flags)
     frames: list[GifFrame] = []
@@ -89,7 +91,7 @@ def composed_gif(data: bytes) -> list[Frame]:
 def read_by_pillow(data: bytes) -> list[Frame]:
     with Image.open(io.BytesIO(data)) as image:
         frames = []
-        for number in range(image.n_frames):  # type: ignore[attr-defined]
+        for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             frames.append(np.array(image.convert("RGBA")))
         return frames
@@ -97,6 +99,7 @@ def read_by_pillow(data: bytes) -> list[Frame]:
 
 def read_by_ffmpeg(data: bytes, name: str) -> list[Frame]:
     with av.open(io.BytesIO(data), format=name) as container:
+        assert isinstance(container, InputContainer)
         return [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
 
 
@@ -181,8 +184,8 @@ def _png(header: bytes, content: bytes) -> Frame:
 
 def _colour_table(data: bytes, position: int, flags: int) -> tuple[list[tuple[int, int, int]], int]:
     count = 2 << (flags & 7)
-    colours = [tuple(data[position + 3 * i : position + 3 * i + 3]) for i in range(count)]
-    return colours, position + 3 * count  # type: ignore[return-value]
+    colours = list(struct.iter_unpack("BBB", data[position : position + 3 * count]))
+    return [(red, green, blue) for red, green, blue in colours], position + 3 * count
 
 
 def _blocks(data: bytes, position: int) -> tuple[bytes, int]:

@@ -96,7 +96,8 @@ class ParsedJpeg:
 def parse_jpeg(data: bytes, start: int = 0) -> ParsedJpeg:
     """By ITU-T T.81, Annex B, byte by byte."""
     assert data[start : start + 2] == b"\xff\xd8"
-    position, segments = start + 2, []
+    position = start + 2
+    segments: list[tuple[int, bytes, int]] = []
     while True:
         assert data[position] == 0xFF
         marker = data[position + 1]

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from support.video_clips import picture
@@ -9,7 +10,7 @@ from support.video_facts import decoded
 
 
 def captions_of(path: Path) -> list[bytes | None]:
-    sides = [frame.side_data for frame in decoded(path)]
+    sides: list[Any] = [frame.side_data for frame in decoded(path)]  # whose stubs know a kind only
     return [bytes(side["A53_CC"]) if "A53_CC" in side else None for side in sides]
 
 
@@ -33,6 +34,7 @@ def captioned(path: Path, frames: int = 7, first: int = 0) -> Path:
                 slice_start = min(
                     place for kind in (b"\x65", b"\x41") if (place := data.find(b"\0\0\1" + kind)) >= 0
                 )
+                assert packet.pts is not None
                 caption = b"\xb5\x00\x31GA94\x03\xc1\xff\xfc\x94" + bytes([0x2C + packet.pts, 0xFF])
                 sei = b"\0\0\0\1\x06\x04" + bytes([len(caption)]) + caption + b"\x80"
                 sei = sei if packet.pts >= first else b""

@@ -8,6 +8,9 @@ import pytest
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli, run_to_exit_code
 
+QUICK = ("--engine", "torch", "--device", "cpu", "--threads", "1")
+"""Options of the engine that starts fastest."""
+
 
 def run_command(
     words: list[str], capsys: pytest.CaptureFixture[str]

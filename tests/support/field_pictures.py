@@ -39,7 +39,9 @@ def field_clip(
         stream = container.add_mux_stream("h264", width=64, height=32)
         stream.time_base = TICK
         for number in range(frames):
-            first, second = (field_picture(number, bottom, 40 + 10 * (number + bottom)) for bottom in (0, 1))
+            first, second = (
+                field_picture(number, bottom, 40 + 10 * (number + bottom)) for bottom in (False, True)
+            )
             fields = [parameter_sets() + first, second]
             if number in damaged:
                 fields = [field[:-1500] for field in fields]

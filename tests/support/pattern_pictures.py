@@ -37,7 +37,8 @@ def pattern_picture(rng: np.random.Generator, height: int, width: int) -> NDArra
         return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     first, last = rng.integers(0, 256, (2, 3))
     along = ((x + y) / (height + width))[..., None]
-    return np.rint(first * (1 - along) + last * along).astype(np.uint8)
+    blend: NDArray[np.float64] = first * (1 - along) + last * along
+    return np.rint(blend).astype(np.uint8)
 
 
 def _palette(rng: np.random.Generator, colours: int) -> NDArray[np.int64]:

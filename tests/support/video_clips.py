@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+from support.commands import QUICK
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter  # which is nowhere but in PyAV's stubs
 
 SILENT_X265 = "log-level=none"
 
@@ -175,7 +179,7 @@ def _write_subtitles(container: Any, stream: Any, *, sized: bool) -> None:
         container.mux(packet)
 
 
-def _chapters() -> list[dict[str, Any]]:
+def _chapters() -> "list[Chapter]":
     titles = ["Opening", "Ending"]
     return [
         {
@@ -191,17 +195,6 @@ def _chapters() -> list[dict[str, Any]]:
 
 def segmenting_command(source: Path, output: Path, weights: Path) -> list[str]:
     """The real command on `source`, in segments of four frames, so that there is much to interrupt."""
-    options = [
-        "--engine",
-        "torch",
-        "--device",
-        "cpu",
-        "--threads",
-        "1",
-        "--segment",
-        "4",
-        "--preset",
-        "ultrafast",
-    ]
     files = [str(source), "-o", str(output), "--weights", str(weights)]
-    return [sys.executable, "-m", "ripfdn_cli", "upscale", *files, *options]
+    options = ["--segment", "4", "--preset", "ultrafast"]
+    return [sys.executable, "-m", "ripfdn_cli", "upscale", *files, *QUICK, *options]

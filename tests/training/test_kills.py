@@ -117,7 +117,7 @@ def test_a_rank_whose_peer_is_killed_says_so_and_both_go_on_together(
     ranks[1].kill()
     messages = ranks[0].communicate(timeout=60)[1]
     assert ranks[0].returncode == 1
-    assert "lost another rank" in messages
+    assert "lost contact with another rank" in messages
     assert "--resume" in messages
     ranks[1].communicate()
     finish(command(data, tmp_path / "run", ranks=2, workers=0))

@@ -55,13 +55,14 @@ def test_a_step_is_that_of_a_plain_loop() -> None:
     ours = learner()
     network = start_network(SETTINGS)[0]
     averaged = [p.detach().clone() for p in network.parameters()]
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2, betas=SETTINGS.betas)  # type: ignore[arg-type]
+    first, second = SETTINGS.betas
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2, betas=(first, second))
     lr, hr = pixels()
     for _ in range(3):
         optimizer.zero_grad()
         result, target = network(lr / 255), hr / 255
         loss = pixel_loss("l1", result, target) + 0.05 * spectrum_loss(result - target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 0.1)
         optimizer.step()
         averaged = [0.75 * a + 0.25 * p.detach() for a, p in zip(averaged, network.parameters(), strict=True)]
@@ -143,7 +144,10 @@ def test_side_by_side_is_the_same_to_the_bit_each_time() -> None:
         subject.gradients(batches, STAGE)
         found.append([parameter.grad for parameter in subject.network.parameters()])
     for again in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], again, strict=True) if a is not None)
+        for a, b in zip(found[0], again, strict=True):
+            if a is not None:
+                assert b is not None
+                assert torch.equal(a, b)
         assert len(again) == len(found[0])
 
 

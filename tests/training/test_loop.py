@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,13 +23,13 @@ from support.training_runs import (
 )
 
 from ripfdn_cli.errors import CheckpointError, TrainingDivergedError, UsageError
-from ripfdn_cli.files import atomic_file
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.image_math.metrics import score
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.training import loop
 from ripfdn_cli.training.learner import Learner
 from ripfdn_cli.training.loop import continued, only_run_in, open_state
+from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.state import PREVIOUS, STATE, load_state
 from ripfdn_cli.upscaler import Upscaler
 
@@ -179,8 +180,8 @@ def test_a_loss_that_is_not_finite_names_the_last_good_state(
 ) -> None:
     gradients = Learner.gradients
 
-    def poisoned(learner: Learner, *args: object) -> torch.Tensor:
-        loss = gradients(learner, *args)  # type: ignore[arg-type]
+    def poisoned(learner: Learner, *args: Any) -> torch.Tensor:
+        loss = gradients(learner, *args)
         return loss * float("nan") if learner.optimizer.state and poison else loss
 
     poison: list[int] = []
@@ -193,7 +194,7 @@ def test_a_loss_that_is_not_finite_names_the_last_good_state(
         state, settings=replace(state.settings, steps=8), position=replace(state.position, progress=0.5)
     )
     with pytest.raises(TrainingDivergedError, match=r"nan at step 4.*state\.safetensors, of step 4") as told:
-        loop.Training(longer.settings, tmp_path / "run", loop.Ranks(), Watcher(), longer).run()
+        loop.Training(longer.settings, tmp_path / "run", Ranks(), Watcher(), longer).run()
     assert told.value.exit_code == 1
     assert (tmp_path / "run" / STATE).read_bytes() == before
 
@@ -210,8 +211,8 @@ def test_a_full_disk_keeps_the_run_and_the_old_state(
 
     again = replace(old, settings=settings, position=replace(old.position, progress=0.25))
     watcher = Watcher()
-    training = loop.Training(settings, tmp_path / "run", loop.Ranks(), watcher, again)
-    monkeypatch.setattr(atomic_file.os, "fsync", full)
+    training = loop.Training(settings, tmp_path / "run", Ranks(), watcher, again)
+    monkeypatch.setattr(os, "fsync", full)
     with caplog.at_level(logging.WARNING, logger="ripfdn_cli"):
         training.run()
     assert watcher.steps[-1].steps == 12
@@ -298,7 +299,7 @@ def test_a_finished_run_goes_on_with_more_time(
     longer = continued(state, replace(settings, max_time=200.0))
     assert longer.position.progress == pytest.approx(0.5)
     watcher = Watcher()
-    loop.Training(longer.settings, tmp_path / "run", loop.Ranks(), watcher, longer).run()
+    loop.Training(longer.settings, tmp_path / "run", Ranks(), watcher, longer).run()
     assert watcher.steps[0].steps == first.steps + 1
     assert watcher.steps[-1].progress == 1.0
     assert 190 <= watcher.steps[-1].seconds <= 210

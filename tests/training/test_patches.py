@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.image_math.dihedral import transformed
 from ripfdn_cli.training.patches import ORIENTATIONS, PackedPictures, Request, Sampler
-from ripfdn_cli.training.pictures import Picture
+from ripfdn_cli.training.pictures import TrainingPicture
 
 SIZES = ((40, 60), (64, 48), (200, 160))
-PICTURES = [Picture(Path(f"{index}.png"), *size) for index, size in enumerate(SIZES)]
+PICTURES = [TrainingPicture(Path(f"{index}.png"), *size) for index, size in enumerate(SIZES)]
 SCALE = 2
 
 
@@ -26,8 +26,12 @@ def packed() -> tuple[PackedPictures, list[NDArray[np.uint8]], list[NDArray[np.u
     lr = [random.integers(0, 256, (h // SCALE, w // SCALE, 3), np.uint8) for h, w in SIZES]
     hr = [random.integers(0, 256, (h, w, 3), np.uint8) for h, w in SIZES]
     starts = np.cumsum([0, *(a.shape[0] * a.shape[1] for a in lr[:-1])])
-    flat = [torch.from_numpy(np.concatenate([a.reshape(-1, 3) for a in arrays])) for arrays in (lr, hr)]
-    source = PackedPictures(*flat, starts, PICTURES, sampler(), scale=SCALE, device=torch.device("cpu"))
+    flat_lr, flat_hr = (
+        torch.from_numpy(np.concatenate([a.reshape(-1, 3) for a in arrays])) for arrays in (lr, hr)
+    )
+    source = PackedPictures(
+        flat_lr, flat_hr, starts, PICTURES, sampler(), scale=SCALE, device=torch.device("cpu")
+    )
     return source, lr, hr
 
 
@@ -72,7 +76,7 @@ def test_chances_are_by_pixels_or_by_pictures() -> None:
 
 
 def test_copies_share_their_pictures_chance() -> None:
-    pictures = [*PICTURES, Picture(Path("2.png"), 100, 80, 0.5)]
+    pictures = [*PICTURES, TrainingPicture(Path("2.png"), 100, 80, 0.5)]
     drawn = Sampler(pictures, scale=SCALE, seed=0, by="pictures").draw(0, 16, 20000)
     counts = Counter(drawn[:, 0].tolist())
     assert [counts[i] / 20000 for i in range(4)] == pytest.approx([1 / 3, 1 / 3, 1 / 6, 1 / 6], abs=0.02)

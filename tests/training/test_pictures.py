@@ -6,9 +6,9 @@ from support.small_inputs import photograph
 
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.training.pictures import (
-    Picture,
     Preparation,
     Skipped,
+    TrainingPicture,
     in_threads,
     load_copies,
     measure,
@@ -30,11 +30,11 @@ def test_what_is_of_no_use_is_left_out_with_its_reason(tmp_path: Path) -> None:
     half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     small = save(tmp_path / "small.png", photograph(64, 31))
     (tmp_path / "no.png").write_text("no picture")
-    assert measure(whole, SCALE_2) == [Picture(whole, 64, 48)]
+    assert measure(whole, SCALE_2) == [TrainingPicture(whole, 64, 48)]
     assert "31×64 px" in left_out(measure(small, SCALE_2))
     assert "no.png" in left_out(measure(tmp_path / "no.png", SCALE_2))
-    assert "half.png" in left_out(load_copies([Picture(half, 64, 48)], SCALE_2))
-    assert "size" in left_out(load_copies([Picture(whole, 48, 64)], SCALE_2))
+    assert "half.png" in left_out(load_copies([TrainingPicture(half, 64, 48)], SCALE_2))
+    assert "size" in left_out(load_copies([TrainingPicture(whole, 48, 64)], SCALE_2))
 
 
 def left_out(outcome: object) -> str:
@@ -47,15 +47,16 @@ def test_near_duplicates_of_the_validation_set_are_found_at_other_sizes(tmp_path
     other = photograph(96, 128, seed=40)
     preparation = Preparation(scale=2, smallest_side=16, known=(("Set/a", thumbnail_of(original)),))
     smaller = save(tmp_path / "smaller.jpg", imresize(original, size=(60, 80)))
-    assert "nearly the same as Set/a" in left_out(load_copies([Picture(smaller, 60, 80)], preparation))
+    near = load_copies([TrainingPicture(smaller, 60, 80)], preparation)
+    assert "nearly the same as Set/a" in left_out(near)
     unlike = save(tmp_path / "unlike.png", other)
-    assert not isinstance(load_copies([Picture(unlike, 96, 128)], preparation), Skipped)
+    assert not isinstance(load_copies([TrainingPicture(unlike, 96, 128)], preparation), Skipped)
 
 
 def test_lr_is_matlabs_of_the_whole_picture_cut_to_a_multiple(tmp_path: Path) -> None:
     pixels = photograph(67, 50)
     path = save(tmp_path / "a.png", pixels)
-    loaded = load_copies([Picture(path, 67, 50)], Preparation(scale=4, smallest_side=16))
+    loaded = load_copies([TrainingPicture(path, 67, 50)], Preparation(scale=4, smallest_side=16))
     assert not isinstance(loaded, Skipped)
     lr, hr = loaded[0]
     np.testing.assert_array_equal(hr, pixels[:64, :48])
@@ -68,17 +69,20 @@ def test_large_pictures_have_smaller_copies(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", pixels)
     preparation = Preparation(scale=2, smallest_side=60, shrink=0.5, shrink_above=0.02)
     copies = measure(path, preparation)
-    assert [(p.factor, p.height, p.width) for p in copies] == [  # type: ignore[union-attr]
+    assert not isinstance(copies, Skipped)
+    assert [(p.factor, p.height, p.width) for p in copies] == [
         (1.0, 100, 200),
         (0.875, 88, 175),
         (0.75, 75, 150),
         (0.625, 62, 125),
     ]  # half of it would be under the smallest side
-    loaded = load_copies(copies, preparation)  # type: ignore[arg-type]
+    loaded = load_copies(copies, preparation)
     assert not isinstance(loaded, Skipped)
     lr, hr = loaded[2]
     assert (hr.shape, lr.shape) == ((74, 150, 3), (37, 75, 3))
-    assert len(measure(path, Preparation(scale=2, smallest_side=60, shrink=0.5, shrink_above=0.03))) == 1  # type: ignore[arg-type]
+    small = measure(path, Preparation(scale=2, smallest_side=60, shrink=0.5, shrink_above=0.03))
+    assert not isinstance(small, Skipped)
+    assert len(small) == 1
 
 
 def test_threads_keep_the_order_and_count() -> None:

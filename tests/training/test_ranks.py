@@ -17,7 +17,7 @@ def test_ranks_share_out_the_whole_batch_evenly(count: int, batch: int) -> None:
 
 
 def test_more_ranks_than_patches() -> None:
-    with pytest.raises(UsageError, match="batch 2 is less than the 3 ranks"):
+    with pytest.raises(UsageError, match="`batch` 2 is less than the 3 ranks"):
         Ranks(0, 3).part_of(2)
 
 

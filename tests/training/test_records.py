@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ripfdn_cli.files import atomic_file
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.training.records import CURVES, LOG, TENSORBOARD, History, draw_curves, read_log
 from ripfdn_cli.training.reports import StepReport, ValidationReport
@@ -87,7 +86,7 @@ def test_a_full_disk_is_a_warning(
 
     history = History(tmp_path, resumed_at=None)
     history.stepped(step(1))
-    monkeypatch.setattr(atomic_file.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with caplog.at_level(logging.WARNING, logger="ripfdn_cli"):
         history.write()
     assert "No space left" in caplog.text

@@ -47,24 +47,27 @@ def test_flags_come_after_the_file_and_the_file_after_the_preset(tmp_path: Path)
     ("values", "message"),
     [
         ({"learning_rat": 1}, "unknown setting 'learning_rat'; did you mean 'learning_rate'?"),
-        ({"loss": "l3"}, "loss 'l3' is not one of l1, mse, charbonnier"),
-        ({"batch": "many"}, "batch 'many' is not a whole number"),
-        ({"batch": 0}, "batch 0 is out of range"),
-        ({"patch": "16.5"}, "patch '16.5' is not a whole number"),
-        ({"patch": 12}, "patch 12 is out of range"),
-        ({"patch": "48,64,80"}, "patch has 3 values for 2 stages"),
-        ({"max_time": "soon"}, "max-time 'soon' is not a time"),
-        ({"validate_every": "0s"}, "validate-every '0s' is not an interval"),
+        ({"loss": "l3"}, "`loss` 'l3' is not one of l1, mse, charbonnier"),
+        ({"batch": "many"}, "`batch` 'many' is not a whole number"),
+        ({"batch": 0}, "`batch` 0 is out of range"),
+        ({"patch": "16.5"}, "`patch` '16.5' is not a whole number"),
+        ({"patch": 12}, "`patch` 12 is out of range"),
+        ({"patch": "48,64,80"}, "`patch` has 3 values for 2 stages"),
+        ({"max_time": "soon"}, "`max_time` 'soon' is not a time"),
+        ({"validate_every": "0s"}, "`validate_every` '0s' is not an interval"),
         ({"scale": 5}, "scale 5 is not one of"),
-        ({"deterministic": "yes"}, "deterministic 'yes' is not true or false"),
-        ({"batch": True}, "batch True is not a whole number"),
-        ({"max_time": 0}, "neither steps nor max-time"),
-        ({"betas": "0.9"}, "betas takes two values"),
+        ({"deterministic": "yes"}, "`deterministic` 'yes' is not true or false"),
+        ({"batch": True}, "`batch` True is not a whole number"),
+        ({"max_time": 0}, "neither `steps` nor `max_time`"),
+        ({"betas": "0.9"}, "`betas` takes two values"),
         ({"start": "random", "init_from": "x4"}, "contradict"),
         ({"data": ["a", "b"], "lr_folder": ["c"]}, "names 1 folders for 2 of pictures"),
-        ({"data": ["a"], "lr_folder": ["b"], "degrade": True}, "lr-folder and degrade exclude each other"),
-        ({"data": ["a"], "lr_folder": ["b"], "shrink": 0.5}, "lr-folder and shrink exclude each other"),
-        ({"learning_rate": "nan"}, "learning-rate nan is out of range"),
+        (
+            {"data": ["a"], "lr_folder": ["b"], "degrade": True},
+            "`lr_folder` and `degrade` exclude each other",
+        ),
+        ({"data": ["a"], "lr_folder": ["b"], "shrink": 0.5}, "`lr_folder` and `shrink` exclude each other"),
+        ({"learning_rate": "nan"}, "`learning_rate` nan is out of range"),
     ],
 )
 def test_what_is_wrong_is_named(values: dict[str, object], message: str) -> None:
@@ -93,7 +96,7 @@ def test_every_value_in_a_table_of_ranges_or_choices_is_checked() -> None:
         if item.metadata["range"] is not None:
             wrong = item.metadata["range"][1] * 2 + 1
         if wrong is not None:
-            with pytest.raises(UsageError, match=name.replace("_", "-")):
+            with pytest.raises(UsageError, match=f"`{name}`"):
                 resolve_settings("quick", None, {name: wrong})
 
 

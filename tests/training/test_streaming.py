@@ -10,8 +10,8 @@ import torch
 from support.training_runs import Watcher, make_pictures, tiny_settings
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.training.patches import PackedPictures, Request
-from ripfdn_cli.training.pictures import Picture, Preparation, load_copies
+from ripfdn_cli.training.patches import PackedPictures, Request, Sampler
+from ripfdn_cli.training.pictures import Preparation, TrainingPicture, load_copies
 from ripfdn_cli.training.sources import open_source
 from ripfdn_cli.training.streaming import (
     PATCHES_PER_PICTURE,
@@ -26,7 +26,7 @@ SIZES = ((80, 96), (72, 128), (96, 80), (64, 64), (68, 72))
 
 def streamed(folder: Path, *, pool: int = 3, cache_bytes: int = 10**9) -> StreamedPictures:
     make_pictures(folder, sizes=SIZES)
-    pictures = [Picture(folder / f"p{i}.png", *size) for i, size in enumerate(SIZES)]
+    pictures = [TrainingPicture(folder / f"p{i}.png", *size) for i, size in enumerate(SIZES)]
     sampler = PoolSampler(pictures, scale=4, seed=0, pool=pool)
     return StreamedPictures(
         pictures, sampler, Preparation(scale=4, smallest_side=64), cache_bytes=cache_bytes
@@ -34,7 +34,7 @@ def streamed(folder: Path, *, pool: int = 3, cache_bytes: int = 10**9) -> Stream
 
 
 def test_a_pool_moves_through_all_pictures_in_turn() -> None:
-    pictures = [Picture(Path(f"{i}.png"), 64, 64) for i in range(20)]
+    pictures = [TrainingPicture(Path(f"{i}.png"), 64, 64) for i in range(20)]
     sampler = PoolSampler(pictures, scale=4, seed=0, pool=4)
     batch = PATCHES_PER_PICTURE
     drawn = [set(sampler.draw(step, 16, batch)[:, 0].tolist()) for step in range(40)]
@@ -46,7 +46,7 @@ def test_a_pool_moves_through_all_pictures_in_turn() -> None:
 
 
 def test_a_pool_of_one_step_is_the_same_whatever_was_drawn_before() -> None:
-    pictures = [Picture(Path(f"{i}.png"), 64 + 4 * i, 64) for i in range(20)]
+    pictures = [TrainingPicture(Path(f"{i}.png"), 64 + 4 * i, 64) for i in range(20)]
     first = PoolSampler(pictures, scale=4, seed=3, pool=4).draw(11, 16, 32)
     again = PoolSampler(pictures, scale=4, seed=3, pool=4)
     again.draw(200, 16, 8)
@@ -62,11 +62,13 @@ def test_streamed_patches_are_cut_from_the_pairs(tmp_path: Path) -> None:
     for index, (picture, top, left, orientation) in enumerate(drawn):
         pairs = load_copies([source._pictures[picture]], source._preparation)
         assert isinstance(pairs, list)
+        flat_lr, flat_hr = (torch.from_numpy(array.reshape(-1, 3).copy()) for array in pairs[0])
         packed = PackedPictures(
-            *(torch.from_numpy(array.reshape(-1, 3).copy()) for array in pairs[0]),
+            flat_lr,
+            flat_hr,
             np.zeros(1, np.int64),
             [source._pictures[picture]],
-            source._sampler,  # type: ignore[arg-type]
+            Sampler(source._pictures, scale=4, seed=0, by="pictures"),
             scale=4,
             device=torch.device("cpu"),
         )
@@ -102,7 +104,10 @@ def test_what_many_threads_want_is_loaded_once() -> None:
 
 
 def test_a_failed_load_is_raised_and_tried_again() -> None:
-    answers = [InputError("gone"), (np.zeros((4, 4, 3), np.uint8), np.zeros((8, 8, 3), np.uint8))]
+    answers: list[Exception | tuple[np.ndarray, np.ndarray]] = [
+        InputError("gone"),
+        (np.zeros((4, 4, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)),
+    ]
 
     def load(index: int) -> tuple[np.ndarray, np.ndarray]:
         answer = answers.pop(0)

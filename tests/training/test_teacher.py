@@ -1,9 +1,11 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from support.onnx_networks import nearest
 from support.small_inputs import photograph
@@ -100,14 +102,14 @@ def test_what_a_teacher_cannot_be_had_with(tmp_path: Path, bilinear_weights: Pat
     data, teacher = make_pictures(tmp_path), str(bilinear_weights)
     with pytest.raises(UsageError, match="raise `memory`"):
         open_source(tiny_settings(data, teacher=teacher, memory=5e-5), [], CPU, Watcher())
-    with pytest.raises(UsageError, match=r"teacher-share 1\.5 is out of range"):
+    with pytest.raises(UsageError, match=r"`teacher_share` 1\.5 is out of range"):
         tiny_settings(data, teacher=teacher, teacher_share=1.5)
     with pytest.raises(UsageError, match="use `capture` auto"):
         tiny_settings(data, optimizer="soap", capture="on")
     with pytest.raises(UsageError, match="add `teacher` and `degrade`"):
         tiny_settings(data, teacher=teacher, teacher_sees="degraded")
     degraded = {"teacher": teacher, "degrade": True, "teacher_sees": "degraded"}
-    with pytest.raises(UsageError, match="crop 16 is less than patch 24"):
+    with pytest.raises(UsageError, match="`crop` 16 is less than `patch` 24"):
         tiny_settings(data, **degraded, crop=16, patch=24)
     with pytest.raises(UsageError, match="or lower `crops`"):
         open_source(tiny_settings(data, **degraded, crop=16, crops=10, memory=5e-5), [], CPU, Watcher())
@@ -115,7 +117,7 @@ def test_what_a_teacher_cannot_be_had_with(tmp_path: Path, bilinear_weights: Pat
 
 def test_what_is_wrong_with_a_teacher_is_told_before_anything_is_looked_at(tmp_path: Path) -> None:
     class Nothing(Watcher):
-        def preparing(self, what: str, total: int) -> object:
+        def preparing(self, what: str, total: int) -> NoReturn:
             raise AssertionError(what)
 
     with pytest.raises(CheckpointError, match="does not exist"):
@@ -143,9 +145,14 @@ def test_an_onnx_file_teaches_as_it_is(tmp_path: Path) -> None:
 
 def test_a_teacher_is_asked_once_for_each_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIPFDN_CACHE", str(tmp_path / "cache"))
-    asked = []
+    asked: list[tuple[int, ...]] = []
     run = ForeignNetwork.__call__
-    monkeypatch.setattr(ForeignNetwork, "__call__", lambda self, p: asked.append(p.shape) or run(self, p))
+
+    def counted(self: ForeignNetwork, pixels: NDArray[Any]) -> NDArray[Any]:
+        asked.append(pixels.shape)
+        return run(self, pixels)
+
+    monkeypatch.setattr(ForeignNetwork, "__call__", counted)
     changes = {"teacher": str(nearest(tmp_path / "nearest.onnx")), "teacher_share": 0.5}
     data = make_pictures(tmp_path / "data")
 

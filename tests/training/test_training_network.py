@@ -1,6 +1,7 @@
 import torch
 from support.small_inputs import small_network
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from ripfdn_cli.model.architecture import attention_geometry
 from ripfdn_cli.training.training_network import TrainingNetwork
@@ -27,12 +28,13 @@ def test_it_is_the_network_with_its_gradients() -> None:
     torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-12)
     ours = torch.autograd.grad((result * weight).sum(), parameters)
     for (name, _), a, b in zip(network.named_parameters(), ours, gradients, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12, msg=f"{name}: {{}}".format)
 
 
 def test_gradients_that_reach_an_activation_are_channels_last() -> None:
     """On strided ones its backward pass takes several times as long."""
-    network = small_network().to(memory_format=CHANNELS_LAST).train()
+    network = small_network().train()
+    network.to(memory_format=CHANNELS_LAST)  # type: ignore[call-overload]  # which torch's stubs lack
     x, rows, columns, weight = (tensor.float() for tensor in inputs())
     result = TrainingNetwork(network)(x.contiguous(memory_format=CHANNELS_LAST), rows, columns)
     seen: list[bool] = []
@@ -43,15 +45,17 @@ def test_gradients_that_reach_an_activation_are_channels_last() -> None:
     assert all(seen)
 
 
-def activations(node: object) -> set[torch.autograd.graph.Node]:
+def activations(node: Node | None) -> set[Node]:
     """The backward nodes of all GELUs behind `node`."""
-    found, waiting, known = set(), [node], set()
+    waiting = [node]
+    found: set[Node] = set()
+    known: set[Node] = set()
     while waiting:
         current = waiting.pop()
         if current is None or current in known:
             continue
         known.add(current)
-        if current.name() == "GeluBackward0":  # type: ignore[attr-defined]
+        if current.name() == "GeluBackward0":
             found.add(current)
-        waiting += [following for following, _ in current.next_functions]  # type: ignore[attr-defined]
-    return found  # type: ignore[return-value]
+        waiting += [following for following, _ in current.next_functions]
+    return found

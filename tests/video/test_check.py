@@ -152,7 +152,7 @@ def test_changed_and_lost_sound_are_found(joined: Joined) -> None:
         new.duration, new.is_keyframe = packet.duration, True
         return new
 
-    assert "stream 1 (audio, aac, deu): other content" in joined.problems(remux(joined, change))
+    assert "stream 1 (audio, aac, deu): different content" in joined.problems(remux(joined, change))
     lost = remux(joined, lambda packet, index: None if index == 1 and packet.pts > 500 else packet)
     assert "packets instead of 31" in joined.problems(lost)
     silent = remux(joined, lambda packet, index: None if index == 1 else packet)

@@ -131,15 +131,15 @@ def test_4k_has_the_level_that_allows_it(tmp_path: Path) -> None:
 
 def test_settings_that_a_codec_does_not_have() -> None:
     hdr = HdrMetadata(light_level=(1000, 400))
-    with pytest.raises(UsageError, match=r"--crf 99: x264 takes 0 \(best\) to 51"):
+    with pytest.raises(UsageError, match=r"`crf` 99: x264 takes 0 \(best\) to 51"):
         codec_named("x264").encoder_options(EncoderChoices(crf=99), HdrMetadata())
-    with pytest.raises(UsageError, match="--preset warp: x265 has ultrafast"):
+    with pytest.raises(UsageError, match="`preset` warp: x265 has ultrafast"):
         codec_named("x265").encoder_options(EncoderChoices(preset="warp"), HdrMetadata())
-    with pytest.raises(UsageError, match="--crf does not apply to FFV1"):
+    with pytest.raises(UsageError, match="`crf` does not apply to FFV1"):
         codec_named("ffv1").encoder_options(EncoderChoices(crf=5), HdrMetadata())
-    with pytest.raises(UsageError, match="FFV1 can't keep here; use --codec x265"):
+    with pytest.raises(UsageError, match="FFV1 can't keep here; use `codec` x265"):
         codec_named("ffv1").encoder_options(EncoderChoices(), hdr)
-    with pytest.raises(UsageError, match="--codec divx is not known; there are x264"):
+    with pytest.raises(UsageError, match="`codec` divx is not known; available are x264"):
         codec_named("divx")
 
 
@@ -180,12 +180,12 @@ def test_the_pixel_format_follows_the_source(
 def test_depth_and_transparency_are_not_lost_in_silence(caplog: pytest.LogCaptureFixture) -> None:
     found = pixel_format_for(codec_named("vp9"), bits=10, chroma=(4, 4), alpha=False, asked=None)
     if described(found).bits == 8:  # most builds of libvpx; those that can, keep ten
-        assert "VP9 has no more than 8 bits here, the input has 10" in caplog.text
-        assert "--codec x264 or x265 or av1" in caplog.text
+        assert "VP9 has at most 8 bits here and the input has 10" in caplog.text
+        assert "`codec` x264 or x265 or av1" in caplog.text
     with pytest.raises(UsageError, match="x264 can't hold transparency"):
         pixel_format_for(codec_named("x264"), bits=8, chroma=(8, 8), alpha=True, asked=None)
     assert pixel_format_for(codec_named("ffv1"), bits=8, chroma=(8, 8), alpha=True, asked=None) == "yuva444p"
-    with pytest.raises(UsageError, match="--pix-fmt rgb24: x264 has yuv420p"):
+    with pytest.raises(UsageError, match="`pixel_format` rgb24: x264 has yuv420p"):
         pixel_format_for(codec_named("x264"), bits=8, chroma=(4, 4), alpha=False, asked="rgb24")
 
 
@@ -245,14 +245,14 @@ def test_what_is_asked_of_others_reaches_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("codec", "choices", "said"),
     [
-        ("x264", EncoderChoices(tune="loud"), "--tune loud: x264 has film, animation"),
-        ("ffv1", EncoderChoices(tune="film"), "--tune film: FFV1 has none"),
-        ("ffv1", EncoderChoices(bitrate=10**6), "--bitrate does not apply to FFV1"),
-        ("x264", EncoderChoices(bitrate=10**6, crf=20), "--crf and --bitrate contradict each other"),
+        ("x264", EncoderChoices(tune="loud"), "`tune` loud: x264 has film, animation"),
+        ("ffv1", EncoderChoices(tune="film"), "`tune` film: FFV1 has none"),
+        ("ffv1", EncoderChoices(bitrate=10**6), "`bitrate` does not apply to FFV1"),
+        ("x264", EncoderChoices(bitrate=10**6, crf=20), "`crf` and `bitrate` contradict each other"),
         ("vp9", EncoderChoices(options=(("lag-in-frame", "1"),)), "did you mean lag-in-frames"),
-        ("x264", EncoderChoices(options=(("warp", "9"),)), "--encoder-option warp=9: x264 says "),
-        ("x265", EncoderChoices(options=(("warp", "9"),)), "--encoder-option warp=9: x265 says "),
-        ("x264", EncoderChoices(options=(("aq-mode", "lots"),)), "--encoder-option aq-mode=lots: x264 says "),
+        ("x264", EncoderChoices(options=(("warp", "9"),)), "`encoder_options` warp=9: x264 says "),
+        ("x265", EncoderChoices(options=(("warp", "9"),)), "`encoder_options` warp=9: x265 says "),
+        ("x264", EncoderChoices(options=(("aq-mode", "lots"),)), "aq-mode=lots: x264 says "),
     ],
 )
 def test_what_an_encoder_does_not_have_is_said(
@@ -283,7 +283,7 @@ def test_x264_makes_the_same_on_any_number_of_processors(tmp_path: Path) -> None
 
 def test_odd_sides_are_refused_where_they_can_not_be_coded() -> None:
     with pytest.raises(
-        UsageError, match="ask for 66×50 with --width and --height, or pass --pix-fmt yuv444p"
+        UsageError, match="ask for 66×50 with `width` and `height`, or use `pixel_format=yuv444p`"
     ):
         settings(size=(65, 49))
     settings("ffv1", size=(65, 49))

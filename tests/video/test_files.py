@@ -205,7 +205,7 @@ def test_an_index_that_promises_more_than_there_is(tmp_path: Path) -> None:
                 packet.stream = stream
                 target.mux(packet)
     mov.write_bytes(mov.read_bytes()[: -mov.stat().st_size // 2])
-    with pytest.raises(InputError, match="--bad-frames repeat takes what is there"):
+    with pytest.raises(InputError, match="pass `bad_frames=repeat` to use what is there"):
         scan(mov, 0)
     found = scan(mov, 0, complete=False)
     assert 0 < len(found.times.pts) < 24

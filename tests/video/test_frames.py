@@ -163,7 +163,7 @@ def combing(pixels: np.ndarray) -> float:
 def test_interlaced_frames_are_refused_or_made_whole(tmp_path: Path) -> None:
     path = interlaced(tmp_path / "clip.mkv")
     assert probe(path).is_interlaced
-    with pytest.raises(InputError, match="pass --deinterlace"):
+    with pytest.raises(InputError, match="pass `deinterlace=True`"):
         list(frames_of(path)())
     whole = list(frames_of(path, deinterlace=True)())
     assert numbers(iter(whole)) == [(n, n + 1) for n in range(10)]

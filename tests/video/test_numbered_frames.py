@@ -57,7 +57,7 @@ def test_patterns_make_names() -> None:
     assert frame_pattern(Path("%d.png")).path(3) == Path("3.png")
     assert is_pattern(Path("out/%06d.png"))
     assert not is_pattern(Path("out/100%.png"))
-    with pytest.raises(UsageError, match="one place"):
+    with pytest.raises(UsageError, match="exactly one place"):
         frame_pattern(Path("%d_%d.png"))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.audio.stream import AudioStream
+from av.subtitles.subtitle import AssSubtitle
 from numpy.typing import NDArray
 from support.video_clips import Clip, make_clip, picture
 from support.video_facts import streams_of
@@ -41,6 +43,7 @@ def make_sounding_clip(path: Path, codec: str, rate: int = 44100, layout: str = 
         video = container.add_stream("mpeg4", rate=24)
         video.width, video.height, video.pix_fmt = 48, 32, "yuv420p"
         audio = container.add_stream(codec, rate=rate, layout=layout)
+        assert isinstance(audio, AudioStream)
         if codec != "adpcm_ms":
             audio.bit_rate = {"wmav2": 128_000}.get(codec, 12_200)
         for number in range(36):
@@ -51,10 +54,10 @@ def make_sounding_clip(path: Path, codec: str, rate: int = 44100, layout: str = 
         time = np.arange(rate * 3 // 2) / rate
         wave = (0.4 * np.sin(2 * np.pi * (200 + 300 * time) * time)).astype(np.float32)
         samples = np.repeat(wave[None], 2 if layout == "stereo" else 1, axis=0)
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        sound = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+        sound.sample_rate, sound.pts, sound.time_base = rate, 0, Fraction(1, rate)
         resampler = av.AudioResampler(audio.codec_context.format.name, layout, rate)
-        for part in resampler.resample(frame):
+        for part in resampler.resample(sound):
             container.mux(audio.encode(part))
         container.mux(audio.encode())
     return path
@@ -68,7 +71,8 @@ def heard(path: Path) -> NDArray[np.float32]:
         first: Fraction | None = None
         for frame in container.decode(audio=0):
             if first is None:
-                first = frame.pts * Fraction(frame.time_base)
+                assert frame.pts is not None and frame.time_base is not None  # noqa: PT018
+                first = frame.pts * frame.time_base
             frame.pts = None
             parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
         parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
@@ -119,7 +123,7 @@ def test_what_does_not_hold_it_says_so_before_the_work(
 ) -> None:
     source = source_of(name, tmp_path)
     sound = {".mp4": "aac", ".webm": "opus"}[suffix]
-    with pytest.raises(UsageError, match=rf"can't hold stream 1 \(audio, .* --audio {sound}, or leave out"):
+    with pytest.raises(UsageError, match=rf"can't hold stream 1 \(audio, .* `audio={sound}`, or leave out"):
         upscale(source, tmp_path / f"out{suffix}")
     assert sorted(path.name for path in tmp_path.iterdir()) == [name]
 
@@ -156,16 +160,24 @@ def test_sound_that_the_container_holds_is_copied(tmp_path: Path, upscale: Upsca
     assert (new.codec, new.digests) == ("aac", old.digests)
 
 
+def dialogue(subtitle: object) -> str:
+    assert isinstance(subtitle, AssSubtitle)
+    return subtitle.dialogue.decode()
+
+
 def subtitles_of(path: Path) -> list[tuple[float, float, str]]:
     """When each begins, for how long, and its words."""
     with av.open(str(path)) as container:
         stream = container.streams.subtitles[0]
         shown = []
         for packet in container.demux(stream):
-            texts = [] if packet.size <= 2 else [part.dialogue.decode() for part in packet.decode()]
+            texts = [] if packet.size <= 2 else [dialogue(part) for part in packet.decode()]
             if texts:
-                base = Fraction(stream.time_base.numerator, stream.time_base.denominator)
-                shown.append((float(packet.pts * base), float(packet.duration * base), "".join(texts)))
+                base, pts, duration = stream.time_base, packet.pts, packet.duration
+                assert base is not None
+                assert pts is not None
+                assert duration is not None
+                shown.append((float(pts * base), float(duration * base), "".join(texts)))
         return shown
 
 

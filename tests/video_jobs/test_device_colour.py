@@ -18,6 +18,7 @@ from support.video_clips import Clip, Tags, make_clip
 from support.video_facts import decoded, picture_times, planes, tags_of
 
 from ripfdn_cli.engines import torch_engine
+from ripfdn_cli.engines.yuv_tensors import from_rgb
 from ripfdn_cli.errors import NonFiniteResultError, OutOfMemoryError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import SizeRequest
@@ -54,9 +55,9 @@ def upscale(request: pytest.FixtureRequest, bilinear_weights: Path) -> Upscale:
     def run(
         path: Path, output: Path, *, always: bool = True, progress: Any = None, **settings: Any
     ) -> VideoFacts:
-        settings = {"codec": "ffv1", "segment": 3} | settings
-        how = {name: settings.pop(name) for name in ("tile", "ensemble") if name in settings}
-        encoding = {
+        settings = {"codec": "ffv1", "segment": 3, **settings}
+        how: dict[str, Any] = {name: settings.pop(name) for name in ("tile", "ensemble") if name in settings}
+        encoding: dict[str, Any] = {
             name: settings.pop(name)
             for name in list(settings)
             if name in EncodingOptions.__dataclass_fields__
@@ -110,7 +111,8 @@ def assert_same(one: Path, other: Path, *, flat_only: bool = False) -> None:
 def is_flat(plane: np.ndarray, most: int) -> np.ndarray:
     """Where no sample up to 4 away differs by more than `most`."""
     around = np.lib.stride_tricks.sliding_window_view(np.pad(plane, 4, mode="edge"), (9, 9))
-    return np.ptp(around, axis=(2, 3)) <= most
+    spread: np.ndarray = np.ptp(around, axis=(2, 3))
+    return spread <= most
 
 
 PRORES = ("8 bits", "10 bits", "4:2:2", "odd 4:2:0")
@@ -198,9 +200,10 @@ def test_a_result_that_the_device_spoils_is_computed_again(
     upscale(clip, tmp_path / "right.mkv")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
-    def spoilt(rgb: torch.Tensor, target: Any, real: Any = torch_engine.from_rgb) -> torch.Tensor:
+    def spoilt(rgb: torch.Tensor, target: Any, real: Any = from_rgb) -> torch.Tensor:
         ways = {"black": torch.zeros_like(rgb), "shifted": rgb.roll(8, dims=1), "swapped": rgb.flip(dims=[2])}
-        return real(ways[broken], target)
+        result: torch.Tensor = real(ways[broken], target)
+        return result
 
     monkeypatch.setattr(torch_engine, "from_rgb", spoilt)
     upscale(clip, tmp_path / "out.mkv")

@@ -7,7 +7,7 @@ import pytest
 
 from ripfdn_cli.errors import OutputError, UsageError
 from ripfdn_cli.video.encoding import Segment
-from ripfdn_cli.video_jobs.segments import JournalEntry, Segments, open_segments
+from ripfdn_cli.video_jobs.segments import SegmentEntry, Segments, open_segments
 
 pytestmark = pytest.mark.any_precision
 
@@ -17,7 +17,7 @@ JOB = {"input": "abc", "encoder": {"codec": "x264", "crf": 18}}
 def add(segments: Segments, size: int = 10) -> None:
     path = segments.path(len(segments.entries))
     path.write_bytes(bytes(size))
-    segments.add(JournalEntry(Segment(24, 7, size, "00"), {22: 5, 23: 6}, size))
+    segments.add(SegmentEntry(Segment(24, 7, size, "00"), {22: 5, 23: 6}, size))
 
 
 def test_segments_are_found_again(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_another_job_is_noticed_and_named(tmp_path: Path) -> None:
         add(segments)
     other = {"input": "abc", "encoder": {"codec": "x264", "crf": 20}}
     with (
-        pytest.raises(UsageError, match=r"encoder\.crf was 18, is 20.*--restart"),
+        pytest.raises(UsageError, match=r"encoder\.crf was 18, is 20.*`restart=True`"),
         open_segments(tmp_path, other, restart=False),
     ):
         pass

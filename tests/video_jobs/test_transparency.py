@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def upscale(bilinear_weights: Path) -> Upscale:
     network = NetworkSettings(weights=str(bilinear_weights), engine="torch", devices=("cpu",), threads=1)
 
     def run(
-        source: Path, output: Path, background: tuple[int, int, int] | None = None, **encoding: str
+        source: Path, output: Path, background: tuple[int, int, int] | None = None, **encoding: Any
     ) -> VideoFacts:
         settings = VideoSettings(encoding=EncodingOptions(**encoding), background=background, segment=4)
         return upscale_video([source], output, settings, network)
@@ -90,7 +91,7 @@ def test_it_is_laid_on_white_with_a_word(
     upscale(source, tmp_path / f"out{suffix}", **options)
     first = decoded(tmp_path / f"out{suffix}")[0].to_ndarray(format="rgb24")
     assert first[20:-20, -24:-4].min() > 245
-    assert "no transparency; laid on white (--background" in caplog.text
+    assert "no transparency; it is put on white (`background`" in caplog.text
 
 
 @pytest.mark.parametrize("codec", ["x264", "vp9", "ffv1"])

@@ -25,7 +25,7 @@ def silent(task: VideoTask) -> Iterator[VideoProgress]:
 
 def planned(weights: Path, request: VideoRequest, preset: str = "ultrafast") -> VideoBatch:
     network = NetworkSettings(weights=str(weights), devices=("cpu",), engine="torch", threads=1)
-    settings = VideoSettings(encoding=EncodingOptions(preset=preset), overwrite=request.overwrite)
+    settings = VideoSettings(encoding=EncodingOptions(preset=preset))
     return plan_videos(request, find_videos(request), settings, network)
 
 

@@ -1,6 +1,7 @@
 """What a job will do: its weights, its codec, its options."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.transparent_clips import make_transparent_clip
@@ -12,8 +13,8 @@ from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video
 from ripfdn_cli.video_jobs.video_settings import EncodingOptions, VideoSettings
 
 
-def plan(source: Path, output: str, network: NetworkSettings | None = None, **settings: object) -> VideoPlan:
-    asked = VideoSettings(**settings)  # type: ignore[arg-type]
+def plan(source: Path, output: str, network: NetworkSettings | None = None, **settings: Any) -> VideoPlan:
+    asked = VideoSettings(**settings)
     return plan_video([source], source.with_name(output), asked, network or NetworkSettings())
 
 
@@ -50,8 +51,9 @@ def test_weights_that_were_asked_for_are_taken(tmp_path: Path, bilinear_weights:
 def test_a_second_network_sees_what_is_clean(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", Clip(frames=24, width=192, height=128))
     made = plan(source, "out.mkv", size=SizeRequest(width=192 * 8, height=128 * 8))
-    assert len(made.passes) == 2
-    assert made.weights[4] == "x4"
+    assert [made.weights[scale] for scale in made.passes] == ["x4-photo", "x2"]
+    made = plan(source, "out.mkv", size=SizeRequest(width=192 * 16, height=128 * 16))
+    assert [made.weights[scale] for scale in made.passes] == ["x4", "x4"]
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,11 @@ def upscale(network: NetworkSettings) -> Upscale:
             if name in EncodingOptions.__dataclass_fields__
         }
         settings.setdefault("segment", 5)
+        overwrite = settings.pop("overwrite", False)
         asked = VideoSettings(
             reading=ReadingOptions(**reading), encoding=EncodingOptions(**encoding), **settings
         )
-        return upscale_video([path], output, asked, network, progress=progress)
+        return upscale_video([path], output, asked, network, overwrite=overwrite, progress=progress)
 
     return run
 
@@ -139,7 +140,8 @@ def is_flat(plane: np.ndarray, most: int) -> np.ndarray:
     """Where a sample of the inner part differs from none up to two samples away by more than `most`."""
     height, width = plane.shape
     around = [plane[y : height - 4 + y, x : width - 4 + x].astype(int) for y in range(5) for x in range(5)]
-    return np.max(around, axis=0) - np.min(around, axis=0) <= most
+    spread: np.ndarray = np.max(around, axis=0) - np.min(around, axis=0)
+    return spread <= most
 
 
 def test_rotation_and_shape_of_pixels_are_kept(tmp_path: Path, upscale: Upscale) -> None:
@@ -149,9 +151,7 @@ def test_rotation_and_shape_of_pixels_are_kept(tmp_path: Path, upscale: Upscale)
         upscale(source, tmp_path / f"out{suffix}")
         with av.open(str(tmp_path / f"out{suffix}")) as container:
             stream = container.streams.video[0]
-            assert Fraction(
-                stream.sample_aspect_ratio.numerator, stream.sample_aspect_ratio.denominator
-            ) == Fraction(4, 3)
+            assert stream.sample_aspect_ratio == Fraction(4, 3)
             assert next(container.decode(stream)).rotation == decoded(source)[0].rotation == -90
 
 
@@ -161,7 +161,7 @@ def test_another_proportion_changes_the_shape_of_pixels(tmp_path: Path, upscale:
     with av.open(str(tmp_path / "out.mkv")) as container:
         ratio = container.streams.video[0].sample_aspect_ratio
         # Twice as wide and four times as high: pixels twice as wide as high show it as it was.
-        assert (ratio.numerator, ratio.denominator) == (2, 1)
+        assert ratio == 2
 
 
 def rich_clip(path: Path) -> Path:
@@ -221,7 +221,7 @@ def test_what_a_container_can_not_hold_is_named_before_the_work(tmp_path: Path, 
     source = sounding_avi(tmp_path / "in.avi")
     with pytest.raises(UsageError) as caught:
         upscale(source, tmp_path / "out.mp4")
-    for part in ("stream 1 (audio", "write it as .mkv", "--audio aac", "--drop unsupported"):
+    for part in ("stream 1 (audio", "write it as .mkv", "`audio=aac`", "`drop=unsupported`"):
         assert part in str(caught.value)
     assert not segments_folder(tmp_path / "out.mp4").exists()
     assert not (tmp_path / "out.mp4").exists()
@@ -308,7 +308,7 @@ def test_other_codecs_keep_time_and_depth(codec: str, tmp_path: Path, upscale: U
 def test_hdr_in_eight_bits_is_refused(tmp_path: Path, upscale: Upscale) -> None:
     clip = Clip(frames=3, pixel_format="yuv420p10le", tags=Tags(9, 9, 16, 1))
     source = make_clip(tmp_path / "in.mp4", clip)
-    with pytest.raises(UsageError, match="8 bits don't suffice"):
+    with pytest.raises(UsageError, match="needs more than 8 bits"):
         upscale(source, tmp_path / "out.mp4", pixel_format="yuv420p")
     with pytest.raises(UsageError, match="HDR, which pictures"):
         upscale(source, tmp_path / "%03d.png")
@@ -345,7 +345,7 @@ def test_dynamic_metadata_is_lost_with_a_warning(
 
 def test_frames_that_are_coded_as_fields_are_deinterlaced(tmp_path: Path, upscale: Upscale) -> None:
     source, output = field_clip(tmp_path / "in.ts"), tmp_path / "out.mkv"
-    with pytest.raises(InputError, match="interlaced; pass --deinterlace"):
+    with pytest.raises(InputError, match="interlaced; pass `deinterlace=True`"):
         upscale(source, output)
     upscale(source, output, deinterlace=True, segment=4)
     assert_times(picture_times(output), [Fraction(n, 25) for n in range(6)], Fraction(1, 1000))
@@ -378,7 +378,7 @@ def test_captions_that_a_codec_can_not_hold_stop_the_work_before_it(
 ) -> None:
     source, output = captioned(tmp_path / "in.ts"), tmp_path / "out.mov"
     output = output.with_suffix(".mov" if codec == "prores" else ".mkv")
-    with pytest.raises(UsageError, match=r"closed captions .*\(x264, x265.*\), or .*--drop captions"):
+    with pytest.raises(UsageError, match=r"closed captions .*\(x264, x265.*\), or .*`drop=captions`"):
         upscale(source, output, codec=codec)
     assert not segments_folder(output).exists()
     upscale(source, output, codec=codec, drop=("captions",))
@@ -563,7 +563,7 @@ def test_a_video_becomes_frames_and_frames_a_video(tmp_path: Path, upscale: Upsc
     assert_times(
         picture_times(tmp_path / "out.mkv"), [Fraction(1001 * n, 24000) for n in range(7)], Fraction(1, 1000)
     )
-    with pytest.raises(UsageError, match="give it with --fps"):
+    with pytest.raises(UsageError, match="give one with `fps`"):
         upscale(tmp_path / "frames", tmp_path / "other.mkv")
 
 
@@ -607,7 +607,7 @@ def test_an_animated_picture_becomes_a_video_and_back(tmp_path: Path, upscale: U
     assert picture_times(tmp_path / "out.mp4") == [Fraction(t, 1000) for t in (0, 100, 150, 350)]
     with av.open(str(tmp_path / "out.mp4")) as container:
         stream = container.streams.video[0]
-        assert stream.duration * Fraction(str(stream.time_base)) == Fraction(420, 1000)
+        assert (stream.duration or 0) * Fraction(str(stream.time_base)) == Fraction(420, 1000)
     for suffix in (".gif", ".webp"):
         upscale(
             tmp_path / "out.mp4",
@@ -616,7 +616,7 @@ def test_an_animated_picture_becomes_a_video_and_back(tmp_path: Path, upscale: U
             segment=2,
         )
         with Image.open(tmp_path / f"back{suffix}") as animation:
-            assert animation.n_frames == 4
+            assert getattr(animation, "n_frames", 1) == 4
             assert animation.size == (48, 32)
             shown = []
             for number in range(4):
@@ -671,7 +671,11 @@ def test_a_killed_process_loses_a_segment_at_most(
         process = subprocess.Popen(
             segmenting_command(long_clip, output, bilinear_weights), stderr=subprocess.DEVNULL
         )
-        kill_when(process, lambda wanted=wanted: segments_done(output) >= wanted)
+
+        def enough(wanted: int = wanted) -> bool:
+            return segments_done(output) >= wanted
+
+        kill_when(process, enough)
         assert not output.exists()
     done = segments_done(output)
     assert done >= 5
@@ -701,7 +705,11 @@ def test_fifty_kills_at_random_times(
         )
         end = time.monotonic() + random.uniform(0, whole)
         before = segments_done(output)
-        kill_when(process, lambda end=end: time.monotonic() > end)
+
+        def enough(end: float = end) -> bool:
+            return time.monotonic() > end
+
+        kill_when(process, enough)
         kills += process.returncode == -signal.SIGKILL
         if output.exists():
             assert_same_video(output, tmp_path / "whole.mp4")

@@ -17,4 +17,3 @@ def test_by_default_nothing_is_lost_or_converted() -> None:
     assert (settings.reading.drop, settings.reading.bad_frames) == ((), "error")
     assert settings.encoding.audio == "copy"
     assert settings.background is None
-    assert not settings.overwrite

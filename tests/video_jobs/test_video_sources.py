@@ -32,7 +32,7 @@ def test_a_video_gives_its_frames_at_their_times(tmp_path: Path) -> None:
 def test_numbered_pictures_need_a_rate_and_one_size(tmp_path: Path) -> None:
     for number in range(3):
         Image.fromarray(smooth(20, 30)).save(tmp_path / f"{number + 4:03}.png")
-    with pytest.raises(UsageError, match="give it with"):
+    with pytest.raises(UsageError, match="give one with `fps`"):
         sequence_source([tmp_path], ReadingOptions())
     source = sequence_source([tmp_path], ReadingOptions(fps=Fraction(25)))
     assert source.first_number == 4

@@ -18,6 +18,7 @@ from support.video_facts import picture_times, streams_of
 from ripfdn_cli.errors import InternalError, UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.video import mux as mux_module
+from ripfdn_cli.video.check import Difference
 from ripfdn_cli.video_jobs import video_targets
 from ripfdn_cli.video_jobs.segments import segments_folder
 from ripfdn_cli.video_jobs.video_run import VideoFacts, upscale_video
@@ -219,10 +220,10 @@ def test_what_was_computed_stays_under_a_name_that_says_so(
     output, kept = tmp_path / "b.mkv", tmp_path / "b.unchecked.mkv"
     if fails_in == "check":
         monkeypatch.setattr(
-            video_targets.VideoTarget, "_checked", lambda *a: [video_targets.Difference("sound of its own")]
+            video_targets.VideoTarget, "_checked", lambda *a: [Difference("sound of its own")]
         )
     else:
-        true = video_targets.mux
+        true = mux_module.mux
 
         def failing(temporary: Path, container: Any, track: Any, streams: Any, **others: Any) -> None:
             if not track.stands_in and len(track.timeline) > 2 and streams and "limit" not in others:

@@ -5,7 +5,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from ripfdn_cli.pictures.files import Encoding, decode, encode
+from ripfdn_cli.pictures.decoding import decode
+from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
 
 STORE = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")

@@ -17,7 +17,7 @@ _OTHER_PARTS = {
 }
 
 
-def parts_left_behind(data: bytes, format_name: str, info: Mapping[Any, Any]) -> tuple[str, ...]:
+def lost_parts(data: bytes, format_name: str, info: Mapping[Any, Any]) -> tuple[str, ...]:
     """Names of such parts of the file `data`, of which Pillow's `info` tells, too."""
     walk = _WALKS.get(format_name)
     found = [] if walk is None else [_name(kind, content) for kind, content in walk(data)]
