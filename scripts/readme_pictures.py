@@ -100,10 +100,10 @@ def as_image(unit: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Image.I
 
 
 def caption(panel: Panel) -> str:
-    if panel.seconds is None:
+    """With the seconds of all cores together, which other programs change less than those of the clock."""
+    if panel.processor_seconds is None:
         return panel.name
-    digits = 3 if panel.seconds < 0.1 else 1
-    return f"{panel.name}\n{panel.seconds:.{digits}f} s"
+    return f"{panel.name}\n{panel.processor_seconds:.2f} s of processor time"
 
 
 def captioned(picture: Image.Image, text: str) -> Image.Image:

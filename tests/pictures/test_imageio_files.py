@@ -71,7 +71,7 @@ def test_animations_keep_their_times() -> None:
     picture = decode(fli(), "a.fli")
     assert [np.unique(frame).tolist() for frame in picture.frames] == [[level] for level in FLI_LEVELS]
     assert picture.animation is not None
-    assert picture.animation.durations == (FLI_DURATION,) * 3
+    assert list(picture.animation.durations) == 3 * [FLI_DURATION]
     assert read_header(fli(), "a.fli").frames == 3
 
 

@@ -129,7 +129,7 @@ def test_from_stdin_to_sixteen_bits_in_each_format(
         "jxl": imagecodecs.jpegxl_decode,
     }
     pixels = decode_with[output](content)
-    assert (pixels.shape, pixels.dtype) == ((4 * HEIGHT, 4 * WIDTH, 3), np.uint16)
+    assert (pixels.shape, pixels.dtype) == ((4 * HEIGHT, 4 * WIDTH, 3), np.dtype(np.uint16))
     (source,) = read_picture(tmp_path / "a.dng").frames
     for half in (slice(0, WIDTH // 2), slice(WIDTH // 2, WIDTH)):
         large = pixels[:, 4 * half.start : 4 * half.stop].mean((0, 1))
