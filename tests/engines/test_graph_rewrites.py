@@ -155,8 +155,8 @@ def test_the_skip_from_pixels_is_the_skip_up_to_the_border() -> None:
 def levels_of(model: Any, pixels: np.ndarray) -> np.ndarray:
     geometry = attention_geometry(height=SIDE, width=SIDE)
     compiled = openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return compiled([pixels, geometry.rows, geometry.columns])[0].copy()
+    return np.array(compiled([pixels, geometry.rows, geometry.columns])[0])
 
 
 def from_neighbourhood(convolution: Any) -> bool:
-    return tuple(convolution.input(1).get_partial_shape().to_shape())[1] == 64
+    return int(convolution.input(1).get_partial_shape().to_shape()[1]) == 64
