@@ -6,6 +6,7 @@ logger "ripfdn_cli", and what fails is a `RipfdnError`.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ripfdn_cli.pipeline.output_size import SizeRequest
     from ripfdn_cli.video_jobs.video_run import VideoFacts, VideoProgress
     from ripfdn_cli.video_jobs.video_settings import VideoSettings
+
+log = logging.getLogger(__name__)
 
 Place = str | os.PathLike[str]
 """A path, or (in a string) the URL of an object or folder in a store."""
@@ -290,6 +293,13 @@ def network_settings(
 
     if exact and halo is not None:
         raise UsageError("`exact` sets the halo; give either it or `halo`")
+    if exact and precision not in ("auto", "fp32"):
+        log.warning(
+            "with `precision` %s, tiles equal the whole picture to the rounding of %s, a level in some "
+            "samples; leave `precision` out for that of fp32",
+            precision,
+            precision,
+        )
     devices = tuple(name.strip() for name in device.split(","))
     if "" in devices or len(set(devices)) < len(devices):
         raise UsageError(f"`device` {device}: a name is empty or given twice; write cuda:0,cuda:1")

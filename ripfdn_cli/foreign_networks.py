@@ -243,6 +243,7 @@ def _onnxruntime_run(content: bytes, threads: int | None, precision: str) -> tup
         raise UnavailableError(
             "a network in ONNX needs a runtime that is not installed; pip install openvino, or onnxruntime"
         ) from error
+    onnxruntime.disable_telemetry_events()  # on Windows it reports to its makers otherwise
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = _FATAL  # what fails is told by the caller

@@ -13,6 +13,8 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
 }
 """A file of the repository → the page it becomes."""
+INSTALLATION = "<!-- the README's -->"
+"""Stands where a page shows the README's section, so that it is written once."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -26,7 +28,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links to those files, from pages in docs/, as links to their pages."""
+    """Links to those files, from pages in docs/, as links to their pages; and the README's installation."""
+    if INSTALLATION in markdown:
+        markdown = markdown.replace(INSTALLATION, _installation())
     for source, target in ELSEWHERE.items():
         markdown = markdown.replace(f"](../{source}", f"]({target}").replace(f"]({source}", f"]({target}")
     return markdown
+
+
+def _installation() -> str:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return text.partition("## Install\n")[2].partition("\n## ")[0].strip()

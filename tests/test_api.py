@@ -218,17 +218,28 @@ def test_wrong_calls_are_told_in_pythons_words(folder: Path, network: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("options", "precision", "halo"),
+    ("options", "precision", "halo", "rounding"),
     [
-        ({}, "auto", 48),
-        ({"exact": True}, "fp32", 96),
-        ({"exact": True, "precision": "bf16"}, "bf16", 96),
-        ({"halo": 16}, "auto", 16),
+        ({}, "auto", 48, None),
+        ({"exact": True}, "fp32", 96, None),
+        ({"exact": True, "precision": "fp32"}, "fp32", 96, None),
+        ({"exact": True, "precision": "bf16"}, "bf16", 96, "bf16"),
+        ({"precision": "bf16"}, "bf16", 48, None),
+        ({"halo": 16}, "auto", 16, None),
     ],
 )
-def test_exact_is_exact_on_every_machine(options: dict[str, Any], precision: str, halo: int) -> None:
+def test_exact_is_exact_on_every_machine_or_says_what_it_is(
+    options: dict[str, Any],
+    precision: str,
+    halo: int,
+    rounding: str | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     settings = api.network_settings(**options)
     assert (settings.precision, settings.halo) == (precision, halo)
+    told = [f"to the rounding of {rounding}"] if rounding else []
+    assert len(caplog.messages) == len(told)
+    assert all(line in message for line, message in zip(told, caplog.messages, strict=True))
 
 
 def test_scores_are_in_fp32_and_those_of_the_upscaler(small_data_set: Path, network: dict[str, Any]) -> None:

@@ -170,6 +170,29 @@ def test_values_that_become_infinite_later_are_told(runtime: str, tmp_path: Path
         network(np.full((9, 12, 3), 100, np.float32))
 
 
+def test_telemetry_of_onnx_runtime_is_off_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real functions run; who calls which first is what there is to see of it from outside."""
+    onnxruntime: Any = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(foreign_networks, "find_spec", lambda module: None)
+    called: list[str] = []
+
+    def watched(name: str) -> None:
+        real = getattr(onnxruntime, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            called.append(name)
+            return real(*args, **options)
+
+        monkeypatch.setattr(onnxruntime, name, call)
+
+    watched("disable_telemetry_events")
+    watched("InferenceSession")
+    load_onnx(save(tmp_path / "a.onnx"), 1)
+    assert called == ["disable_telemetry_events", "InferenceSession"]
+
+
 def test_without_a_runtime_the_line_that_installs_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ one.
 
 import errno
 import os
+import stat
 import sys
 import tempfile
 import threading
@@ -23,6 +24,14 @@ now, which `remove_stale_temporaries` knows.
 """
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
 _umask_lock = threading.Lock()
 
 BeforePublish = Callable[[os.stat_result], None]
@@ -50,6 +59,7 @@ def replacing(
 
     On an exception `path` keeps what it had. Errors of the file system become OutputError.
     """
+    _check_kinds(path)
     try:
         with _temporary_sibling(path) as (stream, temporary):
             yield stream
@@ -84,10 +94,9 @@ def check_writable(path: Path, *, overwrite: bool = True, in_new_folder: bool = 
     """Raises OutputError where a file can't be written to `path`: for what comes before minutes of work. With
     `in_new_folder`, its folder may be made later, and the one that it would be made in counts.
     """
+    _check_kinds(path)
     if not in_new_folder and not path.parent.is_dir():
         raise output_error(path, FileNotFoundError(errno.ENOENT, "there is no such folder"))
-    if path.is_dir():
-        raise output_error(path, IsADirectoryError(errno.EISDIR, "it is a folder"))
     if not overwrite and os.path.lexists(path):
         raise output_error(path, FileExistsError())
     folder = next((parent for parent in path.absolute().parents if os.path.lexists(parent)), path.parent)
@@ -96,6 +105,29 @@ def check_writable(path: Path, *, overwrite: bool = True, in_new_folder: bool = 
             pass
     except OSError as error:
         raise output_error(path, error) from error
+
+
+def kind_of(mode: int) -> str:
+    """What a file's mode (`st_mode`) says it is: "a file", "a folder", "a device" and so on."""
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
+
+
+def _check_kinds(path: Path) -> None:
+    """Raises OutputError where `path` is there and not a file, or lies in what is not a folder. A new file
+    would take the place of a device, for everyone on the machine.
+    """
+    if (kind := _kind_at(path)) not in (None, "a file"):
+        raise OutputError(f"can't write {path}: it is {kind}, not a file; choose another name")
+    around = next((folder for folder in path.absolute().parents if os.path.lexists(folder)), None)
+    if around is not None and (kind := _kind_at(around)) not in (None, "a folder"):
+        raise OutputError(f"can't write {path}: {around} is {kind}, not a folder; choose another name")
+
+
+def _kind_at(path: Path) -> str | None:
+    try:
+        return kind_of(path.stat().st_mode)
+    except OSError:  # nothing there, or nothing that may be looked at: writing to it will tell
+        return None
 
 
 def remove_stale_temporaries(folder: Path) -> int:

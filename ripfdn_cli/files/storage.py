@@ -23,6 +23,7 @@ from ripfdn_cli.files.atomic_file import (
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
     check_writable,
+    kind_of,
     output_error,
     remove_stale_temporaries,
     write_bytes,
@@ -214,7 +215,8 @@ def make_folder(folder: Location) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise OutputError(f"{folder} is a file, not a folder; choose another name") from error
+        kind = kind_of(folder.stat().st_mode)
+        raise OutputError(f"{folder} is {kind}, not a folder; choose another name") from error
     except OSError as error:
         raise output_error(folder, error) from error
 

@@ -5,6 +5,8 @@ import logging
 import struct
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 _FIXED_DATE = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
@@ -53,6 +55,34 @@ def rgb_to_srgb(image: Image.Image, icc_profile: bytes) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         log.warning("the profile can't be used (%s); colours are left as they are", error)
         return image
+
+
+def sixteen_bits_to_srgb(frame: NDArray[np.uint16], icc_profile: bytes) -> NDArray[np.uint16]:
+    """The same for samples (H, W, C) of 16 bits."""
+    import imagecodecs
+
+    try:
+        found = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)).profile.xcolor_space.strip()
+        space, channels = {"RGB": ("rgb", 3), "GRAY": ("gray", 1)}.get(found, ("", 0))
+        grey = frame.shape[2] < 3
+        if channels == 0 or (channels == 1 and not grey):
+            return frame
+        colours = frame[..., :1] if grey else frame[..., :3]
+        source = np.repeat(colours, channels, axis=2) if grey else colours
+        converted = imagecodecs.cms_transform(
+            np.ascontiguousarray(source[..., 0] if channels == 1 else source),
+            icc_profile,
+            srgb_profile(),
+            colorspace=space,
+            outcolorspace="rgb",
+            intent=int(ImageCms.Intent.RELATIVE_COLORIMETRIC),
+            flags=int(ImageCms.Flags.BLACKPOINTCOMPENSATION),
+        )
+    except (ImageCms.PyCMSError, imagecodecs.CmsError, OSError, ValueError) as error:
+        log.warning("the profile can't be used (%s); colours are left as they are", error)
+        return frame
+    # Of equal channels, as those of grey are, any is the grey.
+    return np.concatenate([converted[..., : colours.shape[2]], frame[..., colours.shape[2] :]], axis=2)
 
 
 def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile, mode: str = "RGB") -> Image.Image:

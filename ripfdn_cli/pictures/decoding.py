@@ -1,7 +1,7 @@
 """Picture files → pixels, depth, transparency, frames and metadata. No torch, no command line.
 
-`formats` says what each format can hold; `tiff_files`, `animated_files` and `raw_files` read what Pillow does
-not.
+`formats` says what each format can hold; `tiff_files`, `animated_files`, `raw_files` and `imageio_files` read
+what Pillow does not.
 """
 
 import io
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,21 @@ from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.files.storage import Location
 from ripfdn_cli.pictures.deep_samples import deep_pixels, is_sixteen_bit, sixteen_bit_png
 from ripfdn_cli.pictures.file_content import read_file
-from ripfdn_cli.pictures.formats import FORMATS, Format, format_decoded_by, load_plugin, sniff_extra
+from ripfdn_cli.pictures.formats import (
+    CORE_FORMATS,
+    FORMATS,
+    Format,
+    format_decoded_by,
+    load_plugin,
+    sniff_extra,
+)
 from ripfdn_cli.pictures.heif_properties import coded_colour
+from ripfdn_cli.pictures.imageio_files import (
+    MORE_FORMATS,
+    decode_other,
+    is_known_to_imageio,
+    read_other_header,
+)
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
 from ripfdn_cli.pictures.jxl_header import read_jxl_header
 from ripfdn_cli.pictures.lost_parts import lost_parts
@@ -65,8 +79,10 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
     """What the file content `data` says of its picture, without decoding it. Raises InputError."""
     with _decoding(name):
         _check_not_empty(data)
-        if is_raw(name):
+        if is_raw(name, data):
             return read_raw_header(data, max_pixels)
+        if _is_for_imageio(data, name):
+            return read_other_header(data, name, max_pixels)
         if data.startswith(_TIFF_SIGNATURES):
             from ripfdn_cli.pictures.tiff_files import read_tiff_header
 
@@ -93,8 +109,10 @@ def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, turn
     """
     with _decoding(name):
         _check_not_empty(data)
-        if is_raw(name):
+        if is_raw(name, data):
             return decode_raw(data, max_pixels)  # upright
+        if _is_for_imageio(data, name):
+            return decode_other(data, name, max_pixels)
         if data.startswith(_TIFF_SIGNATURES):
             from ripfdn_cli.pictures.tiff_files import decode_tiff
 
@@ -128,19 +146,16 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     extra = sniff_extra(data[:16])
     if extra is not None and extra.name == "jxl":
         _check_jxl(data, max_pixels)
-    allowed = [extra] if extra else [file_format for file_format in FORMATS if file_format.extra is None]
-    for file_format in allowed:
-        load_plugin(file_format)
-    # MPO has no decoder of its own to ask for: JPEG's finds it.
-    decoders = [decoder for file_format in allowed for decoder in file_format.decoders if decoder != "MPO"]
+    decoders = _decoders([extra] if extra else CORE_FORMATS)
     try:
         image = Image.open(io.BytesIO(data), formats=decoders)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_many_pixels("its header states more", max_pixels) from error
     except UnidentifiedImageError as error:
         known = ", ".join(file_format.title for file_format in FORMATS)
+        more = "" if find_spec("imageio") else MORE_FORMATS
         raise InputError(
-            f"it is not a picture, it is damaged, or its format is not one of {known}"
+            f"it is not a picture, it is damaged, or its format is not one of {known}{more}"
         ) from error
     with image:
         check_size(image.width, image.height, frame_count(image), max_pixels)
@@ -149,6 +164,32 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
             size = f"{image.width}×{image.height}"
             raise InputError(f"its header states {size} px, which {len(data)} bytes can't hold")
         yield image
+
+
+def _decoders(file_formats: Sequence[Format]) -> list[str]:
+    """Pillow's decoders for `file_formats`, registered."""
+    for file_format in file_formats:
+        load_plugin(file_format)
+    # MPO has no decoder of its own to ask for: JPEG's finds it.
+    return [decoder for file_format in file_formats for decoder in file_format.decoders if decoder != "MPO"]
+
+
+def _is_for_imageio(data: bytes, name: str) -> bool:
+    """Whether no reader of ours takes the file, and imageio may: content counts for more than names."""
+    return is_known_to_imageio(name) and not _is_of_ours(data)
+
+
+def _is_of_ours(data: bytes) -> bool:
+    """Whether the file begins as one of a format of ours."""
+    if data.startswith(_TIFF_SIGNATURES) or sniff_extra(data[:16]) is not None:
+        return True
+    try:
+        with Image.open(io.BytesIO(data), formats=_decoders(CORE_FORMATS)):
+            return True
+    except UnidentifiedImageError:
+        return False
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return True
 
 
 def _check_not_empty(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Samples of more bits than Pillow reads: 16-bit PNG, PPM of any maximum, AVIF of 10 and 12 bits."""
+"""Samples of more bits than Pillow reads: 16-bit PNG, PPM of any maximum, AVIF and JPEG XL of 9 to 16."""
 
 import io
 from typing import Any
@@ -9,6 +9,7 @@ from PIL import ImageFile
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.heif_properties import coded_bits
+from ripfdn_cli.pictures.jxl_header import read_jxl_header
 from ripfdn_cli.pictures.picture import (
     Frame,
 )
@@ -30,6 +31,10 @@ def deep_pixels(image: ImageFile.ImageFile, data: bytes) -> Frame | None:
         import imagecodecs
 
         pixels = _stretched(imagecodecs.avif_decode(data), 2**bits - 1, np.uint16)
+    elif image.format == "JXL" and (bits := read_jxl_header(data).bits or 0) > 8:
+        import imagecodecs
+
+        pixels = _stretched(imagecodecs.jpegxl_decode(data), 2**bits - 1, np.uint16)
     else:
         return None
     if pixels.shape[:2] != (image.height, image.width):
@@ -43,6 +48,8 @@ def is_sixteen_bit(image: ImageFile.ImageFile, data: bytes) -> bool:
         return data[_PNG_BIT_DEPTH] == 16
     if image.format == "AVIF":
         return frame_count(image) == 1 and coded_bits(data) > 8
+    if image.format == "JXL":
+        return (read_jxl_header(data).bits or 0) > 8
     return image.mode.startswith("I") or (image.format == "PPM" and (_ppm_maximum(image) or 0) > 255)
 
 

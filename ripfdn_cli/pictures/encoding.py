@@ -135,6 +135,13 @@ def _encode_sixteen_bit(picture: Picture, encoding: Encoding) -> bytes:
         stream = io.BytesIO()
         netpbmfile.imwrite(stream, frame[..., 0] if frame.shape[2] == 1 else frame, maxval=65535)
         return stream.getvalue()
+    if encoding.file_format.name == "jxl":
+        from ripfdn_cli.pictures.jxl_writing import encode_sixteen_bit_jxl
+
+        options = save_options(picture, encoding)
+        return encode_sixteen_bit_jxl(
+            frame, quality=options.get("quality"), exif=options.get("exif"), xmp=options.get("xmp")
+        )
     return _with_png_metadata(_bare_png(frame), picture, encoding)
 
 

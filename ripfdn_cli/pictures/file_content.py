@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.files.atomic_file import kind_of
 from ripfdn_cli.files.storage import Location, is_remote, read_object
 from ripfdn_cli.pictures.picture import (
     DEFAULT_MAX_PIXELS,
@@ -50,13 +51,5 @@ def _limited(data: bytes, name: str, max_pixels: int) -> bytes:
 
 def check_regular(path: Path, status: os.stat_result) -> None:
     """Raises InputError that says what `path` is, where it is no regular file."""
-    kinds = {
-        stat.S_IFDIR: "a folder",
-        stat.S_IFIFO: "a pipe",
-        stat.S_IFSOCK: "a socket",
-        stat.S_IFBLK: "a device",
-        stat.S_IFCHR: "a device",
-    }
     if not stat.S_ISREG(status.st_mode):
-        kind = kinds.get(stat.S_IFMT(status.st_mode), "something else")
-        raise InputError(f"can't read {path}: it is {kind}, not a file")
+        raise InputError(f"can't read {path}: it is {kind_of(status.st_mode)}, not a file")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pictures.auxiliary_pictures import enlarged
-from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
+from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb, sixteen_bits_to_srgb
 from ripfdn_cli.pictures.exif import corrected_exif
 from ripfdn_cli.pictures.formats import FORMATS, Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, xmp_items
@@ -123,12 +123,10 @@ def _in_srgb(picture: Picture, file_format: Format, name: str) -> Picture:
     icc_profile = picture.metadata.icc_profile
     if icc_profile is None or "icc_profile" in file_format.metadata:
         return picture
-    if picture.frames[0].dtype != np.uint8:
-        log.warning(
-            "%s: %s can't hold a profile, and 16 bits are not converted to sRGB", name, file_format.title
-        )
-        return picture
-    frames = tuple(pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in picture.frames)
+    if picture.frames[0].dtype == np.uint8:
+        frames = tuple(pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in picture.frames)
+    else:
+        frames = tuple(sixteen_bits_to_srgb(frame, icc_profile) for frame in picture.frames)
     log.info("%s: converted to sRGB, as %s can't hold a profile", name, file_format.title)
     return replace(picture, frames=frames, metadata=replace(picture.metadata, icc_profile=None))
 

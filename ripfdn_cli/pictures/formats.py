@@ -144,6 +144,7 @@ FORMATS = (
         (".jxl",),
         ("JXL",),
         "pillow_jxl",
+        samples=("uint8", "uint16"),
         quality=90,
         metadata=frozenset({"exif", "xmp"}),  # its plugin takes no profile
         extra="jxl",
@@ -162,7 +163,8 @@ FORMATS = (
         extra="heic",
     ),
 )
-SUFFIXES = tuple(suffix for entry in FORMATS for suffix in entry.suffixes)
+CORE_FORMATS = tuple(file_format for file_format in FORMATS if file_format.extra is None)
+SUFFIXES = tuple(suffix for file_format in FORMATS for suffix in file_format.suffixes)
 RAW_SUFFIXES = (
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef"),
     *(".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),

@@ -10,23 +10,28 @@ CODESTREAM, CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
 _LONGEST_HEADER = 64
 """Bytes, more than the fields that are read here can take."""
 _SIDE_BITS = (9, 13, 18, 30)
+_USUAL_BITS = (8, 10, 12)
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 @dataclass(frozen=True)
 class JxlHeader:
-    """What a JPEG XL header says: the size in pixels, and whether frames are animated."""
+    """What a JPEG XL header says: the size in pixels, whether frames are animated, and the bits of an integer
+    sample; None where samples are floats.
+    """
 
     width: int
     height: int
     animated: bool
+    bits: int | None
 
 
 def read_jxl_header(data: bytes) -> JxlHeader:
     """Of the whole file `data`. Raises InputError where it ends too early or has no codestream."""
     bits = _Bits(_codestream(data))
     width, height = _size(bits)
-    return JxlHeader(width, height, _is_animated(bits))
+    animated, sample_bits = _image_metadata(bits)
+    return JxlHeader(width, height, animated, sample_bits)
 
 
 class _Bits:
@@ -92,13 +97,23 @@ def _side(bits: _Bits, eighths: int) -> int:
     return bits.take(_SIDE_BITS[bits.take(2)]) + 1
 
 
-def _is_animated(bits: _Bits) -> bool:
-    """The beginning of ImageMetadata. With a preview, which nothing writes, what follows isn't looked at."""
+def _image_metadata(bits: _Bits) -> tuple[bool, int | None]:
+    """Whether frames are animated, and the bits of a sample: the beginning of ImageMetadata. Of a file with a
+    preview, which nothing writes, or an animation, what follows isn't looked at.
+    """
     all_default = bits.take(1)
-    if all_default or not bits.take(1):
-        return False
-    bits.take(3)  # orientation
-    if bits.take(1):
-        _size(bits)  # intrinsic
-    has_preview = bits.take(1)
-    return not has_preview and bool(bits.take(1))
+    if all_default:
+        return False, 8
+    if bits.take(1):  # extra fields
+        bits.take(3)  # orientation
+        if bits.take(1):
+            _size(bits)  # intrinsic
+        has_preview = bits.take(1)
+        if has_preview:
+            return False, 8
+        if bits.take(1):
+            return True, 8
+    if bits.take(1):  # floats
+        return False, None
+    choice = bits.take(2)
+    return False, _USUAL_BITS[choice] if choice < len(_USUAL_BITS) else 1 + bits.take(6)

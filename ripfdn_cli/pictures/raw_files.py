@@ -21,6 +21,10 @@ from ripfdn_cli.pictures.picture import Header, Picture, check_size
 log = logging.getLogger(__name__)
 
 _TIFF_HEADS = (b"II*\0", b"MM\0*")
+_RAW_HEADS = (b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb", b"IIU\0", b"IIRO", b"IIRS", b"MMOR")
+_RAW_MARKS = ((4, b"ftypcrx "), (6, b"HEAPCCDR"), (8, b"CR\2"))
+"""Canon's, and at which byte they are."""
+_DNG_VERSION, _COLOUR_FILTER_ARRAY = 50706, 32803
 _EXIF_HEAD = b"Exif\0\0"
 _SIDEWAYS = (5, 6)
 """LibRaw's numbers for pictures that are turned by a quarter."""
@@ -31,9 +35,37 @@ _NOT_KEPT = (37500, 40965)
 """The maker's note, whose offsets are those of its file, and the pointer to interoperability."""
 
 
-def is_raw(name: str) -> bool:
-    """Whether the file `name` is a camera's, by its suffix: inside, most are TIFFs with a preview."""
-    return PurePath(name).suffix.lower() in RAW_SUFFIXES
+def is_raw(name: str, data: bytes) -> bool:
+    """Whether the file `data` called `name` is a camera's: by its suffix, as inside most are TIFFs with a
+    preview; by its content where it has none, as from a pipe.
+    """
+    suffix = PurePath(name).suffix.lower()
+    return suffix in RAW_SUFFIXES or (not suffix and _looks_raw(data))
+
+
+def _looks_raw(data: bytes) -> bool:
+    if data.startswith(_RAW_HEADS) or any(data[at:].startswith(mark) for at, mark in _RAW_MARKS):
+        return True
+    if not data.startswith(_TIFF_HEADS):
+        return False
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+            return any(_is_raw_page(page) for page in _with_inner_pages(tiff.pages))
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, a TIFF is what it is read as then
+        return False
+
+
+def _with_inner_pages(pages: Any) -> Iterator[Any]:
+    for page in pages:
+        yield page
+        yield from page.pages or ()
+
+
+def _is_raw_page(page: Any) -> bool:
+    photometric = page.tags.valueof("PhotometricInterpretation")
+    return _DNG_VERSION in page.tags or photometric == _COLOUR_FILTER_ARRAY
 
 
 def read_raw_header(data: bytes, max_pixels: int) -> Header:

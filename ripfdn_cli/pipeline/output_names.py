@@ -12,6 +12,7 @@ from pathlib import Path
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import Location, is_folder, location
 from ripfdn_cli.pictures.formats import RAW_SUFFIXES, Format, format_of
+from ripfdn_cli.pictures.imageio_files import is_known_to_imageio
 from ripfdn_cli.pipeline.collisions import folded_name
 from ripfdn_cli.pipeline.find_inputs import Source
 
@@ -69,11 +70,15 @@ class OutputNames:
         return self._in_folder(tree / name)
 
     def _suffix(self, source: Source) -> str:
-        """The format's that is asked for, or the input's; what cameras record is written as TIFF."""
+        """The format's that is asked for, or the input's; what cameras record is written as TIFF, what only
+        imageio reads as PNG.
+        """
         if self.file_format is not None:
             return self.file_format.suffixes[0]
         own = source.below.suffix
-        return ".tif" if own.lower() in RAW_SUFFIXES else own
+        if own.lower() in RAW_SUFFIXES:
+            return ".tif"
+        return ".png" if is_known_to_imageio(source.below.name) else own
 
     def _in_folder(self, path: Path) -> Location:
         return self.folder / path.as_posix()  # for URLs "a/." is not "a"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ripfdn_cli.errors import OutputError
-from ripfdn_cli.files.atomic_file import TEMPORARY_PREFIX, replacing, write_bytes
+from ripfdn_cli.files.atomic_file import TEMPORARY_PREFIX, check_writable, replacing, write_bytes
+from ripfdn_cli.files.storage import make_folder
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -45,6 +46,24 @@ def test_existing_files_are_kept_without_overwrite(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"a\.bin exists already"):
         write_bytes(path, b"new", overwrite=False)
     assert path.read_bytes() == b"old"
+    assert not leftovers(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_only_files_are_replaced_and_folders_written_to(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path, kind in ((pipe, "a pipe"), (link, "a pipe"), (tmp_path, "a folder")):
+        for write in (check_writable, lambda path: write_bytes(path, b"new")):
+            with pytest.raises(OutputError, match=f"can't write {path}: it is {kind}, not a file; choose"):
+                write(path)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    for write in (check_writable, lambda path: write_bytes(path, b"new")):
+        with pytest.raises(OutputError, match=f"{pipe} is a pipe, not a folder; choose"):
+            write(pipe / "a.png")
+    with pytest.raises(OutputError, match=f"{pipe} is a pipe, not a folder; choose"):
+        make_folder(pipe)
     assert not leftovers(tmp_path)
 
 

@@ -10,6 +10,7 @@ from support.sample_pictures import (
     grey_profile,
     profile,
     smooth,
+    swapped_profile,
 )
 
 from ripfdn_cli.errors import UsageError
@@ -36,7 +37,7 @@ def held_channels(entry: Format, channels: int) -> int:
 def held_samples(entry: Format, samples: str) -> str:
     if entry.name == "tiff":
         return samples
-    return "uint8" if entry.name not in ("png", "ppm") or samples == "uint8" else "uint16"
+    return "uint8" if entry.name not in ("png", "ppm", "jxl") or samples == "uint8" else "uint16"
 
 
 @pytest.mark.parametrize("samples", ["uint8", "uint16", "float32"])
@@ -68,7 +69,12 @@ def test_round_trip_of_every_kind_of_pixel(entry: Format, kind: str, samples: st
         np.testing.assert_array_equal(frame[..., -1], np.where(expected[..., -1] >= 128, 255, 0))
         distance = distance[..., :-1]
     if entry.name in LOSSY_TOLERANCE:
-        seen = frame[..., -1] == 255 if frame.shape[2] in (2, 4) else np.ones((30, 40), bool)
+        distance = distance / (np.iinfo(frame.dtype).max / 255)
+        seen = (
+            frame[..., -1] == np.iinfo(frame.dtype).max
+            if frame.shape[2] in (2, 4)
+            else np.ones((30, 40), bool)
+        )
         assert distance[seen].mean() <= LOSSY_TOLERANCE[entry.name]
     else:
         assert not distance.any()
@@ -111,7 +117,32 @@ def test_settings_that_a_format_does_not_have_are_refused(name: str, options: di
 def test_sixteen_bits_stay_exact_where_eight_would_not() -> None:
     """The low bytes alone carry this picture: read as 8 bit it would be black."""
     dark = np.arange(200, dtype=np.uint16).reshape(10, 20, 1).repeat(3, axis=2)
-    for name in ("png", "tiff", "ppm"):
+    for name in ("png", "tiff", "ppm", "jxl"):
         entry = format_named(name)
-        back = decode(encode(Picture((dark,), entry), Encoding(entry), "a"), "a").frames[0]
+        if entry.extra is not None:
+            pytest.importorskip(entry.plugin)
+        encoding = Encoding(entry, lossless=name == "jxl")
+        back = decode(encode(Picture((dark,), entry), encoding, "a"), "a").frames[0]
         np.testing.assert_array_equal(back, dark)
+
+
+@pytest.mark.parametrize("name", ["ppm", "jxl"])
+def test_sixteen_bits_are_converted_where_a_format_holds_no_profile(name: str) -> None:
+    """Where red and green have changed places in the profile, their numbers do; a linear grey of a quarter is
+    sRGB's 0.537 (IEC 61966-2-1).
+    """
+    entry = format_named(name)
+    if entry.extra is not None:
+        pytest.importorskip(entry.plugin)
+    encoding = Encoding(entry, lossless=name == "jxl")
+    pixels = np.zeros((8, 8, 3), np.uint16)
+    pixels[..., 1] = 65535
+    picture = Picture((pixels,), format_named("png"), Metadata(icc_profile=swapped_profile()))
+    frame = decode(encode(picture, encoding, "a"), "a").frames[0]
+    assert frame.dtype == np.uint16
+    np.testing.assert_allclose(frame[0, 0], [65535, 0, 0], atol=0.01 * 65535)
+    grey = np.full((8, 8, 1), 16384, np.uint16)
+    picture = Picture((grey,), format_named("png"), Metadata(icc_profile=grey_profile(1.0)))
+    frame = decode(encode(picture, encoding, "a"), "a").frames[0]
+    assert frame.shape == (8, 8, 1)
+    np.testing.assert_allclose(frame, 0.537 * 65535, atol=0.003 * 65535)

@@ -1,5 +1,7 @@
 import io
 
+import imagecodecs
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -30,7 +32,28 @@ def test_sizes_are_those_the_encoder_wrote(size: tuple[int, int], boxed: bool) -
     stream = io.BytesIO()
     Image.new("RGB", size, "teal").save(stream, "JXL", use_container=boxed)
     assert stream.getvalue().startswith(CODESTREAM) != boxed
-    assert read_jxl_header(stream.getvalue()) == JxlHeader(*size, animated=False)
+    assert read_jxl_header(stream.getvalue()) == JxlHeader(*size, animated=False, bits=8)
+
+
+@pytest.mark.parametrize("boxed", [False, True], ids=["codestream", "boxes"])
+@pytest.mark.parametrize("bits", [8, 9, 10, 12, 14, 16])
+def test_deep_samples_are_read_in_sixteen_bits(bits: int, boxed: bool) -> None:
+    load_plugin(format_named("jxl"))
+    samples = np.linspace(0, 2**bits - 1, 20 * 30 * 3).reshape(20, 30, 3)
+    samples = samples.astype(np.uint8 if bits == 8 else np.uint16)
+    encoded = imagecodecs.jpegxl_encode(samples, lossless=True, bitspersample=bits, usecontainer=boxed)
+    content = bytes(encoded)
+    assert read_jxl_header(content) == JxlHeader(30, 20, animated=False, bits=bits)
+    (frame,) = decode(content, "a.jxl").frames
+    depth = 8 if bits == 8 else 16
+    assert read_header(content, "a.jxl").sample_bytes == depth // 8
+    expected = np.rint(samples.astype(np.float64) / (2**bits - 1) * (2**depth - 1))
+    np.testing.assert_array_equal(frame, expected)
+
+
+def test_floats_have_no_bits_of_integers() -> None:
+    content = bytes(imagecodecs.jpegxl_encode(np.zeros((9, 7, 3), np.float32), lossless=True))
+    assert read_jxl_header(content) == JxlHeader(7, 9, animated=False, bits=None)
 
 
 @pytest.mark.parametrize("kept", [2, 3, 12, 20])
@@ -53,7 +76,7 @@ def codestream(*fields: tuple[int, int]) -> bytes:
 
 def test_a_header_that_lies_is_refused_before_anything_is_decoded() -> None:
     huge = codestream((1, 0), (2, 3), (30, 2**30 - 1), (3, 1))  # not in eighths, 30 bits of height, square
-    assert read_jxl_header(huge) == JxlHeader(2**30, 2**30, animated=False)
+    assert read_jxl_header(huge) == JxlHeader(2**30, 2**30, animated=False, bits=8)
     for read in (read_header, decode):
         with pytest.raises(InputError, match=r"bomb\.jxl.*1073741824×1073741824 px, over the limit"):
             read(huge, "bomb.jxl")
@@ -61,6 +84,6 @@ def test_a_header_that_lies_is_refused_before_anything_is_decoded() -> None:
 
 def test_an_animation_is_refused_and_not_cut_to_its_first_frame() -> None:
     size, animated = ((1, 1), (5, 1), (3, 1)), ((1, 0), (1, 1), (3, 0), (1, 0), (1, 0), (1, 1))
-    assert read_jxl_header(codestream(*size, *animated)) == JxlHeader(16, 16, animated=True)
+    assert read_jxl_header(codestream(*size, *animated)) == JxlHeader(16, 16, animated=True, bits=8)
     with pytest.raises(InputError, match="animated JPEG XL can't be read; convert it to APNG"):
         decode(codestream(*size, *animated), "a.jxl")

@@ -1,8 +1,12 @@
 """Camera files, made here as DNGs; judged by what was put into them."""
 
+import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -101,3 +105,48 @@ def test_a_folder_of_them_becomes_tiffs(tmp_path: Path, bilinear_weights: Path) 
         page = tiff.pages.first
         assert (page.shape, page.dtype) == ((4 * WIDTH, 4 * HEIGHT, 3), np.dtype(np.uint16))
         assert page.tags["Artist"].value == "A. Photographer"
+
+
+def make_sixteen_bit_output(tmp_path: Path, bilinear_weights: Path, output: str) -> bytes:
+    make_dng(tmp_path / "a.dng")
+    command = [sys.executable, "-m", "ripfdn_cli", "upscale", "-", "-o", "-", "--format", output]
+    network = ["--weights", str(bilinear_weights), "--engine", "torch", "--device", "cpu"]
+    data = (tmp_path / "a.dng").read_bytes()
+    return subprocess.run([*command, *network], input=data, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("output", ["tiff", "png", "jxl"])
+def test_from_stdin_to_sixteen_bits_in_each_format(
+    tmp_path: Path, bilinear_weights: Path, output: str
+) -> None:
+    """Read back by imagecodecs: the mean colour of each half is that of what LibRaw developed."""
+    if output == "jxl":
+        pytest.importorskip("pillow_jxl")
+    content = make_sixteen_bit_output(tmp_path, bilinear_weights, output)
+    decode_with = {
+        "tiff": imagecodecs.tiff_decode,
+        "png": imagecodecs.png_decode,
+        "jxl": imagecodecs.jpegxl_decode,
+    }
+    pixels = decode_with[output](content)
+    assert (pixels.shape, pixels.dtype) == ((4 * HEIGHT, 4 * WIDTH, 3), np.dtype(np.uint16))
+    (source,) = read_picture(tmp_path / "a.dng").frames
+    for half in (slice(0, WIDTH // 2), slice(WIDTH // 2, WIDTH)):
+        large = pixels[:, 4 * half.start : 4 * half.stop].mean((0, 1))
+        np.testing.assert_allclose(large, source[:, half].mean((0, 1)), atol=0.02 * 65535)
+    assert len(np.unique(pixels % 257)) > 100  # not 8 bits that were stretched
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"FUJIFILMCCD-RAW 0201", b"\0MRM", b"IIU\0", b"IIRO", b"II*\0\x10\0\0\0CR\2\0", b"\0\0\0\x18ftypcrx "],
+)
+def test_files_without_a_suffix_are_known_by_their_content(head: bytes) -> None:
+    with pytest.raises(InputError, match=r"can't read stdin: LibRaw can't"):
+        decode(head + bytes(200), "stdin")
+
+
+def test_ordinary_tiffs_without_a_suffix_are_no_raw_files() -> None:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.full((9, 7, 3), 5, np.uint8), photometric="rgb")
+    assert decode(stream.getvalue(), "stdin").frames[0].dtype == np.uint8
