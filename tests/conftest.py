@@ -26,7 +26,7 @@ from ripfdn_cli.model.network import RIPFDN, bilinear_start, to_checkpoint
 
 __all__ = ["browser", "spandrel"]
 
-SAME_AT_ANY_PRECISION = ("pictures", "video")
+SAME_AT_ANY_PRECISION = ("files", "image_math", "pictures", "video")
 """Folders of tests that run no network."""
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -20,7 +20,10 @@ from support.training_runs import assert_same_state, make_pictures
 
 from ripfdn_cli.training.state import load_state
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds processes in /proc")
+pytestmark = [
+    pytest.mark.any_precision,
+    pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds processes in /proc"),
+]
 
 STEPS = 30
 TINY = [
