@@ -99,11 +99,19 @@ def eval(
 
     A SET is a folder (or its URL) with HR/ and perhaps LRbicx4/ (LRbicx2/, LRbicx3/ for weights of those
     scales), paired by name. LR pictures that are missing are made by MATLAB's bicubic. Every number names its
-    protocol.
+    protocol. Several weights are compared with the first, with an interval for each difference.
     """
     from ripfdn_cli import api
+    from ripfdn_cli.evaluation.differences import differences
     from ripfdn_cli.evaluation.report import Report
-    from ripfdn_cli.evaluation.table import csv_table, notes, record, text_table
+    from ripfdn_cli.evaluation.table import (
+        csv_table,
+        difference_notes,
+        difference_table,
+        notes,
+        record,
+        text_table,
+    )
     from ripfdn_cli.files.storage import publish
 
     protocols = protocols_named(protocol)
@@ -124,9 +132,11 @@ def eval(
             progress=count_progress(bar),
             observe=None if report is None else report.add,
         )
-    for row in rows:
-        console.record(record(row, protocols))
-    for line in (*text_table(rows, protocols), "", *notes(rows, protocols)):
+    for row, difference in zip(rows, differences(rows, protocols), strict=True):
+        console.record(record(row, protocols, difference))
+    compared = difference_table(rows, protocols)
+    remarks = [*notes(rows, protocols), *difference_notes(rows, protocols)]
+    for line in (*text_table(rows, protocols), *([""] if compared else []), *compared, "", *remarks):
         console.text(line)
     if csv_path is not None:
         publish(csv_path, csv_table(rows, protocols).encode(), overwrite=overwrite)

@@ -13,7 +13,17 @@ from ripfdn_cli.evaluation import report_plots
 from ripfdn_cli.evaluation.benchmark import Method, Row, UpscaledPicture
 from ripfdn_cli.evaluation.report_pictures import SHOWN_SIDE, Card, picture_card
 from ripfdn_cli.evaluation.speed import machine_name
-from ripfdn_cli.evaluation.table import NOTHING, Column, cell, engine_text, notes, number_columns
+from ripfdn_cli.evaluation.table import (
+    NOTHING,
+    Column,
+    cell,
+    difference_headings,
+    difference_lines,
+    difference_notes,
+    engine_text,
+    notes,
+    number_columns,
+)
 from ripfdn_cli.image_math.metrics import Protocol
 
 _PACKAGE = "ripfdn_cli.evaluation"
@@ -76,6 +86,9 @@ class Report:
             headings=[column.heading for column in columns],
             protocol=self.protocols[0],
             notes=notes(rows, self.protocols),
+            differences=difference_lines(rows, self.protocols),
+            difference_headings=difference_headings(self.protocols),
+            difference_notes=difference_notes(rows, self.protocols),
             networks=_network_lines(rows),
             panels=report_plots.panels(rows, self.protocols[0], series, frame),
             gains=report_plots.gain_charts(self._cards, frame),

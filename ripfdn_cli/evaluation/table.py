@@ -9,6 +9,13 @@ from typing import Any
 
 from ripfdn_cli.evaluation.benchmark import PictureResult, Row
 from ripfdn_cli.evaluation.complexity import COUNTED_SIDE, Complexity
+from ripfdn_cli.evaluation.differences import (
+    FEWEST_PICTURES,
+    METRICS,
+    Difference,
+    Interval,
+    differences,
+)
 from ripfdn_cli.evaluation.markdown import escaped, markdown_table
 from ripfdn_cli.image_math.metrics import Protocol, Score
 
@@ -69,6 +76,80 @@ def text_table(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[str]:
     return markdown_table(headings, lines, words=3)
 
 
+@dataclass(frozen=True)
+class DifferenceLine:
+    """A network against the first one of its set, as texts. `cells` in pairs, each with whether it is clear:
+    the mean difference and its interval, in the order of `difference_headings`.
+    """
+
+    data_set: str
+    method: str
+    against: str
+    pictures: int
+    cells: tuple[tuple[str, bool], ...]
+
+
+def difference_headings(protocols: Iterable[Protocol]) -> list[str]:
+    """Of the numbers of a DifferenceLine."""
+    return [
+        heading
+        for protocol in protocols
+        for metric in (f"PSNR {protocol.name} [dB]", f"SSIM {protocol.name}")
+        for heading in (metric, "95 % interval")
+    ]
+
+
+def difference_lines(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[DifferenceLine]:
+    """One for each network with scores but the first of a set; none where there is one network."""
+    return [
+        DifferenceLine(
+            f"{row.data_set} ×{row.method.scale}",
+            row.method.name,
+            difference.against,
+            difference.pictures,
+            tuple(
+                cell
+                for protocol in protocols
+                for metric, digits in zip(METRICS, (3, 4), strict=True)
+                for cell in _difference_cells(difference.intervals.get(protocol.name, {}).get(metric), digits)
+            ),
+        )
+        for row, difference in zip(rows, differences(rows, protocols), strict=True)
+        if difference is not None and row.mean_score(protocols[0]) is not None
+    ]
+
+
+def difference_table(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[str]:
+    """The lines of a Markdown table, or none where there are not two networks to compare."""
+    lines = difference_lines(rows, protocols)
+    if not lines:
+        return []
+    headings = ["Data set", "Method", "minus", *difference_headings(protocols)]
+    cells = [
+        [
+            escaped(line.data_set),
+            escaped(line.method),
+            escaped(line.against),
+            *(text for text, _ in line.cells),
+        ]
+        for line in lines
+    ]
+    return markdown_table(headings, cells, words=3)
+
+
+def difference_notes(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[str]:
+    """What the intervals mean, where there are any."""
+    lines = difference_lines(rows, protocols)
+    if not lines:
+        return []
+    few = min(line.pictures for line in lines) < FEWEST_PICTURES
+    return [
+        "Differences: mean over the pictures, with a paired bootstrap interval. One that contains 0 shows no "
+        "difference: as many other pictures of this kind could turn it round.",
+        *([f"Fewer than {FEWEST_PICTURES} pictures are too few for an interval."] if few else []),
+    ]
+
+
 def notes(rows: Iterable[Row], protocols: Iterable[Protocol]) -> list[str]:
     """What the numbers in the table mean: a line for each protocol, and how cost was measured."""
     scales = sorted({row.method.scale for row in rows})
@@ -83,15 +164,18 @@ def notes(rows: Iterable[Row], protocols: Iterable[Protocol]) -> list[str]:
 def csv_table(rows: Iterable[Row], protocols: Sequence[Protocol]) -> str:
     """One line for each row, with the protocols' names in the headings and no units in the cells."""
     stream = io.StringIO()
-    records = [_flat(row, protocols) for row in rows]
+    rows = list(rows)
+    pairs = zip(rows, differences(rows, protocols), strict=True)
+    records = [_flat(row, protocols, difference) for row, difference in pairs]
     writer = csv.DictWriter(stream, records[0].keys(), lineterminator="\n")
     writer.writeheader()
     writer.writerows(records)
     return stream.getvalue()
 
 
-def record(row: Row, protocols: Iterable[Protocol]) -> dict[str, Any]:
+def record(row: Row, protocols: Iterable[Protocol], difference: Difference | None = None) -> dict[str, Any]:
     """`row` as a JSON object. Times in seconds, memory in bytes; an infinite PSNR is the string "inf"."""
+    protocols = tuple(protocols)
     network = row.method.network
     scale = row.method.scale
     means = {p.name: mean for p in protocols if (mean := row.mean_score(p)) is not None}
@@ -106,6 +190,7 @@ def record(row: Row, protocols: Iterable[Protocol]) -> dict[str, Any]:
         "device": row.method.device,
         "scores": {name: _score(mean) for name, mean in means.items()},
         "protocols": {p.name: p.text(scale) for p in protocols},
+        "difference": difference and asdict(difference),
         "seconds": row.seconds,
         "memory": row.memory,
         "complexity": asdict(network.complexity) if network and network.complexity else None,
@@ -132,7 +217,23 @@ def _complexity(pick: Callable[[Complexity], float]) -> Callable[[Row], float | 
     return value
 
 
-def _flat(row: Row, protocols: Iterable[Protocol]) -> dict[str, Any]:
+def _difference_cells(interval: Interval | None, digits: int) -> tuple[tuple[str, bool], tuple[str, bool]]:
+    if interval is None:
+        return (NOTHING, False), (NOTHING, False)
+    mean = _signed(interval.mean, digits)
+    if interval.low is None or interval.high is None:
+        return (mean, False), (NOTHING, False)
+    bounds = f"{_signed(interval.low, digits)} to {_signed(interval.high, digits)}"
+    return (mean, interval.is_clear), (bounds, interval.is_clear)
+
+
+def _signed(value: float, digits: int) -> str:
+    """With a sign but of what rounds to nothing."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
+
+
+def _flat(row: Row, protocols: Iterable[Protocol], difference: Difference | None) -> dict[str, Any]:
     values = record(row, protocols)
     cost = values["complexity"] or dict.fromkeys(Complexity.__dataclass_fields__)
     scores = {
@@ -140,11 +241,20 @@ def _flat(row: Row, protocols: Iterable[Protocol]) -> dict[str, Any]:
         for p in protocols
         for metric in ("psnr", "ssim")
     }
+    apart = difference.intervals if difference else {}
+    bounds = {
+        f"{metric}_{p.name}_{name}": getattr(apart.get(p.name, {}).get(metric), field, None)
+        for p in protocols
+        for metric in METRICS
+        for name, field in (("difference", "mean"), ("low", "low"), ("high", "high"))
+    }
     kept = ("data_set", "scale", "method", "weights", "sha256", "engine", "precision", "device")
     return {
         **{key: values[key] for key in kept},
         "pictures": len(row.pictures),
         **scores,
+        "against": difference and difference.against,
+        **bounds,
         "seconds": row.seconds,
         **cost,
         "memory": row.memory,

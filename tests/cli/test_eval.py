@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,24 @@ def test_records_for_programs(small_data_set: Path, small_weights: Path) -> None
     assert network["complexity"]["parameters"] > 1000
     assert [picture["name"] for picture in network["pictures"]] == ["a", "b", "c"]
     assert network["scores"]["Y"]["psnr"] != network["scores"]["Y8"]["psnr"]
+
+
+def test_weights_are_compared_with_the_first(
+    small_data_set: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.safetensors"
+    shutil.copy(small_weights, other)
+    arguments = (small_data_set, "-w", small_weights, "-w", other, *PLAIN)
+    lines = invoke(*arguments).stdout.splitlines()
+    start = lines.index("", 2) + 1
+    assert [cell.strip() for cell in lines[start + 2].split("|")[1:6]] == [
+        *("Small ×4", "other", "small", "0.000", "–"),
+    ]
+    assert any("Fewer than 5 pictures" in line for line in lines)
+    _, _, first, second = records(invoke(*arguments, "--json"))
+    assert first["difference"] is None
+    assert second["difference"]["against"] == "small"
+    assert second["difference"]["intervals"]["Y"]["psnr"]["mean"] == 0
 
 
 def test_engines_are_compared(small_data_set: Path, small_weights: Path) -> None:

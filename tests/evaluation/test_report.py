@@ -88,6 +88,28 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert checked.open == []
 
 
+def test_networks_are_compared_in_a_table_that_marks_what_is_clear(tmp_path: Path) -> None:
+    for number in range(5):
+        write_hr(tmp_path / "HR", f"{number}", (30, 60, 180 + number), 64, 64)
+    other, alike = (replace(painted(RED), name=name, network=NETWORK) for name in ("Other", "Alike"))
+    methods = [painted(RED), painted(BLUE), other, replace(alike, upscale=painted(BLUE).upscale)]
+    data_set = replace(pair_folders(tmp_path / "HR", None, 4), name="Colours")
+    rows = evaluate(data_set, methods, [PAPERS])
+    page = Report([PAPERS]).render(rows)
+    table = page.partition('id="differences"')[2].partition("</table>")[0]
+    clear, unclear = table.partition("<tbody>")[2].split("</tr>")[:2]
+    blue, red = rows[1].mean_score(PAPERS), rows[2].mean_score(PAPERS)
+    assert blue is not None
+    assert red is not None
+    assert f'<td class="number best">−{blue.psnr - red.psnr:.3f}</td>' in clear
+    assert "Other" in clear
+    assert "Alike" in unclear
+    assert 'class="number">0.000 to 0.000</td>' not in clear
+    assert 'class="number">0.000</td>' in unclear
+    assert "shows no difference" in page
+    assert 'id="differences"' not in Report([PAPERS]).render(rows[:2])
+
+
 def test_without_hr_the_page_has_pictures_and_times(tmp_path: Path) -> None:
     write_hr(tmp_path / "LR", "photo", GREEN, 20, 24)
     page, rows = make_page(None, tmp_path / "LR")

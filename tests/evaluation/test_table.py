@@ -6,7 +6,15 @@ import pytest
 
 from ripfdn_cli.evaluation.benchmark import Method, Network, PictureResult, Row
 from ripfdn_cli.evaluation.complexity import Complexity
-from ripfdn_cli.evaluation.table import csv_table, notes, record, text_table
+from ripfdn_cli.evaluation.differences import differences
+from ripfdn_cli.evaluation.table import (
+    csv_table,
+    difference_notes,
+    difference_table,
+    notes,
+    record,
+    text_table,
+)
 from ripfdn_cli.image_math.metrics import NTIRE, PAPERS, Score
 
 COST = Complexity(parameters=261_868, convolutions=84, macs=15_515_352_528, activations=154_193_040)
@@ -94,3 +102,44 @@ def test_without_scores_the_cells_stay_empty() -> None:
     assert record(unscored, [PAPERS])["scores"] == {}
     (values,) = csv.DictReader(csv_table([unscored], [PAPERS]).splitlines())
     assert values["psnr_Y"] == ""
+
+
+COMPARED = [
+    row("Bicubic (Pillow)", [28.0] * 6),
+    row("x4", [32.0, 33.0, 31.0, 30.0, 35.0, 34.0], NETWORK),
+    row("better", [32.5, 33.5, 31.5, 30.5, 35.5, 34.5], NETWORK),
+    row("alike", [32.1, 32.9, 31.1, 29.9, 35.1, 33.9], NETWORK),
+]
+
+
+def test_networks_are_compared_with_the_first_in_a_table_of_its_own() -> None:
+    headings, _, better, alike = difference_table(COMPARED, [PAPERS])
+    names = ["Data set", "Method", "minus", "PSNR Y [dB]", "95 % interval", "SSIM Y", "95 % interval"]
+    assert cells(headings) == names
+    assert cells(better)[:5] == ["Set5 ×4", "better", "x4", "+0.500", "+0.500 to +0.500"]
+    assert cells(better)[5:] == ["0.0000", "0.0000 to 0.0000"]
+    assert cells(alike)[3] == "0.000"
+    low, high = cells(alike)[4].split(" to ")
+    assert low == "−" + high[1:]
+    assert low == "−0.100"
+    assert difference_table(COMPARED[:2], [PAPERS]) == difference_notes(COMPARED[:2], [PAPERS]) == []
+
+
+def test_few_pictures_have_a_mean_and_no_interval() -> None:
+    rows = [row("x4", [30.0, 31.0], NETWORK), row("b", [30.5, 31.0], NETWORK)]
+    assert cells(difference_table(rows, [PAPERS])[2])[3:5] == ["+0.250", "–"]
+    assert any("Fewer than 5 pictures" in line for line in difference_notes(rows, [PAPERS]))
+    assert not any("Fewer" in line for line in difference_notes(COMPARED, [PAPERS]))
+
+
+def test_csv_and_records_hold_the_differences() -> None:
+    _, first, better, _ = csv.DictReader(csv_table(COMPARED, [PAPERS, NTIRE]).splitlines())
+    assert (first["against"], first["psnr_Y_difference"]) == ("", "")
+    assert better["against"] == "x4"
+    values = [float(better[f"psnr_RGB_{name}"]) for name in ("difference", "low", "high")]
+    assert values == pytest.approx([0.5] * 3)
+    difference = differences(COMPARED, [PAPERS])[2]
+    values = json.loads(json.dumps(record(COMPARED[2], [PAPERS], difference), allow_nan=False))
+    assert values["difference"]["against"] == "x4"
+    assert values["difference"]["intervals"]["Y"]["psnr"]["low"] == pytest.approx(0.5)
+    assert record(COMPARED[1], [PAPERS])["difference"] is None
