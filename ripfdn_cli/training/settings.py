@@ -27,6 +27,11 @@ DEGRADATIONS = ("mild", "wild")
 TEACHER_PRECISIONS = ("fp32", "bf16")
 TEACHER_SEES = ("clean", "degraded")
 
+MS_SSIM_EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Of the five scales, the finest first (Wang et al. 2003)."""
+SSIM_WINDOW = 11
+MS_SSIM_SMALLEST = SSIM_WINDOW * 2 ** (len(MS_SSIM_EXPONENTS) - 1)
+
 
 def _setting(
     default: Any,
@@ -95,6 +100,24 @@ class TrainingSettings:
     )
     luma: tuple[float, ...] = _setting(
         (0.0,), "Weight of the same loss of luma alone, which papers score.", low=0, high=1e3
+    )
+    gradient: tuple[float, ...] = _setting(
+        (0.0,), "Weight of the L1 distance of differences between neighbouring pixels.", low=0, high=1e3
+    )
+    gradient_energy: tuple[float, ...] = _setting(
+        (0.0,),
+        "Weight of the L1 distance of luma's RMS gradient in windows of 8 px: keeps textures sharp.",
+        low=0,
+        high=1e3,
+    )
+    focal_frequency: tuple[float, ...] = _setting(
+        (0.0,), "Weight of the focal frequency loss (Jiang et al. 2021).", low=0, high=1e3
+    )
+    ms_ssim: tuple[float, ...] = _setting(
+        (0.0,), "Weight of 1 − MS-SSIM of luma; patches of at least 176 HR px.", low=0, high=1e3
+    )
+    ldl: tuple[float, ...] = _setting(
+        (0.0,), "Weight of L1 where errors are unsteady, as artefacts are (after LDL).", low=0, high=1e3
     )
     learning_rate: tuple[float, ...] = _setting((1e-3,), "At the stage's start.", low=0, high=1)
     schedule: str = _setting(
@@ -250,6 +273,13 @@ class TrainingSettings:
                     f"`{name}` has {count} values for {len(self.share)} stages; give one, or one for each"
                 )
 
+        smallest = min((stage.patch for stage in self.stages if stage.ms_ssim), default=None)
+        if smallest is not None and smallest * self.scale < MS_SSIM_SMALLEST:
+            raise UsageError(
+                f"`ms_ssim` needs patches of {MS_SSIM_SMALLEST} HR px, and `patch` {smallest} has "
+                f"{smallest * self.scale}; raise it to {-(-MS_SSIM_SMALLEST // self.scale)}"
+            )
+
     @property
     def network(self) -> NetworkConfig:
         """The dimensions of the network that is trained. Raises UsageError for impossible ones."""
@@ -315,10 +345,15 @@ class Stage:
     loss: str
     fft: float
     luma: float
+    gradient: float
+    gradient_energy: float
+    focal_frequency: float
+    ms_ssim: float
+    ldl: float
     learning_rate: float
 
 
-STAGED = ("patch", "batch", "loss", "fft", "luma", "learning_rate")
+STAGED = tuple(item.name for item in fields(Stage) if item.name not in ("start", "end"))
 DURATIONS = ("max_time",)
 
 FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(TrainingSettings)}

@@ -67,6 +67,10 @@ def test_flags_come_after_the_file_and_the_file_after_the_preset(tmp_path: Path)
             "`lr_folder` and `degrade` exclude each other",
         ),
         ({"data": ["a"], "lr_folder": ["b"], "shrink": 0.5}, "`lr_folder` and `shrink` exclude each other"),
+        (
+            {"patch": "32,64", "ms_ssim": "0.1,0"},
+            "`ms_ssim` needs patches of 176 HR px, and `patch` 32 has 128; raise it to 44",
+        ),
         ({"learning_rate": "nan"}, "`learning_rate` nan is out of range"),
     ],
 )
@@ -121,6 +125,11 @@ def test_one_value_stands_for_all_stages() -> None:
         (24, 4, 0.25, 0.5),
         (32, 4, 0.5, 1.0),
     ]
+
+
+def test_ms_ssim_may_be_had_in_the_stages_that_are_large_enough() -> None:
+    stages = resolve_settings("quick", None, {"patch": "32,44", "ms_ssim": "0,0.1"}).stages
+    assert [stage.ms_ssim for stage in stages] == [0.0, 0.1]
 
 
 def test_published_settings_tell_names_and_no_folders() -> None:
