@@ -15,7 +15,9 @@ from tqdm import tqdm
 from ripfdn_cli.cli.choices import Names, Weights
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
+from ripfdn_cli.cli.sizes import Count
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.training import show_pairs as write_pairs
 from ripfdn_cli.training import train as run_training
 from ripfdn_cli.training.durations import format_duration
 from ripfdn_cli.training.presets import PRESETS, resolve_settings
@@ -74,6 +76,10 @@ _EXAMPLES = (
     ("ripfdn train sharp/ --lr-folder scans/ -o runs/mine", "on pairs of your own, of the same names"),
     ("ripfdn train -o runs/mine --resume --max-time 4h", "the same run for two hours more"),
     ("ripfdn train photos/ -o runs/x2 --scale 2 --init-from x4", "another scale, from what x4 has learned"),
+    (
+        "ripfdn train photos/ --degrade --show-pairs 16 pairs.png",
+        "what the network would see, before an hour is spent",
+    ),
     ("ripfdn train --preset factsheet --print-config > mine.toml", "settings to edit, for --config"),
     ("torchrun --nproc-per-node 8 -m ripfdn_cli train photos/ -o runs/large", "on eight GPUs"),
 )
@@ -114,6 +120,16 @@ _EXAMPLES = (
         help="From the saved state, let a copy of the run decay to a rate of zero over LENGTH, 20m or 500 "
         "steps; its weights go to the folder branch-STEPS, and the run stays as it is.",
     ),
+    click.option(
+        "--show-pairs",
+        type=(Count(1), click.Path(path_type=Path)),
+        metavar="N PAGE.png",
+        help="Write a picture of the first N pairs that the network would see, LR on the left and its target "
+        "on the right, and train nothing.",
+    ),
+    click.option(
+        "--overwrite", is_flag=True, help="Replace the --show-pairs picture if it is there already."
+    ),
     click.option("--print-config", is_flag=True, help="Print the settings as TOML and train nothing."),
 )
 @titled("Settings, with the defaults of --preset quick", _setting_options)
@@ -129,6 +145,8 @@ def train(
     val: tuple[str, ...],
     resume: bool,
     branch_decay: str,
+    show_pairs: tuple[int, Path] | None,
+    overwrite: bool,
     print_config: bool,
     **flags: Any,
 ) -> None:
@@ -146,6 +164,13 @@ def train(
     if print_config:
         click.echo(resolve_settings(preset, config, given).to_toml(), nl=False)
         return
+    if show_pairs is not None:
+        if resume or branch_decay:
+            raise UsageError("--show-pairs trains nothing; leave out --resume and --branch-decay")
+        _show_pairs(console, _settings(None, preset, config, given), show_pairs, overwrite)
+        return
+    if overwrite:
+        raise UsageError("--overwrite is for --show-pairs; a run is never replaced: name another folder")
     if output is None:
         raise UsageError("--output is missing: name the folder for the run")
     base = _saved_settings(output) if resume or branch_decay else None
@@ -156,6 +181,17 @@ def train(
         found = sorted(path.name for path in folder.glob("*.safetensors"))
         names = ", ".join(name for name in found if not name.startswith("state"))
         log.info("the run is in %s, its weights are %s", folder, names)
+
+
+def _show_pairs(
+    console: Console, settings: TrainingSettings, shown: tuple[int, Path], overwrite: bool
+) -> None:
+    count, path = shown
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--show-pairs writes PNG; name {path.with_suffix('.png')}, not {path}")
+    with _Watcher(console) as watcher:
+        write_pairs(settings, count, path, overwrite=overwrite, listener=watcher)
+    console.text(f"{path}: {count} pairs, LR on the left")
 
 
 def _saved_settings(folder: Path) -> TrainingSettings | None:

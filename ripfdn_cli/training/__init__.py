@@ -1,4 +1,6 @@
-"""Training runs. `train` makes or resumes one; its settings are in `training.settings`."""
+"""Training runs. `train` makes or resumes one, `show_pairs` shows what it would learn from; settings are in
+`training.settings`.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +9,7 @@ if TYPE_CHECKING:
     from ripfdn_cli.training.reports import Listener
     from ripfdn_cli.training.settings import TrainingSettings
 
-__all__ = ["train"]
+__all__ = ["show_pairs", "train"]
 
 
 def train(
@@ -32,3 +34,21 @@ def train(
     from ripfdn_cli.training import loop  # imports torch
 
     return loop.train(settings, folder, resume=resume, branch_decay=branch_decay, listener=listener)
+
+
+def show_pairs(
+    settings: "TrainingSettings",
+    count: int,
+    path: Path,
+    *,
+    overwrite: bool = False,
+    listener: "Listener | None" = None,
+) -> None:
+    """Write the PNG `path`: the first `count` pairs of LR and target that a run by `settings` would see, its
+    teacher's part in them included. Nothing is trained.
+
+    Raises UsageError, InputError, CheckpointError, UnavailableError, OutputError and OutOfMemoryError.
+    """
+    from ripfdn_cli.training.pair_sheet import write_pair_sheet  # imports torch
+
+    write_pair_sheet(settings, count, path, overwrite=overwrite, listener=listener)

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from support.training_runs import make_pictures, torch_as_before
 
 from ripfdn_cli.cli.console import Console
@@ -173,6 +174,28 @@ def test_printed_settings_are_a_file_for_the_same_run(
     assert capsys.readouterr().out == printed
     assert tomllib.loads(printed)["batch"] == [8, 16]
     assert tomllib.loads(printed)["data"] == ["some/data"]
+
+
+def test_pairs_are_shown_and_nothing_is_trained(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "pairs.png"
+    command = [str(data), "-q", "--degrade", *TINY, "--show-pairs", "5", str(page)]
+    assert train(*command) == 0
+    assert "5 pairs" in capsys.readouterr().out
+    with Image.open(page) as sheet:
+        assert sheet.size == (8 + 2 * (128 + 8), 8 + 3 * (64 + 8))
+    assert list(tmp_path.iterdir()) == [page]
+    assert train(*command) == 5
+    assert "--overwrite" in capsys.readouterr().err
+    assert train(*command, "--overwrite") == 0
+    capsys.readouterr()
+    assert train(str(data), "--show-pairs", "5", str(tmp_path / "page.html")) == 2
+    assert "page.png" in capsys.readouterr().err
+    assert train(*command, "-o", str(tmp_path / "a"), "--resume") == 2
+    assert "leave out --resume" in capsys.readouterr().err
+    assert train(str(data), "-o", str(tmp_path / "a"), "--overwrite", *TINY) == 2
+    assert "--overwrite is for --show-pairs" in capsys.readouterr().err
 
 
 def test_every_setting_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
