@@ -19,6 +19,7 @@ from ripfdn_cli.cli.sizes import Count
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training import show_pairs as write_pairs
 from ripfdn_cli.training import train as run_training
+from ripfdn_cli.training.degradation_recipes import RECIPES
 from ripfdn_cli.training.durations import format_duration
 from ripfdn_cli.training.presets import PRESETS, resolve_settings
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings
@@ -67,7 +68,7 @@ def _metavar(item: Field[Any]) -> str:
     of_each: Any = getattr(item.type, "__args__", [item.type])[0]
     base = {"int": "N", "float": "X", "str": "TEXT"}[of_each.__name__]
     if item.metadata["choices"]:
-        base = "|".join(item.metadata["choices"])
+        base = "|".join(item.metadata["choices"]) + ("|FILE.toml" if item.metadata["others"] else "")
     return f"{base}[,…]" if hasattr(item.type, "__args__") else base
 
 
@@ -77,7 +78,7 @@ _EXAMPLES = (
     ("ripfdn train -o runs/mine --resume --max-time 4h", "the same run for two hours more"),
     ("ripfdn train photos/ -o runs/x2 --scale 2 --init-from x4", "another scale, from what x4 has learned"),
     (
-        "ripfdn train photos/ --degrade --show-pairs 16 pairs.png",
+        "ripfdn train photos/ --degrade-preset phone --show-pairs 16 pairs.png",
         "what the network would see, before an hour is spent",
     ),
     ("ripfdn train --preset factsheet --print-config > mine.toml", "settings to edit, for --config"),
@@ -107,6 +108,11 @@ _EXAMPLES = (
         help=FIELDS["lr_folder"].metadata["help"] + " Of a folder with HR/ and LRbicxN/ the pairs are found.",
     ),
     click.option("--val", multiple=True, type=click.Path(path_type=str), help=FIELDS["val"].metadata["help"]),
+    click.option(
+        "--degrade-preset",
+        type=click.Choice(RECIPES),
+        help="Short for --degrade --degradations NAME: LR as of pictures from there.",
+    ),
     click.option(
         "--resume",
         is_flag=True,
@@ -143,6 +149,7 @@ def train(
     config: Path | None,
     lr_folder: tuple[str, ...],
     val: tuple[str, ...],
+    degrade_preset: str | None,
     resume: bool,
     branch_decay: str,
     show_pairs: tuple[int, Path] | None,
@@ -161,6 +168,10 @@ def train(
     given |= {
         name: list(value) for name, value in (("data", data), ("lr_folder", lr_folder), ("val", val)) if value
     }
+    if degrade_preset is not None:
+        if flags["degradations"] is not None or flags["degrade"] is False:
+            raise UsageError("--degrade-preset sets --degrade and --degradations; give either it or them")
+        given |= {"degrade": True, "degradations": degrade_preset}
     if print_config:
         click.echo(resolve_settings(preset, config, given).to_toml(), nl=False)
         return

@@ -135,12 +135,28 @@ def degrade(hr: Pixels, scale: int, degradation: Degradation, random: np.random.
     lr = np.einsum("yj,jxc->yxc", vertical, hr.astype(np.float32), optimize=True)
     lr = np.einsum("xi,yic->yxc", horizontal, lr, optimize=True)
     if degradation.noise or degradation.photon_noise:
-        shape = (*lr.shape[:2], 1 if degradation.grey_noise else 3)
-        variance = degradation.noise**2 + degradation.photon_noise**2 * lr.clip(0, 255) / 255
-        lr = lr + np.sqrt(variance, dtype=np.float32) * random.standard_normal(shape, np.float32)
-    levels: Pixels = np.clip(np.floor(lr + 0.5), 0, 255).astype(np.uint8)
+        lr = add_noise(lr, degradation.noise, degradation.photon_noise, random, grey=degradation.grey_noise)
+    levels = levels_of(lr)
     for save in degradation.saves:
-        levels = _through_file(levels, save)
+        levels = through_file(levels, save)
+    return levels
+
+
+def add_noise(
+    patch: NDArray[np.float32], sigma: float, photons: float, random: np.random.Generator, *, grey: bool
+) -> NDArray[np.float32]:
+    """`patch` (h, w, 3), 0–255, with white noise: `sigma` in 8-bit levels everywhere, and `photons` that of
+    white, which falls with the root of the signal.
+    """
+    shape = (*patch.shape[:2], 1 if grey else 3)
+    variance = sigma**2 + photons**2 * patch.clip(0, 255) / 255
+    noise = np.sqrt(variance, dtype=np.float32) * random.standard_normal(shape, np.float32)
+    return np.asarray(patch + noise, np.float32)
+
+
+def levels_of(patch: NDArray[np.float32]) -> Pixels:
+    """`patch` rounded to 8 bit."""
+    levels: Pixels = np.clip(np.floor(patch + 0.5), 0, 255).astype(np.uint8)
     return levels
 
 
@@ -148,14 +164,15 @@ def _shrinking(length: int, scale: int, sigma: float, degradation: Degradation) 
     """(length / scale, length): blur, then a shrink to the LR's size, by way of `detour` times that size."""
     result = length // scale
     between = max(1, round(result * degradation.detour))
-    matrix = _resizing(length, between, degradation.shrinker)
+    matrix = resizing(length, between, degradation.shrinker)
     if between != result:
-        matrix = _resizing(between, result, "bicubic") @ matrix
-    return (matrix @ _blurring(length, sigma) if sigma else matrix).astype(np.float32)
+        matrix = resizing(between, result, "bicubic") @ matrix
+    return (matrix @ blurring(length, sigma) if sigma else matrix).astype(np.float32)
 
 
 @lru_cache(maxsize=512)
-def _resizing(length: int, result: int, shrinker: str) -> NDArray[np.float64]:
+def resizing(length: int, result: int, shrinker: str) -> NDArray[np.float64]:
+    """(result, length): one axis from `length` to `result` px by one of SHRINKERS."""
     if shrinker in KERNELS:  # each row of Pillow's result is what becomes of one pixel
         impulses = Image.fromarray(np.eye(length, dtype=np.float32))
         return np.asarray(impulses.resize((result, length), KERNELS[shrinker]), np.float64).T
@@ -165,13 +182,15 @@ def _resizing(length: int, result: int, shrinker: str) -> NDArray[np.float64]:
     return matrix
 
 
-def _blurring(length: int, sigma: float) -> NDArray[np.float64]:
+def blurring(length: int, sigma: float) -> NDArray[np.float64]:
+    """(length, length): a Gaussian of `sigma` px along one axis; the border's share goes to what is there."""
     distance = np.arange(length)[:, None] - np.arange(length)[None, :]
     kernel = np.exp(-(distance**2) / (2 * sigma**2))
     return np.asarray(kernel / kernel.sum(axis=1, keepdims=True))
 
 
-def _through_file(pixels: Pixels, save: Save) -> Pixels:
+def through_file(pixels: Pixels, save: Save) -> Pixels:
+    """`pixels` (h, w, 3) as the file has them."""
     stream = io.BytesIO()
     options = {"subsampling": save.subsampling} if save.format == "JPEG" else {}
     Image.fromarray(pixels).save(stream, save.format, quality=save.quality, **options)

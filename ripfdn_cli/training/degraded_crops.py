@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ripfdn_cli.image_math.dihedral import transformed
-from ripfdn_cli.training.degrade import degrade, draw_degradation
 from ripfdn_cli.training.patches import CROP_STREAM, Sampler, generator
 from ripfdn_cli.training.pictures import Copies, Pixels, Preparation, Skipped, TrainingPicture, load_copies
+from ripfdn_cli.training.recipe_degradation import degraded
 from ripfdn_cli.training.settings import TrainingSettings
 
 
@@ -50,6 +50,5 @@ class CropCutter:
         _, top, left, orientation = self._drawn[number].tolist()
         square = picture[top * s : (top + side) * s, left * s : (left + side) * s]
         random = generator(self._settings.seed, CROP_STREAM, 0, number)
-        degradation = draw_degradation(random, s, self._settings.degradations)
         self._hr[number] = transformed(square, orientation)
-        self._lr[number] = degrade(self._hr[number], s, degradation, random)
+        self._lr[number] = degraded(self._hr[number], s, self._settings.degradations, random)

@@ -14,6 +14,7 @@ from typing import Any, Self, get_args, get_origin
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.model.architecture import NetworkConfig
+from ripfdn_cli.training.degradation_recipes import RECIPES, Recipe, named_recipe, parse_recipe
 from ripfdn_cli.training.durations import Interval, parse_duration
 
 LOSSES = ("l1", "mse", "charbonnier")
@@ -23,7 +24,8 @@ PRECISIONS = ("auto", "fp32", "bf16")
 STARTS = ("bilinear", "random")
 SWITCHES = ("auto", "on", "off")
 SAMPLINGS = ("pixels", "pictures")
-DEGRADATIONS = ("mild", "wild")
+DRAWN_DEGRADATIONS = ("mild", "wild")
+DEGRADATIONS = (*DRAWN_DEGRADATIONS, *RECIPES)
 TEACHER_PRECISIONS = ("fp32", "bf16")
 TEACHER_SEES = ("clean", "degraded")
 
@@ -42,11 +44,13 @@ def _setting(
     high: float | None = None,
     resumable: bool = False,
     path: bool = False,
+    others: bool = False,
 ) -> Any:
     """A field with all there is to know of it: its line for `--help` and the docs, the values that it may
-    have (each, of several), whether it may differ when a run is resumed, and whether it names files.
+    have (each, of several; or `others`, too), whether it may differ when a run is resumed, and whether it
+    names files.
     """
-    metadata = {"help": text, "choices": choices, "resumable": resumable, "path": path}
+    metadata = {"help": text, "choices": choices, "resumable": resumable, "path": path, "others": others}
     return field(default=default, metadata={**metadata, "range": None if low is None else (low, high)})
 
 
@@ -176,8 +180,10 @@ class TrainingSettings:
     degrade: bool = _setting(False, "LR as in the wild: blur, resizing, noise, JPEG.")
     degradations: str = _setting(
         "mild",
-        "Of degrade: mild, or wild: other kernels, soft lenses, sensor noise, WebP, saved twice.",
+        "Of degrade: mild; wild: other kernels, soft lenses, sensor noise, WebP, saved twice; as of web, "
+        "phone, video or scan; or by the steps in a .toml file.",
         choices=DEGRADATIONS,
+        others=True,
     )
 
     precision: str = _setting(
@@ -216,6 +222,8 @@ class TrainingSettings:
         self._check_ranges()
         self._check_stages()
         self._check_pairs()
+        if self.degradations not in DRAWN_DEGRADATIONS:
+            recipe_of(self.degradations)
         if not self.steps and not self.max_time:
             raise UsageError(
                 "neither `steps` nor `max_time` is given: the run would never end; pass `max_time` 25m, say"
@@ -248,7 +256,8 @@ class TrainingSettings:
     def _check_choices(self) -> None:
         for name, item in FIELDS.items():
             choices = item.metadata["choices"]
-            for value in _each(getattr(self, name)) if choices else ():
+            is_closed = choices and not item.metadata["others"]
+            for value in _each(getattr(self, name)) if is_closed else ():
                 if value not in choices:
                     raise UsageError(
                         f"`{name}` {value!r} is not one of {', '.join(choices)}{_hint(value, choices)}"
@@ -382,7 +391,35 @@ def parse_values(values: dict[str, Any], *, source: str) -> dict[str, Any]:
     return parsed
 
 
+def recipe_of(degradations: str) -> Recipe:
+    """Of a name or of TOML: the setting holds the text of a file, so that a run that goes on doesn't depend
+    on it. Raises UsageError.
+    """
+    if degradations in RECIPES:
+        return named_recipe(degradations)
+    if "[[" in degradations:
+        return parse_recipe(degradations)
+    raise UsageError(
+        f"degradations {degradations!r} is not one of {', '.join(DEGRADATIONS)}, or the name of a .toml file"
+        f"{_hint(degradations, DEGRADATIONS)}"
+    )
+
+
+def _recipe_text(path: Path) -> str:
+    """Of a file of steps, which is checked. Raises UsageError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"can't read degradations {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"degradations {path} are not TOML: {error}") from error
+    parse_recipe(text, source=str(path))
+    return text
+
+
 def _parse(name: str, value: Any, source: str) -> Any:
+    if name == "degradations" and isinstance(value, str) and value.endswith(".toml"):
+        return _recipe_text(Path(value))
     kind = FIELDS[name].type
     try:
         if isinstance(kind, GenericAlias) or get_origin(kind) is tuple:

@@ -32,7 +32,8 @@ def _default(item: Field[Any]) -> str:
 
 def _values(item: Field[Any]) -> str:
     if item.metadata["choices"]:
-        return ", ".join(item.metadata["choices"])
+        more = [".toml file"] if item.metadata["others"] else []
+        return ", ".join([*item.metadata["choices"], *more])
     bounds = item.metadata["range"]
     return f"{_text(bounds[0])} to {_text(bounds[1])}" if bounds else ""
 

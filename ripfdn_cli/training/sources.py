@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.training.degrade import degrade, draw_degradation
 from ripfdn_cli.training.degraded_crops import CropCutter
 from ripfdn_cli.training.find_files import SizedFile, find_files, refuse_shrunk_copies
 from ripfdn_cli.training.patches import (
@@ -36,6 +35,7 @@ from ripfdn_cli.training.pictures import (
     load_copies,
     measure,
 )
+from ripfdn_cli.training.recipe_degradation import degraded
 from ripfdn_cli.training.reports import Listener
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.streaming import LARGEST_POOL, Lookahead, PoolSampler, StreamedPictures
@@ -271,8 +271,7 @@ class Degraded:
         made = []
         for index, square in enumerate(squares, request.first):
             random = generator(self._seed, DEGRADING_STREAM, request.step, index)
-            drawn = draw_degradation(random, self._scale, self._kind)
-            made.append(degrade(square, self._scale, drawn, random))
+            made.append(degraded(square, self._scale, self._kind, random))
         return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2), targets
 
     def close(self) -> None:

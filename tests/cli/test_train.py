@@ -198,6 +198,15 @@ def test_pairs_are_shown_and_nothing_is_trained(
     assert "--overwrite is for --show-pairs" in capsys.readouterr().err
 
 
+def test_a_degrade_preset_is_short_for_two_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("photos", "--degrade-preset", "phone", "--print-config") == 0
+    printed = tomllib.loads(capsys.readouterr().out)
+    assert (printed["degrade"], printed["degradations"]) == (True, "phone")
+    for contradiction in (["--no-degrade"], ["--degradations", "wild"]):
+        assert train("photos", "--degrade-preset", "phone", *contradiction, "--print-config") == 2
+        assert "give either it or them" in capsys.readouterr().err
+
+
 def test_every_setting_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert train("--help") == 0
     text = capsys.readouterr().out

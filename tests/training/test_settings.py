@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.training.degradation_recipes import Blur
 from ripfdn_cli.training.presets import PRESETS, resolve_settings
-from ripfdn_cli.training.settings import FIELDS, TrainingSettings
+from ripfdn_cli.training.settings import FIELDS, TrainingSettings, recipe_of
 from ripfdn_cli.training.settings_table import settings_table
 
 
@@ -125,6 +126,55 @@ def test_one_value_stands_for_all_stages() -> None:
         (24, 4, 0.25, 0.5),
         (32, 4, 0.5, 1.0),
     ]
+
+
+STEPS = '[[step]]\nkind = "blur"\nsigma = [0.1, 0.8]\n'
+
+
+def test_degradations_of_a_file_become_part_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(STEPS, encoding="utf-8")
+    settings = resolve_settings("quick", None, {"degradations": str(tmp_path / "mine.toml")})
+    (tmp_path / "mine.toml").unlink()
+    (tmp_path / "run.toml").write_text(settings.to_toml(), encoding="utf-8")
+    again = resolve_settings(None, tmp_path / "run.toml", {})
+    assert again == settings
+    assert recipe_of(again.degradations).steps == (Blur(sigma=(0.1, 0.8)),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (STEPS + "[[step]]", "mine.toml: step 2: kind None is not one of blur, ringing"),
+        (STEPS.replace("blur", "blurr"), "kind 'blurr' is not one of .*; did you mean 'blur'"),
+        (STEPS.replace("sigma", "sigmas"), r"step 1 \(blur\): unknown key 'sigmas'; did you mean 'sigma'"),
+        ('[[step]]\nkind = "blur"', r"step 1 \(blur\): sigma is missing"),
+        (STEPS.replace("0.1", "0.9"), r"sigma \[0.9, 0.8\] is not a range"),
+        (STEPS.replace("0.8", "80"), r"sigma \[0.1, 80\] is out of range: 0 to 20"),
+        (STEPS.replace("0.8", "nan"), "is out of range"),
+        (STEPS.replace("0.8", "true"), "is not a number or a range"),
+        (STEPS + "chance = 2", "chance 2 is out of range: 0 to 1"),
+        (STEPS + "chance = [0, 1]", "chance .* is not a number"),
+        ('[[step]]\nkind = "save"\nquality = 50\nformats = "GIF"', "formats 'GIF' is not one of JPEG, WEBP"),
+        ('[[step]]\nkind = "save"\nquality = 50\nformats = []', "formats is empty"),
+        ("untouched = 0.1", "there is no ..step"),
+        ("step = 3", "there is no ..step"),
+        ("untouch = 1\n" + STEPS, "unknown key 'untouch'; did you mean 'untouched'"),
+        ("[[step", "not TOML"),
+    ],
+)
+def test_what_is_wrong_with_steps_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as caught:
+        resolve_settings("quick", None, {"degradations": str(tmp_path / "mine.toml")})
+    assert "mine.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_degradations_that_are_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'phon' is not one of mild, .*; did you mean 'phone'"):
+        resolve_settings("quick", None, {"degradations": "phon"})
+    with pytest.raises(UsageError, match=r"can't read degradations .*none.toml: No such file"):
+        resolve_settings("quick", None, {"degradations": str(tmp_path / "none.toml")})
 
 
 def test_ms_ssim_may_be_had_in_the_stages_that_are_large_enough() -> None:
