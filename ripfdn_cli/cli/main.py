@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": ("ripfdn_cli.cli.compare", "Show what several networks make of pictures, on one page."),
     "eval": ("ripfdn_cli.cli.eval", "Score and time weights on data sets."),
     "export": ("ripfdn_cli.cli.export", "Write the network as ONNX, OpenVINO, TorchScript or ncnn."),
+    "prepare": ("ripfdn_cli.cli.prepare", "Cut photographs into tiles to train on."),
     "train": ("ripfdn_cli.cli.train", "Train the network on folders of pictures."),
     "upscale": ("ripfdn_cli.cli.upscale", "Upscale pictures and videos."),
     "weights": ("ripfdn_cli.cli.weights", "List, inspect, mix, fetch, import and export weights."),

@@ -84,7 +84,7 @@ def _shrunk_sizes(file: SizedFile, scale: int) -> set[tuple[int, int]]:
 def _in_folder(folder: Path, scale: int, use_lr: bool) -> list[PictureFile]:
     lr_folders = [name for name in map(lr_folder, _SCALES) if (folder / name).is_dir()]
     if not lr_folders:
-        return [PictureFile(path) for path in _pictures(folder)]
+        return [PictureFile(path) for path in pictures_in(folder)]
     hr = folder / HR_FOLDER
     if not hr.is_dir():
         raise InputError(
@@ -96,7 +96,7 @@ def _in_folder(folder: Path, scale: int, use_lr: bool) -> list[PictureFile]:
         log.info("%s: %s is trained on, with %s as its LR", folder, HR_FOLDER, wanted)
         return _paired(hr, folder / wanted, scale)
     log.info("%s: %s alone is trained on; its LR is made, not read", folder, HR_FOLDER)
-    return [PictureFile(path) for path in _pictures(hr)]
+    return [PictureFile(path) for path in pictures_in(hr)]
 
 
 def _paired(hr_folder: Path, lr_folder: Path, scale: int) -> list[PictureFile]:
@@ -118,7 +118,7 @@ def _paired(hr_folder: Path, lr_folder: Path, scale: int) -> list[PictureFile]:
 def _named(folder: Path) -> dict[str, Path]:
     """The pictures under `folder` by their names from there, without suffix. Raises InputError."""
     found: dict[str, Path] = {}
-    for path in _pictures(folder):
+    for path in pictures_in(folder):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise InputError(f"{found[name]} and {path} have the same name; remove one of them")
@@ -126,7 +126,8 @@ def _named(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _pictures(folder: Path) -> list[Path]:
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files under `folder`, sorted. Raises InputError where there is none."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name a folder of pictures to train on")
     files = sorted(folder / below for below in find_pictures(folder))

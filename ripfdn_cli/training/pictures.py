@@ -123,8 +123,8 @@ def load_copies(
     """LR and HR of each of `copies`, which are of one file; it is decoded once."""
     path, lr_path = copies[0].path, copies[0].lr
     try:
-        whole = _read_rgb(path)
-        lr = None if lr_path is None else _read_rgb(lr_path)
+        whole = read_rgb(path)
+        lr = None if lr_path is None else read_rgb(lr_path)
     except RipfdnError as error:
         return Skipped(path, str(error))
     if whole.shape[:2] != (copies[0].height, copies[0].width):
@@ -156,7 +156,7 @@ def _size_of(path: Path) -> tuple[int, int]:
     return header.height, header.width
 
 
-def _read_rgb(path: Path) -> Pixels:
+def read_rgb(path: Path) -> Pixels:
     """The upright picture as 8-bit RGB. Raises InputError, OutOfMemoryError, UnavailableError."""
     return np.ascontiguousarray(as_rgb(as_samples(read_picture(path).frames[0], np.uint8))[..., :3])
 

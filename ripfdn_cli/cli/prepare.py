@@ -1,0 +1,56 @@
+"""`ripfdn prepare`: photographs cut into tiles to train on."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ripfdn_cli.cli.console import Console, console_options, count_progress
+from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
+from ripfdn_cli.cli.sizes import Count
+
+_EXAMPLES = (
+    ("ripfdn prepare photos/ -o set/", "then: ripfdn train set/ -o runs/mine"),
+    ("ripfdn prepare photos/ -o set/ --tile 256 --overlap 64", "smaller tiles, fewer pixels twice"),
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
+@click.argument("photos", type=click.Path(path_type=Path))
+@titled(
+    INPUT_AND_OUTPUT,
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        required=True,
+        help="Folder of the set; made if it isn't there. The same command goes on with it.",
+    ),
+)
+@titled(
+    "Tiles",
+    click.option(
+        "--tile",
+        type=Count(64),
+        default=480,
+        help="Side in px; a picture up to a quarter larger is not divided.",
+    ),
+    click.option("--overlap", type=Count(0), default=240, help="Of neighbouring tiles, in px, at least."),
+)
+@console_options
+def prepare(console: Console, /, photos: Path, output: Path, tile: int, overlap: int) -> None:
+    """Cut the pictures in the folder PHOTOS into tiles to train on.
+
+    Tiles that are flat, soft or near duplicates are left out and listed in OUTPUT/left-out.txt, with the
+    pictures that can't be read or are too small.
+    """
+    from ripfdn_cli.training.prepare import LEFT_OUT, Tiling
+    from ripfdn_cli.training.prepare import prepare as make
+
+    with console.progress(total=None, unit="picture") as bar:
+        made = make(photos, output, Tiling(tile, overlap), progress=count_progress(bar))
+    console.record({"output": str(output), **asdict(made)})
+    console.text(f"{made.tiles} tiles of {made.pictures} pictures in {output}")
+    counts = ", ".join(f"{count} {reason}" for reason, count in made.left_out.items() if count)
+    if counts:
+        console.text(f"left out: {counts}; each is named in {output / LEFT_OUT}")
