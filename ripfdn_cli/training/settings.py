@@ -400,7 +400,7 @@ def recipe_of(degradations: str) -> Recipe:
     if "[[" in degradations:
         return parse_recipe(degradations)
     raise UsageError(
-        f"degradations {degradations!r} is not one of {', '.join(DEGRADATIONS)}, or the name of a .toml file"
+        f"`degradations` {degradations!r} is not one of {', '.join(DEGRADATIONS)}, or a .toml file"
         f"{_hint(degradations, DEGRADATIONS)}"
     )
 
