@@ -45,6 +45,8 @@ _PLAIN_LANGUAGE = 3
 """Letters of a language code alone; more say a country or script, which ISO 639-2 has none of."""
 _ADTS_SYNC = 0xFFF
 _ADTS_HEADER = (9, 7)  # with and without a checksum
+_MPEG_AUDIO = ("mp1", "mp2", "mp3")
+"""MP4 has one name for all three; each of their frames says which it is (object types of mp4ra.org)."""
 _REWRAPPED = ("h264", "hevc", "vvc")
 """Codecs whose packets are framed differently from container to container."""
 
@@ -171,19 +173,22 @@ def _stream_problems(
     path: Path, output: InputContainer, source: OpenSource, container: Container, track: VideoTrack
 ) -> Iterator[Difference]:
     bare = _undescribed(path, output)
-    lost = lost_tags(source.file_tags(), output.metadata, container)
     video = output.streams.video[0]
-    lost += _lost_stream_tags("the picture's ", source, source.video, video, container)
     if len(output.chapters()) < len(list(source.chapters(track.timeline))):
         yield Difference("chapters", essential=False)
+    inside = _lost_stream_tags("the picture's ", source, source.video, video, container)
     for old, new in _pairs(output, source):
         if new is None or new.index in bare or not _is_in_codec(old, new, source):
             yield _of_stream(old, describe_stream(old))
-        elif not is_cover(old):
-            lost += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
-    lost += _lost_descriptions(path, source, container, track)
-    if lost:
-        yield Difference(f"the tags {_listed(lost)}" if len(lost) > 1 else f"the tag {lost[0]}", None, False)
+        elif is_cover(old):
+            inside += _lost_cover_tags(source, old, new, container)
+        else:
+            inside += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
+    inside += _lost_descriptions(path, source, container, track)
+    if lost := lost_tags(source.file_tags(), output.metadata, container):
+        yield Difference(f"the tag{'s' * (len(lost) > 1)} {_listed(lost)}", essential=False)
+    if inside:
+        yield Difference(_listed(inside), essential=False)
 
 
 def _lost_descriptions(
@@ -210,6 +215,14 @@ def _lost_stream_tags(prefix: str, source: OpenSource, old: Any, new: Any, conta
     return [prefix + key for key in lost_tags(own, new.metadata, container)]
 
 
+def _lost_cover_tags(source: OpenSource, old: Any, new: Any, container: Container) -> list[str]:
+    """Those of the cover picture `old`, but for its type, which its content shows."""
+    wanted = {key: value for key, value in source.tags(old).items() if key != "mimetype"}
+    return [
+        f"the cover picture's {key} ({wanted[key]})" for key in lost_tags(wanted, new.metadata, container)
+    ]
+
+
 def _listed(names: list[str]) -> str:
     more = len(names) - _SHOWN_TAGS
     return ", ".join(names[:_SHOWN_TAGS]) + (f" and {more} more" if more > 0 else "")
@@ -228,8 +241,15 @@ def _is_in_codec(old: Any, new: Any, source: OpenSource) -> bool:
     """The copy `new` is in the codec of `old`, or in the one that it was to become."""
     wanted = source.streams.converted.get(old.index)
     if wanted is None:
-        return _codec(old) == _codec(new)
+        return _codec(old) == _codec(new) or (_is_mp4(new.container) and _is_mpeg_audio(old, new))
     return bool(new.codec_context.codec.canonical_name == wanted)
+
+
+def _is_mpeg_audio(*streams: Any) -> bool:
+    return all(
+        stream.codec_context is not None and stream.codec_context.codec.canonical_name in _MPEG_AUDIO
+        for stream in streams
+    )
 
 
 def _of_stream(stream: Any, what: str) -> Difference:

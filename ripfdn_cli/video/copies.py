@@ -25,6 +25,8 @@ from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
 from ripfdn_cli.video.tags import carried, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Timeline
 
+TIMECODE = "timecode"
+"""FFmpeg's name of the tag for the timecode of the first frame."""
 _EMPTY_TEXT = 2
 _NUMBERS = 1 << 64
 """FFmpeg gives the upper half of Matroska's UIDs as negative numbers."""
@@ -138,8 +140,12 @@ class OpenSource:
                 yield {**chapter, **times}
 
     def tags(self, stream: Any) -> dict[str, str]:
-        """The tags of `stream`; none where they are left out."""
-        return self._carried(stream.metadata, of_file=False)
+        """The tags of `stream`; none where they are left out. A timecode track is one of the picture's."""
+        metadata = stream.metadata
+        if stream.index == self.streams.video:
+            for track in filter(is_timecode, self.container.streams):
+                metadata = {TIMECODE: track.metadata[TIMECODE]} | metadata
+        return self._carried(metadata, of_file=False)
 
     def _carried(self, metadata: dict[str, str], *, of_file: bool) -> dict[str, str]:
         if not self.streams.with_metadata:
@@ -254,12 +260,23 @@ def conversion_of(streams: SourceStreams, index: int, container: Container, soun
 
 
 def copied_streams(container: InputContainer, video: int) -> list[Any]:
-    """The streams of `container` to copy: all but the picture, and the tracks that hold only chapters."""
+    """The streams of `container` to copy: all but the picture, and the tracks that hold only chapters or a
+    timecode, which are written anew.
+    """
     return [
         stream
         for stream in container.streams
-        if stream.index != video and not (stream.type == "data" and stream.discard == Discard.all)
+        if stream.index != video
+        and not (stream.type == "data" and stream.discard == Discard.all)
+        and not is_timecode(stream)
     ]
+
+
+def is_timecode(stream: Any) -> bool:
+    """Whether a stream is a track of QuickTime with nothing but the timecode of the first frame, which FFmpeg
+    reads and writes as a tag of the picture.
+    """
+    return stream.type == "data" and stream.frames == 1 and TIMECODE in stream.metadata
 
 
 def is_filler(packet: AnyPacket, stream: Any) -> bool:

@@ -5,12 +5,14 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from shutil import which
 from typing import Any
 
 import av
 import pytest
+from PIL import Image
 from support.joined_files import concatenated
 from support.video_clips import Clip, make_clip
 from support.video_facts import picture_times, streams_of
@@ -53,7 +55,7 @@ def upscale(bilinear_weights: Path) -> Upscale:
 def remuxed(source: Path, path: Path, options: dict[str, str], change: Callable[[Any, Any], None]) -> Path:
     """The packets of `source` in another file, whose streams and tags `change(old, new)` sets."""
     with av.open(str(source)) as old, av.open(str(path), "w", container_options=options) as new:
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        streams = {stream.index: new.add_stream_from_template(stream, opaque=True) for stream in old.streams}
         change(old, new)
         for packet in old.demux():
             if packet.size:
@@ -240,6 +242,82 @@ def test_what_was_computed_stays_under_a_name_that_says_so(
     facts = upscale(source, output)
     assert (facts.resumed, facts.computed) == (12, 0)
     assert len(streams_of(output)) == 3
+
+
+def with_timecode(path: Path, folder: Path) -> Path:
+    """A clip in QuickTime whose first frame has the timecode 01:02:03:04, in a track of its own."""
+
+    def tag(old: Any, new: Any) -> None:
+        new.streams[0].metadata["timecode"] = "01:02:03:04"
+        new.streams[0].codec_context.framerate = Fraction(24)
+
+    return remuxed(make_clip(folder / "plain.mp4", Clip(audio="aac")), path, {}, tag)
+
+
+def timecodes_of(path: Path) -> set[str]:
+    with av.open(str(path)) as container:
+        tags = [(key.lower(), value) for s in container.streams for key, value in s.metadata.items()]
+    return {value for key, value in tags if key == "timecode"}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("referred", [True, False])
+def test_a_timecode_track_is_kept_without_a_word(
+    suffix: str, referred: bool, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether the picture's track refers to it, as it should, or not."""
+    source = with_timecode(tmp_path / "a.mov", tmp_path)
+    assert [stream.kind for stream in streams_of(source)] == ["video", "audio", "data"]
+    if not referred:
+        source.write_bytes(source.read_bytes().replace(b"tref", b"free"))
+        with av.open(str(source)) as container:
+            assert "timecode" not in container.streams.video[0].metadata
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / f"b{suffix}")
+    assert timecodes_of(tmp_path / f"b{suffix}") == {"01:02:03:04"}
+    assert "will not have" not in caplog.text
+
+
+@pytest.mark.parametrize("drop", ["2", "data", "tag:timecode"])
+def test_a_timecode_can_be_dropped(drop: str, tmp_path: Path, upscale: Upscale) -> None:
+    source = with_timecode(tmp_path / "a.mov", tmp_path)
+    upscale(source, tmp_path / "b.mp4", drop=(drop,))
+    assert timecodes_of(tmp_path / "b.mp4") == set()
+    assert [stream.kind for stream in streams_of(tmp_path / "b.mp4")] == ["video", "audio"]
+
+
+def test_the_name_of_a_cover_that_mp4_has_no_room_for_is_told(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip, source = make_clip(tmp_path / "plain.mkv"), tmp_path / "a.mkv"
+    picture = BytesIO()
+    Image.new("RGB", (16, 16), "red").save(picture, "PNG")
+    with av.open(str(clip)) as old, av.open(str(source), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        new.add_attachment("small_cover.png", "image/png", picture.getvalue())
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                new.mux(packet)
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "b.mkv")
+    assert "will not have" not in caplog.text
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "b.mp4")
+    assert "will not have: the cover picture's filename (small_cover.png)" in caplog.text
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert [stream.codec_context.name for stream in container.streams.video] == ["h264", "png"]
+
+
+def test_mpeg_audio_of_layer_2_is_copied_into_mp4(tmp_path: Path, upscale: Upscale) -> None:
+    """MP4 calls all layers alike, and FFmpeg reads that as the third."""
+    source, output = make_clip(tmp_path / "a.mkv", Clip(audio="mp2")), tmp_path / "a.mp4"
+    upscale(source, output)
+    assert streams_of(output)[1].digests == streams_of(source)[1].digests
+    with av.open(str(output)) as container:
+        packet = next(p for p in container.demux(audio=0) if p.size)
+    header = int.from_bytes(bytes(packet)[:2], "big")
+    assert (header >> 5, header >> 1 & 3) == (0x7FF, 2)  # ISO 11172-3: the sync word, then "10" for layer 2
 
 
 @pytest.mark.skipif(which("mkvmerge") is None or which("mkvinfo") is None, reason="needs MKVToolNix")
