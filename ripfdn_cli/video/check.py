@@ -15,16 +15,17 @@ from typing import Any
 from av.container import InputContainer
 
 from ripfdn_cli.video.copies import (
+    PLAIN_LANGUAGE,
     OpenSource,
     SourceStreams,
     copied_streams,
     is_filler,
     open_source,
+    read_descriptions,
 )
 from ripfdn_cli.video.files import decode_packets, is_cover, opened
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.hdr import hdr_metadata_of
-from ripfdn_cli.video.matroska_headers import Descriptions, read_descriptions
 from ripfdn_cli.video.mux import VideoTrack
 from ripfdn_cli.video.pixel_formats import shows_the_same
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, side_data_of
@@ -41,8 +42,6 @@ _ROTATIONS_PRECISION = 1 << 9
 """Of the numbers of a display matrix, which are in 1/65536: Matroska has angles instead."""
 _SHOWN_TAGS = 6
 _NAMELESS = ("", "und")
-_PLAIN_LANGUAGE = 3
-"""Letters of a language code alone; more say a country or script, which ISO 639-2 has none of."""
 _ADTS_SYNC = 0xFFF
 _ADTS_HEADER = (9, 7)  # with and without a checksum
 _MPEG_AUDIO = ("mp1", "mp2", "mp3")
@@ -184,21 +183,19 @@ def _stream_problems(
             inside += _lost_cover_tags(source, old, new, container)
         else:
             inside += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
-    inside += _lost_descriptions(path, source, container, track)
+    inside += _lost_descriptions(path, output.format.name, source, track)
     if lost := lost_tags(source.file_tags(), output.metadata, container):
         yield Difference(f"the tag{'s' * (len(lost) > 1)} {_listed(lost)}", essential=False)
     if inside:
         yield Difference(_listed(inside), essential=False)
 
 
-def _lost_descriptions(
-    path: Path, source: OpenSource, container: Container, track: VideoTrack
-) -> Iterator[str]:
-    """Languages and titles of Matroska that only its own headers have."""
-    stated = read_descriptions(path) if container.described_by_matroska else Descriptions()
+def _lost_descriptions(path: Path, demuxer: str, source: OpenSource, track: VideoTrack) -> Iterator[str]:
+    """Languages and titles that FFmpeg doesn't tell."""
+    stated = read_descriptions(path, demuxer)
     languages = set(stated.languages.values())
     for index, (plain, bcp47) in source.languages().items():
-        if bcp47 not in languages and len(bcp47) > _PLAIN_LANGUAGE:
+        if bcp47 not in languages and len(bcp47) > PLAIN_LANGUAGE:
             yield f"stream {index}'s language {bcp47} (it has {plain})"
     wanted = [titles for chapter in source.chapters(track.timeline) if (titles := source.titles(chapter))]
     have = set(stated.titles.values())

@@ -10,16 +10,11 @@ from typing import Any
 from av.container import InputContainer, OutputContainer
 from av.stream import Discard
 
+from ripfdn_cli.video import matroska_headers, quicktime_boxes
 from ripfdn_cli.video.conversion import add_encoder, converted_time_base, converter, is_text
 from ripfdn_cli.video.files import is_cover, opened
 from ripfdn_cli.video.formats import Container
-from ripfdn_cli.video.matroska_headers import (
-    ChapterTitle,
-    Descriptions,
-    read_descriptions,
-    room_for_language,
-    room_for_titles,
-)
+from ripfdn_cli.video.matroska_headers import ChapterTitle, Descriptions, room_for_titles
 from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
 from ripfdn_cli.video.tags import carried, spelled, spelled_for_file
@@ -27,6 +22,10 @@ from ripfdn_cli.video.timeline import Timeline
 
 TIMECODE = "timecode"
 """FFmpeg's name of the tag for the timecode of the first frame."""
+PLAIN_LANGUAGE = 3
+"""Letters of a language code alone; more say a country or script, which ISO 639-2 has none of."""
+_HANDLERS = {"video": "VideoHandler", "audio": "SoundHandler", "subtitle": "SubtitleHandler"}
+"""What FFmpeg calls the handlers of tracks in MP4 by itself."""
 _EMPTY_TEXT = 2
 _NUMBERS = 1 << 64
 """FFmpeg gives the upper half of Matroska's UIDs as negative numbers."""
@@ -69,8 +68,7 @@ class OpenSource:
 
     def __init__(self, container: InputContainer, streams: SourceStreams) -> None:
         self.container, self.streams = container, streams
-        is_matroska = "matroska" in container.format.name
-        self.descriptions = read_descriptions(streams.path) if is_matroska else Descriptions()
+        self.descriptions = read_descriptions(streams.path, container.format.name)
 
     @property
     def video(self) -> Any:
@@ -127,6 +125,17 @@ class OpenSource:
             if (bcp47 := self.descriptions.languages.get(stream.index))
         }
 
+    def make_room_for_language(self, old: Any, new: Any, container: Container) -> None:
+        """Of stream `old`, in the headers of its copy `new`, where `container` takes one by BCP 47."""
+        language = self.languages().get(old.index)
+        if language is None or is_cover(old):
+            return
+        if container.described_by_matroska:
+            new.metadata["language"] = matroska_headers.room_for_language(*language)
+        elif container.described_by_boxes and len(language[1]) > PLAIN_LANGUAGE:
+            handler = new.metadata.get("handler_name", _HANDLERS.get(old.type, "DataHandler"))
+            new.metadata["handler_name"] = quicktime_boxes.room_for_language(handler, language[1])
+
     def chapters(self, timeline: Timeline) -> Iterator[dict[str, Any]]:
         """The chapters that are kept, moved and cut like the picture, which shows as `timeline` says."""
         streams = self.streams
@@ -158,7 +167,6 @@ class OpenSource:
         Raises ValueError where the container doesn't take one of them.
         """
         copies: dict[int, Any] = {}
-        languages = self.languages() if container.described_by_matroska else {}
         for old in self.copied():
             if is_cover(old) and container.covers_as_attachments:
                 self._attach_cover(output, old)
@@ -170,8 +178,7 @@ class OpenSource:
                 new = add_encoder(output, old, codec)
             new.disposition = old.disposition
             new.metadata.update(spelled(self.tags(old), container))
-            if old.index in languages:
-                new.metadata["language"] = room_for_language(*languages[old.index])
+            self.make_room_for_language(old, new, container)
             if old.type != "attachment":
                 new.time_base = old.time_base if codec is None else new.time_base
                 copies[old.index] = new
@@ -239,6 +246,17 @@ class OpenSource:
                     if "title" in tags:
                         attached.metadata["title"] = tags["title"]
                     return
+
+
+def read_descriptions(path: Path, demuxer: str) -> Descriptions:
+    """What the file `path`, which FFmpeg's `demuxer` reads, says of languages and chapters besides what
+    FFmpeg tells.
+    """
+    if "matroska" in demuxer:
+        return matroska_headers.read_descriptions(path)
+    if demuxer.startswith("mov"):
+        return Descriptions(quicktime_boxes.read_languages(path))
+    return Descriptions()
 
 
 @contextmanager

@@ -363,6 +363,44 @@ def test_what_matroska_says_of_languages_chapters_and_covers_is_kept(
     assert "crc" not in "".join(mkvinfo(output)).lower()
 
 
+@pytest.mark.skipif(which("mkvmerge") is None or which("mkvinfo") is None, reason="needs MKVToolNix")
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_languages_of_a_country_travel_through_mp4(
+    suffix: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MKVToolNix writes them and reads them; between, MediaInfo and a search for the box (ISO 14496-12,
+    section 8.4.6).
+    """
+    clip = make_clip(tmp_path / "plain.mkv", Clip(audio="aac", subtitles="subrip"))
+    source, between, output = tmp_path / "a.mkv", tmp_path / f"b{suffix}", tmp_path / "c.mkv"
+    languages = ["--language", "0:fr-CA", "--language", "1:zh-Hant-TW", "--language", "2:de"]
+    subprocess.run(["mkvmerge", "-q", "-o", str(source), *languages, str(clip)], check=True)
+    with caplog.at_level(logging.WARNING):
+        upscale(source, between)
+        upscale(between, output)
+    assert "language" not in caplog.text
+    content = between.read_bytes()
+    for language in (b"fr-CA", b"zh-Hant-TW"):
+        size = (13 + len(language)).to_bytes(4, "big")
+        assert content.count(size + b"elng" + bytes(4) + language + b"\0") == 1
+    assert content.count(b"elng") == 2
+    headers = [stream.metadata for stream in streams_of(between)]
+    assert [header["handler_name"] for header in headers] == [
+        "VideoHandler",
+        "SoundHandler",
+        "SubtitleHandler",
+    ]
+    codes = ({"fre", "fra"}, {"chi", "zho"}, {"ger", "deu"})  # ISO 639-2 has two of each
+    assert all(header["language"] in code for header, code in zip(headers, codes, strict=True))
+    if which("mediainfo") is not None:
+        command = ["mediainfo", "--Inform=General;%Audio_Language_List%", str(between)]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert "Chinese" in told and "TW" in told
+    assert streams_of(output)[1].digests == streams_of(source)[1].digests
+    said = [line for line in mkvinfo(output) if "IETF" in line]
+    assert [line.rpartition(": ")[2] for line in said] == ["fr-CA", "zh-Hant-TW"]
+
+
 def mkvinfo(path: Path) -> list[str]:
     done = subprocess.run(["mkvinfo", str(path)], check=True, capture_output=True, text=True)
     return done.stdout.splitlines()
