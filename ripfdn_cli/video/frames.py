@@ -244,10 +244,17 @@ def _push(graph: av.filter.Graph, entry: _Decoded, waiting: deque[_Decoded]) -> 
 
 
 def _deinterlacer(first: av.VideoFrame) -> av.filter.Graph:
+    """`bwdif` for frames like `first`. It takes planes only: others are converted and back, for which their
+    matrix and range must be known.
+    """
     graph = av.filter.Graph()
-    entry = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=1)  # type: ignore[arg-type]
+    entry = graph.add(
+        "buffer",
+        f"video_size={first.width}x{first.height}:pix_fmt={first.format.name}:time_base=1/1"
+        f":colorspace={first.colorspace:d}:range={first.color_range:d}",
+    )
     bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
-    same_format = graph.add("format", first.format.name)  # bwdif takes planes only
+    same_format = graph.add("format", first.format.name)
     graph.link_nodes(entry, bwdif, same_format, graph.add("buffersink")).configure()
     return graph
 

@@ -11,7 +11,7 @@ from support.video_clips import Clip, make_clip
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.video.files import probe, scan
-from ripfdn_cli.video.frames import BadFrames, SourceFrame, VideoFrames
+from ripfdn_cli.video.frames import BadFrames, SourceFrame, VideoFrames, _deinterlacer
 
 CODECS = {
     "libx264": Clip(frames=24, options={"bf": "2", "g": "12", "preset": "fast"}),
@@ -205,6 +205,25 @@ def test_fields_that_come_late_are_made_whole_wherever_decoding_begins(tmp_path:
         before = {number: checksums[number] for number in range(first - 3, first)}
         again = [frame.checksum for frame in frames(first, before)]
         assert again == [frame.checksum for frame in whole[first:]]
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "nv12", "yuyv422", "rgb24"])
+@pytest.mark.parametrize(("matrix", "colour_range"), [(1, 2), (5, 1), (2, 0)])
+def test_a_deinterlacer_leaves_whole_frames_as_they_are(name: str, matrix: int, colour_range: int) -> None:
+    """In any layout of samples, with what they say of their colours."""
+    frame = av.VideoFrame(64, 48, name)
+    for plane in frame.planes:
+        noise = np.random.default_rng(0).integers(0, 256, plane.buffer_size, dtype=np.uint8)
+        plane.update(noise.tobytes())
+    frame.colorspace, frame.color_range = (0 if name == "rgb24" else matrix), colour_range
+    graph = _deinterlacer(frame)
+    graph.vpush(frame)
+    graph.vpush(frame)
+    graph.vpush(None)
+    whole = graph.vpull()
+    assert whole.format.name == name
+    assert np.array_equal(whole.to_ndarray(), frame.to_ndarray())
+    assert whole.colorspace == frame.colorspace
 
 
 def test_going_on_after_deinterlaced_frames(tmp_path: Path) -> None:
