@@ -144,7 +144,9 @@ class OpenSource:
             start, end = chapter["start"] * base + streams.shift, chapter["end"] * base + streams.shift
             if streams.start is not None or streams.end is not None:
                 start, end = max(start, timeline.start), min(end, timeline.end)
-            if end > start:
+                if end == start:
+                    continue
+            if end >= start:  # that of one frame has no length, where no end of it is said
                 times = {"start": round(start / base), "end": round(end / base), "time_base": base}
                 yield {**chapter, **times}
 

@@ -402,6 +402,18 @@ def test_languages_of_a_country_travel_through_mp4(
     assert [line.rpartition(": ")[2] for line in said] == ["fr-CA", "zh-Hant-TW"]
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_chapter_without_a_length_is_kept(suffix: str, tmp_path: Path, upscale: Upscale) -> None:
+    """As FFmpeg reads one that has no end of its own, of a single frame."""
+    start: Any = [{"id": 1, "start": 0, "end": 0, "time_base": Fraction(1, 1000), "metadata": {"title": "A"}}]
+    clip = make_clip(tmp_path / "plain.mkv", Clip(frames=1))
+    source = remuxed(clip, tmp_path / "a.mkv", {}, lambda old, new: new.set_chapters(start))
+    output = tmp_path / f"b{suffix}"
+    upscale(source, output)
+    with av.open(str(output)) as container:
+        assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["A"]
+
+
 def mkvinfo(path: Path) -> list[str]:
     done = subprocess.run(["mkvinfo", str(path)], check=True, capture_output=True, text=True)
     return done.stdout.splitlines()
