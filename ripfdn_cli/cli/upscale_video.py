@@ -172,9 +172,10 @@ def _tell(console: Console, outcome: VideoOutcome) -> None:
         log.debug("%s: done already, skipped", task.inputs[0])
     else:
         log.info(
-            "%s: %d frames of %d×%d px in %.1f s",
+            "%s: %d %s of %d×%d px in %.1f s",
             task.output,
             facts.frames,
+            "frame" if facts.frames == 1 else "frames",
             *facts.output_size,
             facts.seconds,
         )

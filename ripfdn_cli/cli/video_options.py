@@ -160,7 +160,11 @@ _OPTIONS = (
     ),
     click.option("--start", type=Seconds(), help="Leave out what comes before this time."),
     click.option("--end", type=Seconds(), help="Leave out what comes from this time on."),
-    click.option("--deinterlace", is_flag=True, help="Make whole frames of interlaced ones."),
+    click.option(
+        "--deinterlace/--no-deinterlace",
+        default=None,
+        help="Make whole frames of interlaced ones, or leave them.  [default: make whole frames]",
+    ),
     click.option(
         "--bad-frames",
         type=click.Choice(["error", "repeat"]),

@@ -19,5 +19,8 @@ def as_options(message: str) -> str:
 
 def _option(match: re.Match[str]) -> str:
     name, value = match[1], (match[2] or "").strip("'\"")
-    option = "--" + _OPTIONS.get(name, name.replace("_", "-"))
+    option = _OPTIONS.get(name, name.replace("_", "-"))
+    if value == "False":
+        return f"--no-{option}"
+    option = "--" + option
     return option if value in ("", "True") else f"{option} {value}"

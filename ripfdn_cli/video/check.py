@@ -15,16 +15,17 @@ from typing import Any
 from av.container import InputContainer
 
 from ripfdn_cli.video.copies import (
+    PLAIN_LANGUAGE,
     OpenSource,
     SourceStreams,
     copied_streams,
     is_filler,
     open_source,
+    read_descriptions,
 )
 from ripfdn_cli.video.files import decode_packets, is_cover, opened
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.hdr import hdr_metadata_of
-from ripfdn_cli.video.matroska_headers import Descriptions, read_descriptions
 from ripfdn_cli.video.mux import VideoTrack
 from ripfdn_cli.video.pixel_formats import shows_the_same
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, side_data_of
@@ -41,10 +42,10 @@ _ROTATIONS_PRECISION = 1 << 9
 """Of the numbers of a display matrix, which are in 1/65536: Matroska has angles instead."""
 _SHOWN_TAGS = 6
 _NAMELESS = ("", "und")
-_PLAIN_LANGUAGE = 3
-"""Letters of a language code alone; more say a country or script, which ISO 639-2 has none of."""
 _ADTS_SYNC = 0xFFF
 _ADTS_HEADER = (9, 7)  # with and without a checksum
+_MPEG_AUDIO = ("mp1", "mp2", "mp3")
+"""MP4 has one name for all three; each of their frames says which it is (object types of mp4ra.org)."""
 _REWRAPPED = ("h264", "hevc", "vvc")
 """Codecs whose packets are framed differently from container to container."""
 
@@ -171,29 +172,30 @@ def _stream_problems(
     path: Path, output: InputContainer, source: OpenSource, container: Container, track: VideoTrack
 ) -> Iterator[Difference]:
     bare = _undescribed(path, output)
-    lost = lost_tags(source.file_tags(), output.metadata, container)
     video = output.streams.video[0]
-    lost += _lost_stream_tags("the picture's ", source, source.video, video, container)
     if len(output.chapters()) < len(list(source.chapters(track.timeline))):
         yield Difference("chapters", essential=False)
+    inside = _lost_stream_tags("the picture's ", source, source.video, video, container)
     for old, new in _pairs(output, source):
         if new is None or new.index in bare or not _is_in_codec(old, new, source):
             yield _of_stream(old, describe_stream(old))
-        elif not is_cover(old):
-            lost += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
-    lost += _lost_descriptions(path, source, container, track)
-    if lost:
-        yield Difference(f"the tags {_listed(lost)}" if len(lost) > 1 else f"the tag {lost[0]}", None, False)
+        elif is_cover(old):
+            inside += _lost_cover_tags(source, old, new, container)
+        else:
+            inside += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
+    inside += _lost_descriptions(path, output.format.name, source, track)
+    if lost := lost_tags(source.file_tags(), output.metadata, container):
+        yield Difference(f"the tag{'s' * (len(lost) > 1)} {_listed(lost)}", essential=False)
+    if inside:
+        yield Difference(_listed(inside), essential=False)
 
 
-def _lost_descriptions(
-    path: Path, source: OpenSource, container: Container, track: VideoTrack
-) -> Iterator[str]:
-    """Languages and titles of Matroska that only its own headers have."""
-    stated = read_descriptions(path) if container.described_by_matroska else Descriptions()
+def _lost_descriptions(path: Path, demuxer: str, source: OpenSource, track: VideoTrack) -> Iterator[str]:
+    """Languages and titles that FFmpeg doesn't tell."""
+    stated = read_descriptions(path, demuxer)
     languages = set(stated.languages.values())
     for index, (plain, bcp47) in source.languages().items():
-        if bcp47 not in languages and len(bcp47) > _PLAIN_LANGUAGE:
+        if bcp47 not in languages and len(bcp47) > PLAIN_LANGUAGE:
             yield f"stream {index}'s language {bcp47} (it has {plain})"
     wanted = [titles for chapter in source.chapters(track.timeline) if (titles := source.titles(chapter))]
     have = set(stated.titles.values())
@@ -208,6 +210,14 @@ def _lost_stream_tags(prefix: str, source: OpenSource, old: Any, new: Any, conta
     wanted = spelled(source.tags(old), container)
     own = {key: value for key, value in wanted.items() if source.container.metadata.get(key) != value}
     return [prefix + key for key in lost_tags(own, new.metadata, container)]
+
+
+def _lost_cover_tags(source: OpenSource, old: Any, new: Any, container: Container) -> list[str]:
+    """Those of the cover picture `old`, but for its type, which its content shows."""
+    wanted = {key: value for key, value in source.tags(old).items() if key != "mimetype"}
+    return [
+        f"the cover picture's {key} ({wanted[key]})" for key in lost_tags(wanted, new.metadata, container)
+    ]
 
 
 def _listed(names: list[str]) -> str:
@@ -228,8 +238,15 @@ def _is_in_codec(old: Any, new: Any, source: OpenSource) -> bool:
     """The copy `new` is in the codec of `old`, or in the one that it was to become."""
     wanted = source.streams.converted.get(old.index)
     if wanted is None:
-        return _codec(old) == _codec(new)
+        return _codec(old) == _codec(new) or (_is_mp4(new.container) and _is_mpeg_audio(old, new))
     return bool(new.codec_context.codec.canonical_name == wanted)
+
+
+def _is_mpeg_audio(*streams: Any) -> bool:
+    return all(
+        stream.codec_context is not None and stream.codec_context.codec.canonical_name in _MPEG_AUDIO
+        for stream in streams
+    )
 
 
 def _of_stream(stream: Any, what: str) -> Difference:

@@ -10,21 +10,22 @@ from typing import Any
 from av.container import InputContainer, OutputContainer
 from av.stream import Discard
 
+from ripfdn_cli.video import matroska_headers, quicktime_boxes
 from ripfdn_cli.video.conversion import add_encoder, converted_time_base, converter, is_text
 from ripfdn_cli.video.files import is_cover, opened
 from ripfdn_cli.video.formats import Container
-from ripfdn_cli.video.matroska_headers import (
-    ChapterTitle,
-    Descriptions,
-    read_descriptions,
-    room_for_language,
-    room_for_titles,
-)
+from ripfdn_cli.video.matroska_headers import ChapterTitle, Descriptions, room_for_titles
 from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
 from ripfdn_cli.video.tags import carried, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Timeline
 
+TIMECODE = "timecode"
+"""FFmpeg's name of the tag for the timecode of the first frame."""
+PLAIN_LANGUAGE = 3
+"""Letters of a language code alone; more say a country or script, which ISO 639-2 has none of."""
+_HANDLERS = {"video": "VideoHandler", "audio": "SoundHandler", "subtitle": "SubtitleHandler"}
+"""What FFmpeg calls the handlers of tracks in MP4 by itself."""
 _EMPTY_TEXT = 2
 _NUMBERS = 1 << 64
 """FFmpeg gives the upper half of Matroska's UIDs as negative numbers."""
@@ -67,8 +68,7 @@ class OpenSource:
 
     def __init__(self, container: InputContainer, streams: SourceStreams) -> None:
         self.container, self.streams = container, streams
-        is_matroska = "matroska" in container.format.name
-        self.descriptions = read_descriptions(streams.path) if is_matroska else Descriptions()
+        self.descriptions = read_descriptions(streams.path, container.format.name)
 
     @property
     def video(self) -> Any:
@@ -125,6 +125,17 @@ class OpenSource:
             if (bcp47 := self.descriptions.languages.get(stream.index))
         }
 
+    def make_room_for_language(self, old: Any, new: Any, container: Container) -> None:
+        """Of stream `old`, in the headers of its copy `new`, where `container` takes one by BCP 47."""
+        language = self.languages().get(old.index)
+        if language is None or is_cover(old):
+            return
+        if container.described_by_matroska:
+            new.metadata["language"] = matroska_headers.room_for_language(*language)
+        elif container.described_by_boxes and len(language[1]) > PLAIN_LANGUAGE:
+            handler = new.metadata.get("handler_name", _HANDLERS.get(old.type, "DataHandler"))
+            new.metadata["handler_name"] = quicktime_boxes.room_for_language(handler, language[1])
+
     def chapters(self, timeline: Timeline) -> Iterator[dict[str, Any]]:
         """The chapters that are kept, moved and cut like the picture, which shows as `timeline` says."""
         streams = self.streams
@@ -133,13 +144,19 @@ class OpenSource:
             start, end = chapter["start"] * base + streams.shift, chapter["end"] * base + streams.shift
             if streams.start is not None or streams.end is not None:
                 start, end = max(start, timeline.start), min(end, timeline.end)
-            if end > start:
+                if end == start:
+                    continue
+            if end >= start:  # that of one frame has no length, where no end of it is said
                 times = {"start": round(start / base), "end": round(end / base), "time_base": base}
                 yield {**chapter, **times}
 
     def tags(self, stream: Any) -> dict[str, str]:
-        """The tags of `stream`; none where they are left out."""
-        return self._carried(stream.metadata, of_file=False)
+        """The tags of `stream`; none where they are left out. A timecode track is one of the picture's."""
+        metadata = stream.metadata
+        if stream.index == self.streams.video:
+            for track in filter(is_timecode, self.container.streams):
+                metadata = {TIMECODE: track.metadata[TIMECODE]} | metadata
+        return self._carried(metadata, of_file=False)
 
     def _carried(self, metadata: dict[str, str], *, of_file: bool) -> dict[str, str]:
         if not self.streams.with_metadata:
@@ -152,7 +169,6 @@ class OpenSource:
         Raises ValueError where the container doesn't take one of them.
         """
         copies: dict[int, Any] = {}
-        languages = self.languages() if container.described_by_matroska else {}
         for old in self.copied():
             if is_cover(old) and container.covers_as_attachments:
                 self._attach_cover(output, old)
@@ -164,8 +180,7 @@ class OpenSource:
                 new = add_encoder(output, old, codec)
             new.disposition = old.disposition
             new.metadata.update(spelled(self.tags(old), container))
-            if old.index in languages:
-                new.metadata["language"] = room_for_language(*languages[old.index])
+            self.make_room_for_language(old, new, container)
             if old.type != "attachment":
                 new.time_base = old.time_base if codec is None else new.time_base
                 copies[old.index] = new
@@ -235,6 +250,17 @@ class OpenSource:
                     return
 
 
+def read_descriptions(path: Path, demuxer: str) -> Descriptions:
+    """What the file `path`, which FFmpeg's `demuxer` reads, says of languages and chapters besides what
+    FFmpeg tells.
+    """
+    if "matroska" in demuxer:
+        return matroska_headers.read_descriptions(path)
+    if demuxer.startswith("mov"):
+        return Descriptions(quicktime_boxes.read_languages(path))
+    return Descriptions()
+
+
 @contextmanager
 def open_source(streams: SourceStreams) -> Iterator[OpenSource]:
     """Raises InputError, within the block too where reading fails."""
@@ -254,12 +280,23 @@ def conversion_of(streams: SourceStreams, index: int, container: Container, soun
 
 
 def copied_streams(container: InputContainer, video: int) -> list[Any]:
-    """The streams of `container` to copy: all but the picture, and the tracks that hold only chapters."""
+    """The streams of `container` to copy: all but the picture, and the tracks that hold only chapters or a
+    timecode, which are written anew.
+    """
     return [
         stream
         for stream in container.streams
-        if stream.index != video and not (stream.type == "data" and stream.discard == Discard.all)
+        if stream.index != video
+        and not (stream.type == "data" and stream.discard == Discard.all)
+        and not is_timecode(stream)
     ]
+
+
+def is_timecode(stream: Any) -> bool:
+    """Whether a stream is a track of QuickTime with nothing but the timecode of the first frame, which FFmpeg
+    reads and writes as a tag of the picture.
+    """
+    return stream.type == "data" and stream.frames == 1 and TIMECODE in stream.metadata
 
 
 def is_filler(packet: AnyPacket, stream: Any) -> bool:

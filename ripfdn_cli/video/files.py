@@ -205,7 +205,8 @@ def scan(path: Path, index: int, *, complete: bool = True, fields: bool = False)
     breaks = seen.first_times(joints, frames)
     if fields:
         frames = without_second_fields(frames, _decoded_times(path, index, joints))
-    times = _timed(base, frames, rate if len(frames) == packets else None)
+    with reading(path):
+        times = _timed(base, frames, rate if len(frames) == packets else None)
     lost = missing or lost_frames(path, demuxer, times, breaks, end=seen.end, promised_end=promised)
     return Scan(times, seen.digest.hexdigest(), seen.copied, joints, lost)
 

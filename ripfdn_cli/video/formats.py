@@ -22,7 +22,7 @@ class Container:
     `takes_any_sound`: FFmpeg writes sound of codecs that it doesn't list, too, as Windows describes them.
     `tick`: seconds between timestamps it can hold; 0 where every stream has its own time base.
     `own_tags`: metadata it writes or replaces itself. `described_by_matroska`: it takes what
-    `matroska_headers` adds.
+    `matroska_headers` adds, `described_by_boxes`: what `quicktime_boxes` adds.
     """
 
     title: str
@@ -36,6 +36,7 @@ class Container:
     sound: str = "aac"
     takes_any_sound: bool = False
     described_by_matroska: bool = False
+    described_by_boxes: bool = False
 
 
 _MP4_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "handler_name"})
@@ -65,8 +66,22 @@ CONTAINERS = (
         tick=_MILLISECOND,
         own_tags=frozenset({"encoder", "duration"}),
     ),
-    Container("MP4", "mp4", (".mp4", ".m4v"), options=(("movflags", "+faststart"),), own_tags=_MP4_TAGS),
-    Container("QuickTime", "mov", (".mov",), options=(("movflags", "+faststart"),), own_tags=_MP4_TAGS),
+    Container(
+        "MP4",
+        "mp4",
+        (".mp4", ".m4v"),
+        options=(("movflags", "+faststart"),),
+        own_tags=_MP4_TAGS,
+        described_by_boxes=True,
+    ),
+    Container(
+        "QuickTime",
+        "mov",
+        (".mov",),
+        options=(("movflags", "+faststart"),),
+        own_tags=_MP4_TAGS,
+        described_by_boxes=True,
+    ),
 )
 
 QUICKTIME_LANGUAGES = {

@@ -61,9 +61,10 @@ class _Decoded:
 class VideoFrames:
     """The frames of the video `info` in `path`, whose `times` are known from a scan.
 
-    `deinterlace`: interlaced frames become whole ones, as many as there were. `bad_frames`: whether one that
-    can't be decoded is an error or shows the one before it once more. `layout`: the format whose samples are
-    wanted as they are; None for RGB. `joints`: where the file's clock starts anew.
+    `deinterlace`: interlaced frames become whole ones, as many as there were; without, their fields stay as
+    they are, line by line. `bad_frames`: whether one that can't be decoded is an error or shows the one
+    before it once more. `layout`: the format whose samples are wanted as they are; None for RGB. `joints`:
+    where the file's clock starts anew.
     """
 
     path: Path
@@ -106,7 +107,7 @@ class VideoFrames:
     def _from(self, first: int) -> Iterator[SourceFrame]:
         decoded = self._numbered(first)
         if self.deinterlace:
-            decoded = _deinterlaced(decoded)
+            decoded = _deinterlaced(decoded, self._tell_late_fields)
         convert: ToRgb | ToSamples | None = None if self.layout is None else ToSamples(self.layout)
         for entry in decoded:
             if convert is None:
@@ -145,7 +146,6 @@ class VideoFrames:
                 continue
             if begin < 0:
                 begin = due = number
-            self._check(frame, number)
             self._report_gap(max(due, known), number + frame.is_corrupt)
             due = number + 1
             if frame.is_corrupt:
@@ -188,9 +188,10 @@ class VideoFrames:
 
         return number_of
 
-    def _check(self, frame: av.VideoFrame, number: int) -> None:
-        if frame.interlaced_frame and not self.deinterlace:
-            raise InputError(f"{self._place(number)} is interlaced; pass `deinterlace=True`")
+    def _tell_late_fields(self, number: int) -> None:
+        """Of interlaced frames that the first ones gave no sign of."""
+        if not self.info.is_interlaced:
+            log.info("%s: frames from %s on are interlaced and become whole", self.path, self._place(number))
 
     def _report_gap(self, start: int, stop: int) -> None:
         if stop <= start:
@@ -212,26 +213,49 @@ def _captions(frame: av.VideoFrame) -> av.VideoFrame | None:
     return frame if CAPTIONS in side_data_of(frame) else None
 
 
-def _deinterlaced(decoded: Iterable[_Decoded]) -> Iterator[_Decoded]:
-    """Frames marked as interlaced go through FFmpeg's bwdif, one for one; others stay as they are."""
+def _deinterlaced(decoded: Iterable[_Decoded], tell: Callable[[int], None]) -> Iterator[_Decoded]:
+    """Frames marked as interlaced go through FFmpeg's bwdif, one for one; others stay as they are. `tell` is
+    given the number of the first one that is marked.
+    """
     graph: av.filter.Graph | None = None
     waiting: deque[_Decoded] = deque()
+    previous: _Decoded | None = None
+    first = 0
     for entry in decoded:
+        if graph is None and not entry.frame.interlaced_frame:
+            previous = entry
+            yield entry
+            continue
         if graph is None:
-            graph = _deinterlacer(entry.frame)
-        waiting.append(entry)
-        graph.vpush(entry.frame)
-        yield from _pulled(graph, waiting)
+            tell(entry.index)
+            graph, first = _deinterlacer(entry.frame), entry.index
+            if previous is not None:  # bwdif looks at the frame before, wherever decoding began
+                _push(graph, previous, waiting)
+        _push(graph, entry, waiting)
+        yield from (whole for whole in _pulled(graph, waiting) if whole.index >= first)
     if graph is not None:
         graph.vpush(None)
-        yield from _pulled(graph, waiting)
+        yield from (whole for whole in _pulled(graph, waiting) if whole.index >= first)
+
+
+def _push(graph: av.filter.Graph, entry: _Decoded, waiting: deque[_Decoded]) -> None:
+    waiting.append(entry)
+    graph.vpush(entry.frame)
 
 
 def _deinterlacer(first: av.VideoFrame) -> av.filter.Graph:
+    """`bwdif` for frames like `first`. It takes planes only: others are converted and back, for which their
+    matrix and range must be known.
+    """
     graph = av.filter.Graph()
-    entry = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=1)  # type: ignore[arg-type]
+    entry = graph.add(
+        "buffer",
+        f"video_size={first.width}x{first.height}:pix_fmt={first.format.name}:time_base=1/1"
+        f":colorspace={first.colorspace:d}:range={first.color_range:d}",
+    )
     bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
-    graph.link_nodes(entry, bwdif, graph.add("buffersink")).configure()
+    same_format = graph.add("format", first.format.name)
+    graph.link_nodes(entry, bwdif, same_format, graph.add("buffersink")).configure()
     return graph
 
 

@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 
-from ripfdn_cli.video.copies import OpenSource, SourceStreams, open_source
+from ripfdn_cli.video.copies import PLAIN_LANGUAGE, OpenSource, SourceStreams, open_source
 from ripfdn_cli.video.decoders import ALPHA_MODE
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
@@ -26,8 +26,9 @@ from ripfdn_cli.video.encoding import (
 )
 from ripfdn_cli.video.files import is_cover
 from ripfdn_cli.video.formats import Container
-from ripfdn_cli.video.matroska_headers import describe, room_for_language
+from ripfdn_cli.video.matroska_headers import describe
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output
+from ripfdn_cli.video.quicktime_boxes import write_languages
 from ripfdn_cli.video.tags import spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Ticks, Timeline
 
@@ -84,10 +85,13 @@ def mux(
         stated = None if source is None else (_languages(source), source.all_titles(track.timeline))
     if stated is not None and container.described_by_matroska:
         describe(temporary, *stated)
+    if stated is not None and container.described_by_boxes:
+        more = {place: bcp47 for place, (_, bcp47) in stated[0].items() if len(bcp47) > PLAIN_LANGUAGE}
+        write_languages(temporary, more)
 
 
 def _languages(source: OpenSource) -> dict[int, tuple[str, str]]:
-    """Languages by the place of their track in a Matroska file, of which the picture's is the first."""
+    """Languages by the place of their track in the file, of which the picture's is the first."""
     copied = [s.index for s in source.copied() if s.type != "attachment" and not is_cover(s)]
     languages = source.languages()
     tracks = enumerate([source.streams.video, *copied])
@@ -182,8 +186,7 @@ def _add_track(
     if source is not None:
         stream.disposition = source.video.disposition
         stream.metadata.update(spelled(source.tags(source.video), container))
-        if container.described_by_matroska and source.video.index in (languages := source.languages()):
-            stream.metadata["language"] = room_for_language(*languages[source.video.index])
+        source.make_room_for_language(source.video, stream, container)
     return stream
 
 

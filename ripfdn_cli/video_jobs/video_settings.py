@@ -20,13 +20,15 @@ AudioChoice = Literal["copy", "aac", "opus", "flac"]
 class ReadingOptions:
     """How a source is read. `start` and `end` in seconds after its first frame; `drop`: streams to leave out,
     by index or type, or "captions", "chapters", "metadata", "unsupported", "tag:NAME". `bad_frames`: one that
-    can't be decoded is an error, or shows the one before again.
+    can't be decoded is an error, or shows the one before again. `deinterlace`: whether interlaced frames
+    become whole ones; None does, and True also looks for fields that are coded by themselves where the first
+    frames have none.
     """
 
     start: Fraction | None = None
     end: Fraction | None = None
     fps: Fraction | None = None
-    deinterlace: bool = False
+    deinterlace: bool | None = None
     bad_frames: BadFrames = "error"
     drop: tuple[str, ...] = ()
     max_pixels: int = DEFAULT_MAX_PIXELS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -18,7 +18,7 @@ from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha, without_alpha
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
-from ripfdn_cli.video.copies import SourceStreams, copied_streams
+from ripfdn_cli.video.copies import TIMECODE, SourceStreams, copied_streams, is_timecode
 from ripfdn_cli.video.decoders import is_lossy
 from ripfdn_cli.video.files import Scan, VideoInfo, opened, probe
 from ripfdn_cli.video.frames import SourceFrame, VideoFrames
@@ -106,7 +106,8 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
     info = probe(path, max_pixels=options.max_pixels)
     _check(path, info, options)
     drops_captions = "captions" in options.drop
-    fields = options.deinterlace and info.codec == "h264"
+    deinterlace = options.deinterlace is not False
+    fields = bool(info.is_interlaced or options.deinterlace) and info.codec == "h264"
     complete = options.bad_frames == "error"
     scanned = scan_once(path, info.index, cache, complete=complete, fields=fields)
     times = timeline(scanned.times, origin=info.start, start=options.start, end=options.end, fps=options.fps)
@@ -114,7 +115,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         path,
         info,
         scanned.times,
-        options.deinterlace,
+        deinterlace,
         options.bad_frames,
         options.max_pixels,
         with_captions=not drops_captions,
@@ -140,7 +141,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         copied_bytes=scanned.copied_bytes,
         lost_frames=scanned.lost_frames,
         bits_per_pixel=_bits_per_pixel(path, info, scanned),
-        reading={"deinterlace": options.deinterlace, "bad_frames": options.bad_frames}
+        reading={"deinterlace": deinterlace, "bad_frames": options.bad_frames}
         | ({"captions": "dropped"} if drops_captions else {}),
         keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
         yuv=_yuv_source(info, frames),
@@ -157,7 +158,7 @@ def _bits_per_pixel(path: Path, info: VideoInfo, scanned: Scan) -> float | None:
 def _yuv_source(info: VideoInfo, frames: VideoFrames) -> YuvSource | None:
     colour = info.colour
     layout = yuv_format(info.pixel_format, info.width, info.height, colour.tags, colour.chroma)
-    if layout is None or (frames.deinterlace and layout.interleaved):  # which bwdif doesn't keep
+    if layout is None:
         return None
     return YuvSource(layout, colour, replace(frames, layout=layout))
 
@@ -213,8 +214,14 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
             f"{path} is interlaced with each field a picture of its own, which is not supported in H.265; "
             "join them first, with FFmpeg's filter weave"
         )
-    if info.is_interlaced and not options.deinterlace:
-        raise InputError(f"{path} is interlaced; pass `deinterlace=True` to make whole frames of its fields")
+    if info.is_interlaced:
+        log.info(
+            "%s is interlaced; %s",
+            path,
+            "its frames stay as they are, with the lines of two moments each"
+            if options.deinterlace is False
+            else "its frames become whole ones, one for one (`deinterlace=False` leaves them as they are)",
+        )
     _check_dynamic(path, info)
     if info.colour.guessed:
         log.debug(
@@ -246,7 +253,11 @@ def _streams(
 ) -> SourceStreams:
     with opened(path) as container:
         copied = copied_streams(container, info.index)
-        kept = tuple(s.index for s in copied if not {str(s.index), s.type} & set(options.drop))
+        kept = tuple(s.index for s in copied if not _is_dropped(s, options.drop))
+        timecode_dropped = any(is_timecode(s) and _is_dropped(s, options.drop) for s in container.streams)
+    dropped_tags = {
+        name.removeprefix(NAMED_TAG).lower() for name in options.drop if name.startswith(NAMED_TAG)
+    }
     start, end = times.source_span
     return SourceStreams(
         path,
@@ -258,10 +269,12 @@ def _streams(
         start=None if options.start is None else start,
         end=None if options.end is None else end,
         joints=joints,
-        dropped_tags=frozenset(
-            name.removeprefix(NAMED_TAG).lower() for name in options.drop if name.startswith(NAMED_TAG)
-        ),
+        dropped_tags=frozenset(dropped_tags | ({TIMECODE} if timecode_dropped else set())),
     )
+
+
+def _is_dropped(stream: Any, drop: Collection[str]) -> bool:
+    return bool({str(stream.index), stream.type} & set(drop))
 
 
 def _of_pictures(

@@ -241,7 +241,8 @@ class VideoTarget:
                     f"{path} was changed after it was written; delete it and run the command again"
                 )
         joined = segments.folder / f"{_JOINED}{self._container.suffixes[0]}"
-        log.info("joining %d segments", len(track.segments))
+        count = len(track.segments)
+        log.info("joining %d %s", count, "segment" if count == 1 else "segments")
         try:
             mux(joined, self._container, track, self._streams, name=self._output)
         except InternalError as error:

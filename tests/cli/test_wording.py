@@ -25,6 +25,7 @@ ROOMS = sorted(place.name for place in PACKAGE.iterdir() if place.name not in ("
         ("try `precision=fp32`", "try --precision fp32"),
         ('try `precision="fp32"`', "try --precision fp32"),
         ("pass `overwrite=True`", "pass --overwrite"),
+        ("`deinterlace=False` leaves them", "--no-deinterlace leaves them"),
         ("`long_side` and `max_pixels`", "--long-side and --max-pixels"),
         ("`pixel_format` x", "--pix-fmt x"),
         ("`target` onnx", "--to onnx"),

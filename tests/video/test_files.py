@@ -238,3 +238,21 @@ def test_a_packet_that_gave_no_frame_is_a_field_only_where_it_can_be() -> None:
     assert kept([0, 4, 8, 12], {0, 4, 12}) == [0, 4, 8, 12]  # a whole frame lost
     assert kept([0, 2, 4, 6, 8, 10, 12, 14], {0, 8, 12}) == [0, 4, 6, 8, 12]  # one in fields lost
     assert kept([0, None, None, None, 8, 12], {0, 8, 12}) == [0, None, None, 8, 12]
+
+
+def test_frames_without_a_time_are_told_with_the_file(tmp_path: Path) -> None:
+    """Times before 0, which Matroska's clusters can't begin with, and which FFmpeg writes all the same."""
+    path = tmp_path / "a.mkv"
+    with (
+        av.open(str(make_clip(tmp_path / "plain.mp4"))) as old,
+        av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as new,
+    ):
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                early = 24000  # a second
+                packet.pts, packet.dts = (packet.pts or 0) - early, (packet.dts or 0) - early
+                packet.stream = stream
+                new.mux(packet)
+    with pytest.raises(InputError, match=f"can't read {path}: it has frames without a timestamp"):
+        scan(path, 0)

@@ -11,7 +11,7 @@ from support.video_clips import Clip, make_clip
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.video.files import probe, scan
-from ripfdn_cli.video.frames import BadFrames, SourceFrame, VideoFrames
+from ripfdn_cli.video.frames import BadFrames, SourceFrame, VideoFrames, _deinterlacer
 
 CODECS = {
     "libx264": Clip(frames=24, options={"bf": "2", "g": "12", "preset": "fast"}),
@@ -160,17 +160,70 @@ def combing(pixels: np.ndarray) -> float:
     return float(np.abs(np.diff(lines, axis=0)).mean() - np.abs(lines[2:] - lines[:-2]).mean())
 
 
-def test_interlaced_frames_are_refused_or_made_whole(tmp_path: Path) -> None:
+def test_interlaced_frames_stay_or_are_made_whole(tmp_path: Path) -> None:
     path = interlaced(tmp_path / "clip.mkv")
     assert probe(path).is_interlaced
-    with pytest.raises(InputError, match="pass `deinterlace=True`"):
-        list(frames_of(path)())
-    whole = list(frames_of(path, deinterlace=True)())
-    assert numbers(iter(whole)) == [(n, n + 1) for n in range(10)]
     with av.open(str(path)) as container:
         raw = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert combing(raw[5]) > 3
+    as_they_are = list(frames_of(path)())
+    assert combing(as_they_are[5].pixels) == pytest.approx(combing(raw[5]), rel=0.1)
+    whole = list(frames_of(path, deinterlace=True)())
+    assert numbers(iter(whole)) == [(n, n + 1) for n in range(10)]
     assert combing(whole[5].pixels) < combing(raw[5]) / 4
+
+
+def partly_interlaced(path: Path) -> Path:
+    """20 frames that are whole, as many as are probed and more, then the ten of `interlaced`."""
+    parts = [make_clip(path.with_name("whole.ts"), Clip(frames=20, width=64, height=64, times=None))]
+    parts.append(interlaced(path.with_name("fields.ts")))
+    with av.open(str(path), "w") as joined:
+        stream = None
+        for number, part in enumerate(parts):
+            with av.open(str(part)) as source:
+                stream = stream or joined.add_stream_from_template(source.streams.video[0])
+                for packet in source.demux(video=0):
+                    if packet.size:
+                        packet.stream = stream
+                        later = number * 2 * 90000
+                        packet.pts, packet.dts = (packet.pts or 0) + later, (packet.dts or 0) + later
+                        joined.mux(packet)
+    return path
+
+
+def test_fields_that_come_late_are_made_whole_wherever_decoding_begins(tmp_path: Path) -> None:
+    path = partly_interlaced(tmp_path / "clip.ts")
+    assert not probe(path).is_interlaced
+    frames = frames_of(path, deinterlace=True)
+    whole = list(frames())
+    assert numbers(iter(whole)) == [(n, n + 1) for n in range(30)]
+    raw = list(frames_of(path)())
+    assert [frame.checksum for frame in whole[:20]] == [frame.checksum for frame in raw[:20]]
+    assert combing(raw[25].pixels) > 3 > 1 > combing(whole[25].pixels)
+    checksums = {frame.index: frame.checksum for frame in whole}
+    for first in (19, 20, 21, 22, 28):
+        before = {number: checksums[number] for number in range(first - 3, first)}
+        again = [frame.checksum for frame in frames(first, before)]
+        assert again == [frame.checksum for frame in whole[first:]]
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "nv12", "yuyv422", "rgb24"])
+@pytest.mark.parametrize(("matrix", "colour_range"), [(1, 2), (5, 1), (2, 0)])
+def test_a_deinterlacer_leaves_whole_frames_as_they_are(name: str, matrix: int, colour_range: int) -> None:
+    """In any layout of samples, with what they say of their colours."""
+    frame = av.VideoFrame(64, 48, name)
+    for plane in frame.planes:
+        noise = np.random.default_rng(0).integers(0, 256, plane.buffer_size, dtype=np.uint8)
+        plane.update(noise.tobytes())
+    frame.colorspace, frame.color_range = (0 if name == "rgb24" else matrix), colour_range
+    graph = _deinterlacer(frame)
+    graph.vpush(frame)
+    graph.vpush(frame)
+    graph.vpush(None)
+    whole = graph.vpull()
+    assert whole.format.name == name
+    assert np.array_equal(whole.to_ndarray(), frame.to_ndarray())
+    assert whole.colorspace == frame.colorspace
 
 
 def test_going_on_after_deinterlaced_frames(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A video made larger keeps its times, colours and streams, and survives being killed."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -343,16 +344,30 @@ def test_dynamic_metadata_is_lost_with_a_warning(
     assert tags_of(decoded(tmp_path / "out.mkv")[0]) == (9, 9, transfer, 1)
 
 
-def test_frames_that_are_coded_as_fields_are_deinterlaced(tmp_path: Path, upscale: Upscale) -> None:
+def test_frames_that_are_coded_as_fields_are_deinterlaced(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
     source, output = field_clip(tmp_path / "in.ts"), tmp_path / "out.mkv"
-    with pytest.raises(InputError, match="interlaced; pass `deinterlace=True`"):
-        upscale(source, output)
-    upscale(source, output, deinterlace=True, segment=4)
+    with caplog.at_level(logging.INFO):
+        upscale(source, output, segment=4)
+    assert caplog.text.count("in.ts is interlaced; its frames become whole ones") == 1
     assert_times(picture_times(output), [Fraction(n, 25) for n in range(6)], Fraction(1, 1000))
-    upscale(field_clip(tmp_path / "joined.ts", own_packets=False), output, deinterlace=True, overwrite=True)
+    upscale(field_clip(tmp_path / "joined.ts", own_packets=False), output, overwrite=True)
     assert len(decoded(output)) == 6
     with pytest.raises(InputError, match="from frame 3 at"):
-        upscale(field_clip(tmp_path / "bad.ts", damaged=[3]), tmp_path / "b.mkv", deinterlace=True)
+        upscale(field_clip(tmp_path / "bad.ts", damaged=[3]), tmp_path / "b.mkv")
+
+
+def test_fields_stay_where_that_is_asked_for(tmp_path: Path, upscale: Upscale) -> None:
+    """The two fields of each frame differ by 10 in luma: whole frames have them blended, others in turn."""
+    steps = {}
+    for deinterlace in (None, False):
+        output = tmp_path / f"{deinterlace}.mkv"
+        upscale(field_clip(tmp_path / "in.ts"), output, deinterlace=deinterlace, crf=1)
+        luma = planes(decoded(output)[3])[0].astype(float)
+        steps[deinterlace] = np.abs(np.diff(luma.reshape(32, 2, -1).mean(1), axis=0)).mean()
+        assert len(decoded(output)) == 6
+    assert steps[None] < steps[False] / 2
 
 
 def test_fields_that_are_pictures_of_their_own_are_refused(tmp_path: Path, upscale: Upscale) -> None:

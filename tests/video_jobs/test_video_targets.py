@@ -5,12 +5,14 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from shutil import which
 from typing import Any
 
 import av
 import pytest
+from PIL import Image
 from support.joined_files import concatenated
 from support.video_clips import Clip, make_clip
 from support.video_facts import picture_times, streams_of
@@ -53,7 +55,7 @@ def upscale(bilinear_weights: Path) -> Upscale:
 def remuxed(source: Path, path: Path, options: dict[str, str], change: Callable[[Any, Any], None]) -> Path:
     """The packets of `source` in another file, whose streams and tags `change(old, new)` sets."""
     with av.open(str(source)) as old, av.open(str(path), "w", container_options=options) as new:
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        streams = {stream.index: new.add_stream_from_template(stream, opaque=True) for stream in old.streams}
         change(old, new)
         for packet in old.demux():
             if packet.size:
@@ -242,6 +244,82 @@ def test_what_was_computed_stays_under_a_name_that_says_so(
     assert len(streams_of(output)) == 3
 
 
+def with_timecode(path: Path, folder: Path) -> Path:
+    """A clip in QuickTime whose first frame has the timecode 01:02:03:04, in a track of its own."""
+
+    def tag(old: Any, new: Any) -> None:
+        new.streams[0].metadata["timecode"] = "01:02:03:04"
+        new.streams[0].codec_context.framerate = Fraction(24)
+
+    return remuxed(make_clip(folder / "plain.mp4", Clip(audio="aac")), path, {}, tag)
+
+
+def timecodes_of(path: Path) -> set[str]:
+    with av.open(str(path)) as container:
+        tags = [(key.lower(), value) for s in container.streams for key, value in s.metadata.items()]
+    return {value for key, value in tags if key == "timecode"}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("referred", [True, False])
+def test_a_timecode_track_is_kept_without_a_word(
+    suffix: str, referred: bool, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether the picture's track refers to it, as it should, or not."""
+    source = with_timecode(tmp_path / "a.mov", tmp_path)
+    assert [stream.kind for stream in streams_of(source)] == ["video", "audio", "data"]
+    if not referred:
+        source.write_bytes(source.read_bytes().replace(b"tref", b"free"))
+        with av.open(str(source)) as container:
+            assert "timecode" not in container.streams.video[0].metadata
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / f"b{suffix}")
+    assert timecodes_of(tmp_path / f"b{suffix}") == {"01:02:03:04"}
+    assert "will not have" not in caplog.text
+
+
+@pytest.mark.parametrize("drop", ["2", "data", "tag:timecode"])
+def test_a_timecode_can_be_dropped(drop: str, tmp_path: Path, upscale: Upscale) -> None:
+    source = with_timecode(tmp_path / "a.mov", tmp_path)
+    upscale(source, tmp_path / "b.mp4", drop=(drop,))
+    assert timecodes_of(tmp_path / "b.mp4") == set()
+    assert [stream.kind for stream in streams_of(tmp_path / "b.mp4")] == ["video", "audio"]
+
+
+def test_the_name_of_a_cover_that_mp4_has_no_room_for_is_told(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip, source = make_clip(tmp_path / "plain.mkv"), tmp_path / "a.mkv"
+    picture = BytesIO()
+    Image.new("RGB", (16, 16), "red").save(picture, "PNG")
+    with av.open(str(clip)) as old, av.open(str(source), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        new.add_attachment("small_cover.png", "image/png", picture.getvalue())
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                new.mux(packet)
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "b.mkv")
+    assert "will not have" not in caplog.text
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "b.mp4")
+    assert "will not have: the cover picture's filename (small_cover.png)" in caplog.text
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert [stream.codec_context.name for stream in container.streams.video] == ["h264", "png"]
+
+
+def test_mpeg_audio_of_layer_2_is_copied_into_mp4(tmp_path: Path, upscale: Upscale) -> None:
+    """MP4 calls all layers alike, and FFmpeg reads that as the third."""
+    source, output = make_clip(tmp_path / "a.mkv", Clip(audio="mp2")), tmp_path / "a.mp4"
+    upscale(source, output)
+    assert streams_of(output)[1].digests == streams_of(source)[1].digests
+    with av.open(str(output)) as container:
+        packet = next(p for p in container.demux(audio=0) if p.size)
+    header = int.from_bytes(bytes(packet)[:2], "big")
+    assert (header >> 5, header >> 1 & 3) == (0x7FF, 2)  # ISO 11172-3: the sync word, then "10" for layer 2
+
+
 @pytest.mark.skipif(which("mkvmerge") is None or which("mkvinfo") is None, reason="needs MKVToolNix")
 def test_what_matroska_says_of_languages_chapters_and_covers_is_kept(
     tmp_path: Path, upscale: Upscale
@@ -283,6 +361,57 @@ def test_what_matroska_says_of_languages_chapters_and_covers_is_kept(
     assert "Language (IETF BCP 47): fr-CA" in said[1]
     assert sorted(said[0]) == sorted(said[1])
     assert "crc" not in "".join(mkvinfo(output)).lower()
+
+
+@pytest.mark.skipif(which("mkvmerge") is None or which("mkvinfo") is None, reason="needs MKVToolNix")
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_languages_of_a_country_travel_through_mp4(
+    suffix: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MKVToolNix writes them and reads them; between, MediaInfo and a search for the box (ISO 14496-12,
+    section 8.4.6).
+    """
+    clip = make_clip(tmp_path / "plain.mkv", Clip(audio="aac", subtitles="subrip"))
+    source, between, output = tmp_path / "a.mkv", tmp_path / f"b{suffix}", tmp_path / "c.mkv"
+    languages = ["--language", "0:fr-CA", "--language", "1:zh-Hant-TW", "--language", "2:de"]
+    subprocess.run(["mkvmerge", "-q", "-o", str(source), *languages, str(clip)], check=True)
+    with caplog.at_level(logging.WARNING):
+        upscale(source, between)
+        upscale(between, output)
+    assert "language" not in caplog.text
+    content = between.read_bytes()
+    for language in (b"fr-CA", b"zh-Hant-TW"):
+        size = (13 + len(language)).to_bytes(4, "big")
+        assert content.count(size + b"elng" + bytes(4) + language + b"\0") == 1
+    assert content.count(b"elng") == 2
+    headers = [stream.metadata for stream in streams_of(between)]
+    assert [header["handler_name"] for header in headers] == [
+        "VideoHandler",
+        "SoundHandler",
+        "SubtitleHandler",
+    ]
+    codes = ({"fre", "fra"}, {"chi", "zho"}, {"ger", "deu"})  # ISO 639-2 has two of each
+    assert all(header["language"] in code for header, code in zip(headers, codes, strict=True))
+    if which("mediainfo") is not None:
+        command = ["mediainfo", "--Inform=General;%Audio_Language_List%", str(between)]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert "Chinese" in told
+        assert "TW" in told
+    assert streams_of(output)[1].digests == streams_of(source)[1].digests
+    said = [line for line in mkvinfo(output) if "IETF" in line]
+    assert [line.rpartition(": ")[2] for line in said] == ["fr-CA", "zh-Hant-TW"]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_chapter_without_a_length_is_kept(suffix: str, tmp_path: Path, upscale: Upscale) -> None:
+    """As FFmpeg reads one that has no end of its own, of a single frame."""
+    start: Any = [{"id": 1, "start": 0, "end": 0, "time_base": Fraction(1, 1000), "metadata": {"title": "A"}}]
+    clip = make_clip(tmp_path / "plain.mkv", Clip(frames=1))
+    source = remuxed(clip, tmp_path / "a.mkv", {}, lambda old, new: new.set_chapters(start))
+    output = tmp_path / f"b{suffix}"
+    upscale(source, output)
+    with av.open(str(output)) as container:
+        assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["A"]
 
 
 def mkvinfo(path: Path) -> list[str]:
