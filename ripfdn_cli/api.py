@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 Place = str | os.PathLike[str]
 """A path, or (in a string) the URL of an object or folder in a store."""
+LOOKS = {"faithful": 0.0, "sharp": 1.0}
+"""Names for how far results go towards x4-sharp."""
 Progress = Callable[[int, int], None]
 """Called with how many are done, and how many there are in all."""
 
@@ -42,7 +44,8 @@ class NetworkOptions(TypedDict, total=False):
     """How networks run. `weights`: a name, a file or what load_weights gave; "auto" for those that suit size
     and picture.
 
-    `weights_to` and `strength`: others of one origin, and how far to go towards them, 0 to 1.
+    `weights_to` and `strength`: others of one origin, and how far to go towards them, 0 to 1. `strength`
+    alone goes from the weights that suit the picture towards x4-sharp; `look` "faithful" is 0, "sharp" is 1.
     `device`: auto, cpu, cuda, cuda:N or mps, or several of them with commas. `engine`: auto, openvino or
     torch. `precision`: auto, fp32, bf16 or fp16. `tile`: "auto", None for no tiles, or the inner side of one
     in px. `halo`: what tiles see around them, in px. `exact`: tiles equal the whole picture to the rounding
@@ -53,6 +56,7 @@ class NetworkOptions(TypedDict, total=False):
     weights: Place | Checkpoint
     weights_to: Place | Checkpoint | None
     strength: float | None
+    look: str | None
     device: str
     engine: str
     precision: str
@@ -277,6 +281,7 @@ def network_settings(
     weights: Place | Checkpoint = "auto",
     weights_to: Place | Checkpoint | None = None,
     strength: float | None = None,
+    look: str | None = None,
     device: str = "auto",
     engine: str = "auto",
     precision: str = "auto",
@@ -300,6 +305,12 @@ def network_settings(
             precision,
             precision,
         )
+    if look is not None:
+        if look not in LOOKS:
+            raise UsageError(f"`look` {look!r} is not one of {', '.join(LOOKS)}")
+        if weights != "auto" or weights_to is not None or strength is not None:
+            raise UsageError("`look` chooses the weights; give either it, or `weights` or `strength`")
+        strength = LOOKS[look]
     devices = tuple(name.strip() for name in device.split(","))
     if "" in devices or len(set(devices)) < len(devices):
         raise UsageError(f"`device` {device}: a name is empty or given twice; write cuda:0,cuda:1")

@@ -57,7 +57,14 @@ _OPTIONS = (
     click.option(
         "--strength",
         type=click.FloatRange(0, 1),
-        help="0 for --weights, 1 for --weights-to, or anything in between.",
+        help="With --weights-to, 0 for --weights, 1 for those, or anything in between. Alone: from faithful "
+        "(0) to sharp (1).",
+    ),
+    click.option(
+        "--look",
+        type=click.Choice(["faithful", "sharp"]),
+        help="faithful to what the picture shows; or sharp: clean, crisp edges and detail that need not be "
+        "true.  [default: faithful]",
     ),
     click.option(
         "--device", type=devices("auto"), default="auto", help="Where the network runs; several with commas."

@@ -31,11 +31,16 @@ class Route:
     choices: Mapping[int, str]
 
 
+SHARP = "x4-sharp"
+"""The weights that draw edges sharper than they can be known: what strength 1 stands for."""
+
+
 class WeightsSelection:
     """`weights`: a name, a path or a checkpoint, or None for x2, x3, x4 or x4-photo, by the size asked for
     and how the picture was compressed. With `weights_to`, others of one origin, those that lie between the
-    two by `strength`, 0 to 1. For any number of threads. Raises CheckpointError for weights that can't be
-    read, UsageError for two that can't be mixed.
+    two by `strength`, 0 to 1. With `strength` alone, those between the weights chosen for the picture and
+    x4-sharp. For any number of threads. Raises CheckpointError for weights that can't be read, UsageError for
+    two that can't be mixed.
     """
 
     def __init__(
@@ -43,23 +48,38 @@ class WeightsSelection:
     ) -> None:
         self._loaded: dict[str, Checkpoint] = {}
         self._loading = threading.Lock()
+        if weights is None and weights_to is None:
+            self._choose_by_picture(strength or 0)
+            return
         if weights_to is not None or strength is not None:
             if weights is None or weights_to is None or strength is None:
                 raise UsageError("`strength` mixes two weights; name them with `weights` and `weights_to`")
             weights = between(load_weights(weights), load_weights(weights_to), strength)
-        if isinstance(weights, Checkpoint):
-            self._loaded[weights.name] = weights.identified()
-            weights = weights.name
-        if weights is not None:
-            self.choices = {self.checkpoint(weights).config.scale: weights}
-            self.choices_for_compressed = self.choices
-            return
+        assert weights is not None
+        name = self._keep(weights) if isinstance(weights, Checkpoint) else weights
+        self.choices = {self.checkpoint(name).config.scale: name}
+        """Scale → weights."""
+        self.choices_for_compressed = self.choices
+        """The same for pictures that were compressed."""
+
+    def _choose_by_picture(self, strength: float) -> None:
         installed = list_weights()
         self.choices = {scale: f"x{scale}" for scale in SCALES if f"x{scale}" in installed}
-        """Scale → weights."""
         compressed = {scale: name for scale, name in _FOR_COMPRESSED.items() if name in installed}
         self.choices_for_compressed = compressed or self.choices
-        """The same for pictures that were compressed."""
+        if strength:
+            sharp = load_weights(SHARP)
+            scale = sharp.config.scale
+
+            def sharpened(name: str) -> dict[int, str]:
+                return {scale: self._keep(between(load_weights(name), sharp, strength))}
+
+            self.choices_for_compressed = sharpened(self.choices_for_compressed[scale])
+            self.choices = sharpened(self.choices[scale])
+
+    def _keep(self, checkpoint: Checkpoint) -> str:
+        self._loaded[checkpoint.name] = checkpoint.identified()
+        return checkpoint.name
 
     @property
     def default_scale(self) -> int:

@@ -6,14 +6,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 from support.sample_pictures import smooth
 
+from ripfdn_cli.api import LOOKS, network_settings
+from ripfdn_cli.cli.upscale import upscale
 from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.weights_selection import WeightsSelection
 
@@ -110,6 +115,37 @@ def test_two_weights_are_mixed_for_everything(small_checkpoint: Checkpoint, tmp_
     other = WeightsSelection(str(first), str(second), 0.6)
     assert len({*selection.sha256().values(), *other.sha256().values()}) == 2
     assert pickle.loads(pickle.dumps(settings)).selection.sha256() == selection.sha256()
+
+
+def test_strength_alone_goes_from_what_suits_the_picture_towards_sharp() -> None:
+    sharp = load_weights("x4-sharp").tensors
+    selection = WeightsSelection(None, strength=0.25)
+    for choices, name in ((selection.choices, "x4"), (selection.choices_for_compressed, "x4-photo")):
+        assert list(choices) == [4]
+        mixture, start = selection.checkpoint(choices[4]).tensors, load_weights(name).tensors
+        for key, tensor in mixture.items():
+            np.testing.assert_allclose(tensor, 0.75 * start[key] + 0.25 * sharp[key], atol=1e-6)
+    assert WeightsSelection(None, strength=1).choices == {4: "x4-sharp"}
+    assert WeightsSelection(None, strength=0).choices == WeightsSelection(None).choices
+
+
+@pytest.mark.parametrize(("look", "weights"), [("faithful", "x4-photo"), ("sharp", "x4-sharp")])
+def test_a_look_is_an_end_of_the_strengths(look: str, weights: str) -> None:
+    assert network_settings(look=look).selection.choices_for_compressed == {4: weights}
+
+
+def test_the_command_has_each_look() -> None:
+    (option,) = [one for one in upscale.params if one.name == "look"]
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == set(LOOKS)
+
+
+@pytest.mark.parametrize("options", [{"weights": "x4"}, {"strength": 0.5}, {"weights_to": "x4"}])
+def test_a_look_and_weights_contradict_each_other(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="`look` chooses the weights"):
+        network_settings(look="sharp", **options)
+    with pytest.raises(UsageError, match="'soft' is not one of faithful, sharp"):
+        network_settings(look="soft")
 
 
 @pytest.mark.parametrize("given", [(None, "x4", 0.5), ("x4", None, 0.5), ("x4", "x4-photo", None)])
