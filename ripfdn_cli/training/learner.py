@@ -18,7 +18,7 @@ from ripfdn_cli.model.network import RIPFDN, bilinear_start, build_network
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.torch_devices import can_compile, native_bf16
 from ripfdn_cli.training.cpu_workers import Workers
-from ripfdn_cli.training.losses import sub_pixels, total_loss
+from ripfdn_cli.training.losses import sharpened, sub_pixels, total_loss
 from ripfdn_cli.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
@@ -166,11 +166,16 @@ class Learner:
         """Of the network on LR and HR patches (uint8); a scalar."""
         rows, columns = self._geometry(stage.patch)
         pixels = (lr.to(self.device).float() / 255).contiguous(memory_format=torch.channels_last)
-        target = sub_pixels(hr.to(self.device), self._settings.scale).float() / 255
+        target = self._target(hr.to(self.device), stage)
         # Without the cache of cast weights: a captured step would go on using the first ones.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
             result = self._result(pixels, rows, columns)
         return total_loss(stage, result.float(), target, self._settings.scale)
+
+    def _target(self, hr: Tensor, stage: Stage) -> Tensor:
+        if not stage.sharpen:
+            return sub_pixels(hr, self._settings.scale).float() / 255
+        return sub_pixels(sharpened(hr.float() / 255, stage.sharpen), self._settings.scale)
 
     def _geometry(self, patch: int) -> Matrices:
         if patch not in self._matrices:

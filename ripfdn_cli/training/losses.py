@@ -19,11 +19,27 @@ ENERGY_EPSILON = 1e-5
 """Under the root, so that its slope stays finite where a window is flat."""
 SSIM_SIGMA, SSIM_C1, SSIM_C2 = 1.5, 0.01**2, 0.03**2
 ARTEFACT_WINDOW = 7
+SHARPENING_SIGMA, SHARPENING_REACH = 1.5, 4
+"""Of the Gaussian, and how far it goes, in px of the target."""
 
 
 def sub_pixels(pixels: Tensor, scale: int) -> Tensor:
     """(N, 3, s·H, s·W) → (N, 3·s², H, W), channels last in memory: what a pixel shuffle takes back."""
     return functional.pixel_unshuffle(pixels, scale).contiguous(memory_format=torch.channels_last)
+
+
+def sharpened(target: Tensor, amount: float) -> Tensor:
+    """`target` (N, 3, H, W) in [0, 1] with `amount` of its difference from its own Gaussian blur added, within
+    [0, 1]; H and W over SHARPENING_REACH. The mean of all that a picture may have been is softer than each
+    of them: so a network that is to make them as sharp is shown more, as Real-ESRGAN was (Wang et al. 2021).
+    """
+    offsets = torch.arange(-SHARPENING_REACH, SHARPENING_REACH + 1, device=target.device)
+    weights = torch.exp(-(offsets**2) / (2 * SHARPENING_SIGMA**2))
+    row = (weights / weights.sum()).expand(target.shape[1], 1, 1, -1)
+    blurred = functional.pad(target, (SHARPENING_REACH,) * 4, mode="reflect")
+    for kernel in (row, row.transpose(2, 3)):
+        blurred = functional.conv2d(blurred, kernel, groups=target.shape[1])
+    return (target + amount * (target - blurred)).clamp(0, 1)
 
 
 def pixel_loss(name: str, result: Tensor, target: Tensor) -> Tensor:

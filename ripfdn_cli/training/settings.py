@@ -123,6 +123,12 @@ class TrainingSettings:
     ldl: tuple[float, ...] = _setting(
         (0.0,), "Weight of L1 where errors are unsteady, as artefacts are (after LDL).", low=0, high=1e3
     )
+    sharpen: tuple[float, ...] = _setting(
+        (0.0,),
+        "Unsharp mask of the targets: this share of what a Gaussian of σ 1.5 px takes away is added.",
+        low=0,
+        high=10,
+    )
     learning_rate: tuple[float, ...] = _setting((1e-3,), "At the stage's start.", low=0, high=1)
     schedule: str = _setting(
         "cosine",
@@ -359,6 +365,7 @@ class Stage:
     focal_frequency: float
     ms_ssim: float
     ldl: float
+    sharpen: float
     learning_rate: float
 
 

@@ -11,7 +11,7 @@ from ripfdn_cli.errors import CheckpointError, UnavailableError
 from ripfdn_cli.model.network import to_checkpoint
 from ripfdn_cli.training.cuda_graph import captured_body, put_back
 from ripfdn_cli.training.learner import Learner, start_network
-from ripfdn_cli.training.losses import pixel_loss, spectrum_loss
+from ripfdn_cli.training.losses import pixel_loss, sharpened, spectrum_loss
 from ripfdn_cli.training.patches import PackedPictures, Request
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
@@ -265,3 +265,15 @@ def test_bf16_only_where_it_is_native(monkeypatch: pytest.MonkeyPatch) -> None:
     step(subject)
     assert all(p.dtype == torch.float32 for p in subject.network.parameters())
     assert not learner(replace(SETTINGS, precision="fp32")).bf16
+
+
+def test_the_network_is_shown_sharpened_targets() -> None:
+    made = learner()
+    lr, hr = pixels()
+    stage = replace(SETTINGS.stages[0], loss="mse", fft=0.0, luma=0.0, sharpen=0.8)
+    with torch.no_grad():
+        result = made.network(lr.float() / 255)
+        loss = made.loss(lr, hr, stage)
+    target = sharpened(hr.float() / 255, 0.8)
+    assert loss.item() == pytest.approx((result - target).square().mean().item(), rel=1e-4)
+    assert loss.item() != pytest.approx(made.loss(lr, hr, replace(stage, sharpen=0.0)).item(), rel=1e-2)

@@ -18,6 +18,7 @@ from ripfdn_cli.training.losses import (
     gradient_loss,
     ms_ssim_loss,
     pixel_loss,
+    sharpened,
     spectrum_loss,
     sub_pixels,
     total_loss,
@@ -178,3 +179,12 @@ def loss_of(stage: Stage, a: torch.Tensor, b: torch.Tensor) -> float:
 
 def stage(**values: Any) -> Stage:
     return resolve_settings("factsheet", None, values).stages[0]
+
+
+def test_sharpened_targets_are_those_of_an_unsharp_mask() -> None:
+    """By scipy's Gaussian filter, which mirrors at the edges alike and stops at the same distance."""
+    target = np.random.default_rng(3).uniform(0.3, 0.7, (2, 3, 24, 20))
+    blurred = gaussian_filter(target, (0, 0, 1.5, 1.5), mode="mirror", radius=(0, 0, 4, 4))
+    expected = np.clip(target + 0.8 * (target - blurred), 0, 1)
+    result = sharpened(torch.from_numpy(target).float(), 0.8)
+    np.testing.assert_allclose(result.numpy(), expected, atol=1e-6)
