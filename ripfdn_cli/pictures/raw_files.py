@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ripfdn_cli.errors import InputError, UnavailableError
+from ripfdn_cli.pictures.exif import HEAD
 from ripfdn_cli.pictures.formats import RAW_SUFFIXES, format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Header, Picture, check_size
@@ -25,7 +26,6 @@ _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb", b"IIU\0", b"IIRO", b"IIRS",
 _RAW_MARKS = ((4, b"ftypcrx "), (6, b"HEAPCCDR"), (8, b"CR\2"))
 """Canon's, and at which byte they are."""
 _DNG_VERSION, _COLOUR_FILTER_ARRAY = 50706, 32803
-_EXIF_HEAD = b"Exif\0\0"
 _SIDEWAYS = (5, 6)
 """LibRaw's numbers for pictures that are turned by a quarter."""
 _KEPT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
@@ -118,7 +118,7 @@ def _exif(data: bytes) -> bytes | None:
         log.info("the EXIF data of this kind of raw file is not read")
         return None
     found, kept = Image.Exif(), Image.Exif()
-    found.load(_EXIF_HEAD + data)
+    found.load(HEAD + data)
     for tag in _KEPT_TAGS:
         if tag in found:
             kept[tag] = found[tag]
