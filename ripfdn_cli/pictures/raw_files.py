@@ -50,17 +50,19 @@ def _looks_raw(data: bytes) -> bool:
         return False
     import tifffile
 
+    from ripfdn_cli.pictures.tiff_layout import listed_pages
+
+    def with_inner(pages: tifffile.TiffPages) -> Iterator[tifffile.TiffPage]:
+        for page in listed_pages(pages):
+            yield page
+            if page.pages is not None:
+                yield from listed_pages(page.pages)
+
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-            return any(_is_raw_page(page) for page in _with_inner_pages(tiff.pages))
+            return any(_is_raw_page(page) for page in with_inner(tiff.pages))
     except Exception:  # noqa: BLE001 - whatever is wrong with it, a TIFF is what it is read as then
         return False
-
-
-def _with_inner_pages(pages: Any) -> Iterator[Any]:
-    for page in pages:
-        yield page
-        yield from page.pages or ()
 
 
 def _is_raw_page(page: Any) -> bool:
