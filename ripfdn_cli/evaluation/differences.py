@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -66,6 +67,11 @@ def bootstrap_interval(values: Sequence[float]) -> Interval:
     values lie too close together, and are taken further out as Student's t asks (the expanded percentile
     interval; Hesterberg, The American Statistician 69, 2015).
     """
+    return _interval(tuple(values))
+
+
+@lru_cache(maxsize=1024)  # a report, its table, its notes and its file ask for the same ones
+def _interval(values: tuple[float, ...]) -> Interval:
     sample = np.asarray(values, np.float64)
     count, mean = len(sample), float(np.mean(sample))
     if count < FEWEST_PICTURES:

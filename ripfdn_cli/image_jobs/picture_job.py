@@ -26,7 +26,7 @@ from ripfdn_cli.pictures.picture import (
     whole_numbers,
 )
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, Networks
-from ripfdn_cli.pipeline.output_size import SizeRequest
+from ripfdn_cli.pipeline.output_size import SizeRequest, growth
 from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
 from ripfdn_cli.pipeline.weights_selection import Route
 from ripfdn_cli.upscaler import Progress
@@ -131,10 +131,8 @@ def aim(settings: PictureSettings, width: int, height: int, quality: int | None,
     """
     selection = devices.selection
     target = settings.size.target(width, height, selection.default_scale)
-    growth = max(target[0] / width, target[1] / height)
-    compressed = quality is not None and quality <= (
-        COMPRESSED_QUALITY if growth > 2 else COMPRESSED_QUALITY_AT_2
-    )
+    limit = COMPRESSED_QUALITY if growth((width, height), target) > 2 else COMPRESSED_QUALITY_AT_2
+    compressed = quality is not None and quality <= limit
     return Aim(target, selection.route((width, height), target, compressed=compressed))
 
 

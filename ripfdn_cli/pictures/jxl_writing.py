@@ -5,7 +5,8 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-_EXIF_HEAD = b"Exif\0\0"
+from ripfdn_cli.pictures.exif import HEAD
+
 _NO_OFFSET = bytes(4)
 """Bytes between the start of an Exif box's content and the TIFF header in it (ISO/IEC 18181-2, 9.3)."""
 
@@ -22,7 +23,7 @@ def encode_sixteen_bit_jxl(
     how = {"lossless": True} if quality is None else {"lossless": False, "level": quality}
     content = bytes(imagecodecs.jpegxl_encode(samples, usecontainer=True, **how))
     if exif is not None:
-        content += _box(b"Exif", _NO_OFFSET + exif.removeprefix(_EXIF_HEAD))
+        content += _box(b"Exif", _NO_OFFSET + exif.removeprefix(HEAD))
     return content if xmp is None else content + _box(b"xml ", xmp)
 
 

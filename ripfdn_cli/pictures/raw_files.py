@@ -3,20 +3,26 @@
 White balance as the camera chose it, upright, sRGB in 16 bits; results are written in another format.
 """
 
+from __future__ import annotations
+
 import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from ripfdn_cli.errors import InputError, UnavailableError
+from ripfdn_cli.pictures.exif import HEAD
 from ripfdn_cli.pictures.formats import RAW_SUFFIXES, format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Header, Picture, check_size
+
+if TYPE_CHECKING:
+    import tifffile
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +30,7 @@ _TIFF_HEADS = (b"II*\0", b"MM\0*")
 _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb", b"IIU\0", b"IIRO", b"IIRS", b"MMOR")
 _RAW_MARKS = ((4, b"ftypcrx "), (6, b"HEAPCCDR"), (8, b"CR\2"))
 """Canon's, and at which byte they are."""
-_DNG_VERSION, _COLOUR_FILTER_ARRAY = 50706, 32803
-_EXIF_HEAD = b"Exif\0\0"
+_MAKE, _DNG_VERSION, _COLOUR_FILTER_ARRAY = 271, 50706, 32803
 _SIDEWAYS = (5, 6)
 """LibRaw's numbers for pictures that are turned by a quarter."""
 _KEPT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
@@ -50,22 +55,27 @@ def _looks_raw(data: bytes) -> bool:
         return False
     import tifffile
 
+    from ripfdn_cli.pictures.tiff_layout import listed_pages
+
+    def with_inner(pages: tifffile.TiffPages) -> Iterator[tifffile.TiffPage]:
+        for page in listed_pages(pages):
+            yield page
+            if page.pages is not None:
+                yield from listed_pages(page.pages)
+
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-            return any(_is_raw_page(page) for page in _with_inner_pages(tiff.pages))
+            return _are_raw(list(with_inner(tiff.pages)))
     except Exception:  # noqa: BLE001 - whatever is wrong with it, a TIFF is what it is read as then
         return False
 
 
-def _with_inner_pages(pages: Any) -> Iterator[Any]:
-    for page in pages:
-        yield page
-        yield from page.pages or ()
-
-
-def _is_raw_page(page: Any) -> bool:
-    photometric = page.tags.valueof("PhotometricInterpretation")
-    return _DNG_VERSION in page.tags or photometric == _COLOUR_FILTER_ARRAY
+def _are_raw(pages: list[tifffile.TiffPage]) -> bool:
+    """A DNG's pages, or a sensor's with the camera's maker, without whom LibRaw can't know what they are."""
+    has_maker = any(_MAKE in page.tags for page in pages)
+    return any(_DNG_VERSION in page.tags for page in pages) or (
+        has_maker and any(page.photometric == _COLOUR_FILTER_ARRAY for page in pages)
+    )
 
 
 def read_raw_header(data: bytes, max_pixels: int) -> Header:
@@ -118,7 +128,7 @@ def _exif(data: bytes) -> bytes | None:
         log.info("the EXIF data of this kind of raw file is not read")
         return None
     found, kept = Image.Exif(), Image.Exif()
-    found.load(_EXIF_HEAD + data)
+    found.load(HEAD + data)
     for tag in _KEPT_TAGS:
         if tag in found:
             kept[tag] = found[tag]

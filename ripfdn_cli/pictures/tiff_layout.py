@@ -62,7 +62,7 @@ def picture_pages(file: tifffile.TiffFile, max_pixels: int) -> list[tifffile.Tif
     """
     pages: list[tifffile.TiffPage] = []
     pixels = 0
-    for page in _chosen(list(_listed(file))):
+    for page in _chosen(list(listed_pages(file.pages))):
         check_size(page.imagewidth, page.imagelength, 1, max_pixels)
         pages.append(page)
         pixels += page.imagewidth * page.imagelength
@@ -141,10 +141,12 @@ def with_tag(data: bytes, page: tifffile.TiffPage, code: int, value: int) -> byt
     return data[: tag.valueoffset] + written + data[tag.valueoffset + len(written) :]
 
 
-def _listed(file: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
-    """The pages of the file's list, each once: a list that runs into itself ends there."""
+def listed_pages(pages: tifffile.TiffPages) -> Iterator[tifffile.TiffPage]:
+    """The pages of a file's list, or of those below a page, each once: a list that runs into itself ends
+    there. Raises InputError for too many.
+    """
     seen: set[int] = set()
-    for page in file.pages:
+    for page in pages:
         if page.offset in seen:
             return
         if not isinstance(page, tifffile.TiffPage):

@@ -55,13 +55,18 @@ class SizeRequest:
         return self.scale if self.scale is not None else Fraction(network_scale)
 
 
+def growth(size: tuple[int, int], target: tuple[int, int]) -> Fraction:
+    """How many times as large `target` is as `size`, both (width, height) px, on the side that grows more."""
+    return max(Fraction(target[0], size[0]), Fraction(target[1], size[1]))
+
+
 def passes(size: tuple[int, int], target: tuple[int, int], scales: Collection[int]) -> tuple[int, ...]:
     """The scales of the networks to run, one after the other, so that `size` (width, height) grows to
     `target` at least: the smallest growth that does. None for a target that is no larger.
 
     Raises UsageError where two passes don't suffice.
     """
-    needed = max(Fraction(target[0], size[0]), Fraction(target[1], size[1]))
+    needed = growth(size, target)
     if needed <= 1:
         return ()
     ways = [

@@ -146,7 +146,9 @@ def parse_recipe(text: str, source: str = "degradations") -> Recipe:
 def _step(values: dict[str, Any], source: str) -> Step:
     kind = values.get("kind")
     if kind not in KINDS:
-        raise UsageError(f"{source}: kind {kind!r} is not one of {', '.join(KINDS)}{_hint(kind, KINDS)}")
+        raise UsageError(
+            f"{source}: kind {kind!r} is not one of {', '.join(KINDS)}{nearest_hint(kind, KINDS)}"
+        )
     rest = {name: value for name, value in values.items() if name != "kind"}
     return KINDS[kind](**_checked(KINDS[kind], rest, f"{source} ({kind})"))
 
@@ -155,7 +157,7 @@ def _checked(kind: type[Step | Recipe], values: Mapping[str, Any], source: str) 
     known = {item.name: item for item in fields(kind) if item.name != "steps"}
     for name in values:
         if name not in known:
-            raise UsageError(f"{source}: unknown key {name!r}{_hint(name, known)}")
+            raise UsageError(f"{source}: unknown key {name!r}{nearest_hint(name, known)}")
     for name, item in known.items():
         if item.default is MISSING and name not in values:
             raise UsageError(f"{source}: {name} is missing; give its range, as {name} = [low, high]")
@@ -184,12 +186,15 @@ def _names_of(value: Any, choices: tuple[str, ...], source: str) -> tuple[str, .
     names = value if isinstance(value, list) else [value]
     for name in names:
         if name not in choices:
-            raise UsageError(f"{source} {name!r} is not one of {', '.join(choices)}{_hint(name, choices)}")
+            raise UsageError(
+                f"{source} {name!r} is not one of {', '.join(choices)}{nearest_hint(name, choices)}"
+            )
     if not names:
         raise UsageError(f"{source} is empty; give one of {', '.join(choices)} or more")
     return tuple(names)
 
 
-def _hint(name: Any, known: Iterable[str]) -> str:
+def nearest_hint(name: object, known: Iterable[str]) -> str:
+    """What to add to a message about the unknown `name`: the nearest of those that are `known`, if any."""
     nearest = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""

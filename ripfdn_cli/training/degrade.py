@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ripfdn_cli.image_math.matlab_bicubic import weights
+from ripfdn_cli.training.degradation_recipes import RESIZE_KERNELS
 from ripfdn_cli.training.pictures import Pixels
 
 UNTOUCHED = 0.25
@@ -32,7 +33,6 @@ KERNELS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 """By which programs shrink pictures, besides MATLAB's bicubic and that without antialiasing."""
-SHRINKERS = ("bicubic", *KERNELS, "aliased")
 WILD_UNTOUCHED = 0.1
 WILD_BLUR_CHANCE, WILD_LARGEST_BLUR = 0.4, 0.9
 WILD_NOISE_CHANCE, LARGEST_PHOTON_NOISE = 0.4, 12.0
@@ -51,8 +51,8 @@ class Save:
 @dataclass(frozen=True)
 class Degradation:
     """What happens to one patch, in this order. `blur` is σ in HR pixels by axis (0: none), `detour` a factor
-    of the LR's size, `shrinker` one of SHRINKERS. `noise` is σ in 8-bit levels everywhere, `photon_noise`
-    that of white, which falls with the root of the signal.
+    of the LR's size, `shrinker` one of RESIZE_KERNELS. `noise` is σ in 8-bit levels everywhere,
+    `photon_noise` that of white, which falls with the root of the signal.
     """
 
     blur: tuple[float, float] = (0.0, 0.0)
@@ -103,7 +103,7 @@ def _wild(random: np.random.Generator, scale: int) -> Degradation:
     noisy = chances[3] < WILD_NOISE_CHANCE
     return Degradation(
         blur=_blur(blur, wanted=bool(chances[1] < WILD_BLUR_CHANCE)),
-        shrinker=SHRINKERS[int(chances[7] * len(SHRINKERS))],
+        shrinker=RESIZE_KERNELS[int(chances[7] * len(RESIZE_KERNELS))],
         detour=_detour(amounts[2]) if chances[2] < RESIZE_CHANCE else 1.0,
         noise=float(amounts[3] * LARGEST_NOISE) if noisy else 0.0,
         photon_noise=float(amounts[1] * LARGEST_PHOTON_NOISE) if noisy else 0.0,
@@ -172,7 +172,7 @@ def _shrinking(length: int, scale: int, sigma: float, degradation: Degradation) 
 
 @lru_cache(maxsize=512)
 def resizing(length: int, result: int, shrinker: str) -> NDArray[np.float64]:
-    """(result, length): one axis from `length` to `result` px by one of SHRINKERS."""
+    """(result, length): one axis from `length` to `result` px by one of RESIZE_KERNELS."""
     if shrinker in KERNELS:  # each row of Pillow's result is what becomes of one pixel
         impulses = Image.fromarray(np.eye(length, dtype=np.float32))
         return np.asarray(impulses.resize((result, length), KERNELS[shrinker]), np.float64).T

@@ -4,7 +4,6 @@ that order.
 The same checks hold for all three, and the run's checkpoints carry the result.
 """
 
-import difflib
 import json
 import tomllib
 from dataclasses import Field, asdict, dataclass, field, fields, replace
@@ -14,7 +13,7 @@ from typing import Any, Self, get_args, get_origin
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.model.architecture import NetworkConfig
-from ripfdn_cli.training.degradation_recipes import RECIPES, Recipe, named_recipe, parse_recipe
+from ripfdn_cli.training.degradation_recipes import RECIPES, Recipe, named_recipe, nearest_hint, parse_recipe
 from ripfdn_cli.training.durations import Interval, parse_duration
 
 LOSSES = ("l1", "mse", "charbonnier")
@@ -266,7 +265,7 @@ class TrainingSettings:
             for value in _each(getattr(self, name)) if is_closed else ():
                 if value not in choices:
                     raise UsageError(
-                        f"`{name}` {value!r} is not one of {', '.join(choices)}{_hint(value, choices)}"
+                        f"`{name}` {value!r} is not one of {', '.join(choices)}{nearest_hint(value, choices)}"
                     )
 
     def _check_ranges(self) -> None:
@@ -393,7 +392,7 @@ def parse_values(values: dict[str, Any], *, source: str) -> dict[str, Any]:
     for key, value in values.items():
         name = key.replace("-", "_")
         if name not in FIELDS:
-            raise UsageError(f"{source}: unknown setting {key!r}{_hint(name, FIELDS)}")
+            raise UsageError(f"{source}: unknown setting {key!r}{nearest_hint(name, FIELDS)}")
         parsed[name] = _parse(name, value, source)
     return parsed
 
@@ -408,7 +407,7 @@ def recipe_of(degradations: str) -> Recipe:
         return parse_recipe(degradations)
     raise UsageError(
         f"`degradations` {degradations!r} is not one of {', '.join(DEGRADATIONS)}, or a .toml file"
-        f"{_hint(degradations, DEGRADATIONS)}"
+        f"{nearest_hint(degradations, DEGRADATIONS)}"
     )
 
 
@@ -478,8 +477,3 @@ def _each(value: Any) -> tuple[Any, ...]:
 
 def _named(path: str) -> str:
     return Path(path).resolve().name if path else ""
-
-
-def _hint(name: Any, known: Any) -> str:
-    nearest = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -23,7 +23,7 @@ class TrainingNetwork(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """As RIPFDN.forward: (N, 3, H, W) RGB in 0..1 → (N, 3, s·H, s·W), not clamped."""
+        """As RIPFDN.sub_pixels: (N, 3, H, W) RGB in 0..1 → (N, 3·s², H, W), not clamped."""
         network = self.network
         shallow = network.shallow(x)
         features, outputs = shallow, []

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.pipeline.frame_pipeline import FramePipeline
-from ripfdn_cli.pipeline.output_size import SizeRequest, passes
+from ripfdn_cli.pipeline.output_size import SizeRequest
 from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
 from ripfdn_cli.upscaler import Progress
 from ripfdn_cli.video.frame_streams import FrameStream
@@ -27,7 +27,7 @@ def upscale_stream(
     """
     devices = Devices(network)
     target = size.target(source.width, source.height, devices.selection.default_scale)
-    scales = passes((source.width, source.height), target, devices.selection.choices)
+    scales = devices.selection.route((source.width, source.height), target, compressed=False).passes
     writer, count = source.writer(output, *target), 0
 
     def write(upscaled: UpscaledFrame, context: None) -> None:

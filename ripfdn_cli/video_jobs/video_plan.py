@@ -13,6 +13,7 @@ from ripfdn_cli.files.storage import is_folder
 from ripfdn_cli.pictures.encoding import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.pipeline.output_size import growth
 from ripfdn_cli.pipeline.weights_selection import Route, WeightsSelection
 from ripfdn_cli.video.codecs import (
     Codec,
@@ -104,10 +105,9 @@ def _route(source: VideoSource, size: tuple[int, int], selection: WeightsSelecti
     """Through weights for compressed pictures where the source is one (`benchmarks/compressed_video.py`)
     and grows by more than two, so that no frame is made of four times the pixels that are kept.
     """
-    bits = source.bits_per_pixel
-    grows = size[0] > 2 * source.width or size[1] > 2 * source.height
-    compressed = bits is not None and bits <= _COMPRESSED_BITS and grows
-    route = selection.route((source.width, source.height), size, compressed=compressed)
+    bits, own_size = source.bits_per_pixel, (source.width, source.height)
+    compressed = bits is not None and bits <= _COMPRESSED_BITS and growth(own_size, size) > 2
+    route = selection.route(own_size, size, compressed=compressed)
     if compressed and route.passes:
         used = ", ".join(route.choices[scale] for scale in route.passes)
         log.debug("%s: %.2f bits a pixel: %s", source.name, bits, used)

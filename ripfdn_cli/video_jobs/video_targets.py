@@ -20,7 +20,8 @@ import av
 import numpy as np
 
 from ripfdn_cli.errors import InputError, InternalError, OutputError, UsageError
-from ripfdn_cli.files.atomic_file import output_error, publish, write_bytes
+from ripfdn_cli.files.atomic_file import publish, write_bytes
+from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
@@ -440,10 +441,7 @@ class SequenceTarget:
 
     def try_out(self, folder: Path) -> None:
         """Make the folder. Raises OutputError."""
-        try:
-            self._pattern.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(self._pattern.folder, error) from error
+        make_folder(self._pattern.folder)
 
     @contextmanager
     def open_segment(self, path: Path) -> Iterator[OpenSegment]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.called_functions import recorded_calls
 
 from ripfdn_cli.exporting.export_target import Form
 from ripfdn_cli.exporting.onnx_target import build, load
@@ -19,20 +20,9 @@ def sizes(value: Any) -> list[int | str]:
 
 def test_telemetry_is_off_before_anything_runs(exported: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real functions run; who calls which first is what there is to see of it from outside."""
-    called: list[str] = []
-
-    def watched(name: str) -> None:
-        real = getattr(onnxruntime, name)
-
-        def call(*args: Any, **options: Any) -> Any:
-            called.append(name)
-            return real(*args, **options)
-
-        monkeypatch.setattr(onnxruntime, name, call)
-
-    watched("disable_telemetry_events")
-    watched("InferenceSession")
-    load({".onnx": exported("onnx").read_bytes()})
+    content = exported("onnx").read_bytes()  # made, if it must be, before anybody watches
+    called = recorded_calls(monkeypatch, onnxruntime, ("disable_telemetry_events", "InferenceSession"))
+    load({".onnx": content})
     assert called == ["disable_telemetry_events", "InferenceSession"]
 
 

@@ -146,6 +146,16 @@ def test_files_without_a_suffix_are_known_by_their_content(head: bytes) -> None:
         decode(head + bytes(200), "stdin")
 
 
+@pytest.mark.parametrize(("maker", "reader"), [("NIKON", "LibRaw can't"), (None, "CFA")])
+def test_a_sensors_pixels_are_developed_where_a_camera_made_them(maker: str | None, reader: str) -> None:
+    stream = io.BytesIO()
+    tags = [(271, "s", 0, maker, True)] if maker else []
+    sensor = np.full((9, 8), 500, np.uint16)
+    tifffile.imwrite(stream, sensor, photometric="cfa", extratags=tags)
+    with pytest.raises(InputError, match=reader):
+        decode(stream.getvalue(), "stdin")
+
+
 def test_ordinary_tiffs_without_a_suffix_are_no_raw_files() -> None:
     stream = io.BytesIO()
     tifffile.imwrite(stream, np.full((9, 7, 3), 5, np.uint8), photometric="rgb")

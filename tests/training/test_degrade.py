@@ -7,11 +7,11 @@ from PIL import Image
 from support.small_inputs import photograph
 
 from ripfdn_cli.image_math.matlab_bicubic import imresize
+from ripfdn_cli.training.degradation_recipes import RESIZE_KERNELS
 from ripfdn_cli.training.degrade import (
     JPEG_QUALITIES,
     LARGEST_NOISE,
     LARGEST_PHOTON_NOISE,
-    SHRINKERS,
     Degradation,
     Save,
     degrade,
@@ -74,7 +74,7 @@ def test_draws_are_within_their_ranges_and_of_every_kind() -> None:
 
 def test_wild_pictures_have_gone_through_everything() -> None:
     drawn = [draw_degradation(generator(0, 1, step), 4, "wild") for step in range(800)]
-    assert {d.shrinker for d in drawn} == set(SHRINKERS)
+    assert {d.shrinker for d in drawn} == set(RESIZE_KERNELS)
     assert {len(d.saves) for d in drawn} == {0, 1, 2}
     assert {(save.format, save.subsampling) for d in drawn for save in d.saves} >= {
         ("JPEG", "4:2:0"),
