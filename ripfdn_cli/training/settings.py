@@ -225,7 +225,8 @@ class TrainingSettings:
             recipe_of(self.degradations)
         if not self.steps and not self.max_time:
             raise UsageError(
-                "neither `steps` nor `max_time` is given: the run would never end; pass `max_time` 25m, say"
+                "neither `steps` nor `max_time` is given: the run would never end; pass a `max_time`, "
+                "such as 25m"
             )
         if self.start == "random" and self.init_from:
             raise UsageError("`start` random and `init_from` contradict each other; give one")
@@ -243,8 +244,8 @@ class TrainingSettings:
             return
         if self.data and len(self.data) != len(self.lr_folder):
             raise UsageError(
-                f"`lr_folder` names {len(self.lr_folder)} folders for {len(self.data)} of pictures; "
-                "give one for each, in their order"
+                f"`lr_folder` names {len(self.lr_folder)} folders for {len(self.data)} of pictures; give "
+                "one for each, in the same order"
             )
         for given, name in ((self.degrade, "degrade"), (self.shrink != 1, "shrink")):
             if given:
