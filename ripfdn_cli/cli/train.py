@@ -96,7 +96,7 @@ _EXAMPLES = (
     click.option(
         "--preset",
         type=click.Choice(sorted(PRESETS)),
-        help="Where the settings start from.  [default: quick]",
+        help="Preset that the settings start from.  [default: quick]",
     ),
     click.option(
         "--config", type=click.Path(path_type=Path), help="TOML file with settings; options override it."
