@@ -220,7 +220,7 @@ class TorchEngine:
         try:
             return self._compiled(pixels, rows, columns)
         except TorchDynamoException as error:
-            log.warning("torch.compile failed (%s); going on without it", str(error).partition("\n")[0])
+            log.warning("torch.compile failed (%s); continuing without it", str(error).partition("\n")[0])
             self._may_compile = False
             return self._eager(pixels, rows, columns)
 
