@@ -1,6 +1,6 @@
 """Print how much memory a tile takes in each engine and precision, for each input pixel.
 
-    python benchmarks/memory.py [--device cuda] [--side 512 --side 1024]
+    python benchmarks/memory.py [--device cuda] [--side 512 --side 1024] [--pixels float32]
 
 The engines' `tile_memory` comes from here, rounded up. Each figure is from a process of its own: the peak
 of two runs of a square tile, over what the engine holds after a small one: while the second runs, the first
@@ -9,7 +9,10 @@ one's result has yet to be pasted.
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 
@@ -23,20 +26,35 @@ from ripfdn_cli.model.weights_store import load_weights
 
 SMALL_SIDE = 64
 SIDES = (256, 512, 515, 1024, 1400, 1401)
+PIXELS = ("uint8", "uint16", "float32")
 
 
-def bytes_per_pixel(engine: str, precision: str, device: str, weights: str, side: int) -> tuple[float, float]:
-    """Measured, and what the engine plans with. Raises UnavailableError."""
-    loaded = load_engine(load_weights(weights), engine=engine, precision=precision, device=device)
-    run_tile(loaded, SMALL_SIDE)
-    peak = peak_memory(lambda: run_tile(loaded, side), device)
-    if peak is None:
-        raise UnavailableError(f"memory can't be measured on {device} here")
-    return peak / side**2, loaded.tile_memory.of(side**2) / side**2
+@dataclass(frozen=True)
+class Setup:
+    """An engine, and a square tile of `side` px for it."""
+
+    engine: str
+    precision: str
+    device: str
+    weights: str
+    pixels: str
+    side: int
+
+    def bytes_per_pixel(self) -> tuple[float, float]:
+        """Measured, and what the engine plans with. Raises UnavailableError."""
+        weights, dtype = load_weights(self.weights), np.dtype(self.pixels)
+        engine = load_engine(weights, engine=self.engine, precision=self.precision, device=self.device)
+        run_tile(engine, SMALL_SIDE, dtype)
+        peak = peak_memory(lambda: run_tile(engine, self.side, dtype), self.device)
+        if peak is None:
+            raise UnavailableError(f"memory can't be measured on {self.device} here")
+        area = self.side**2
+        return peak / area, engine.tile_memory.of(area, dtype) / area
 
 
-def run_tile(engine: Engine, side: int) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
+def run_tile(engine: Engine, side: int, dtype: np.dtype[Any]) -> None:
+    unit = np.random.default_rng(0).random((1, side, side, 3), np.float32)
+    pixels = unit if dtype.kind == "f" else (unit * np.iinfo(dtype).max).astype(dtype)
     job = TileJob(pixels, attention_geometry(height=side, width=side), (0, side, 0, side))
     for _ in engine.run([job, job]):
         pass
@@ -47,25 +65,27 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--weights", default="x4")
     parser.add_argument("--side", type=int, action="append", help="of the tile in px; may be repeated")
+    parser.add_argument(
+        "--pixels", action="append", choices=PIXELS, help="their type; may be repeated; else all"
+    )
     arguments = parser.parse_args()
     print(machine_name(arguments.device))
-    print("| engine | precision | tile | bytes a pixel | planned |")
-    print("| --- | --- | --- | --- | --- |")
-    for engine in ENGINES:
-        for precision in PRECISIONS:
-            for side in arguments.side or SIDES:
-                print_row(engine, precision, arguments.device, arguments.weights, side)
+    print("| engine | precision | pixels | tile | bytes a pixel | planned |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for engine, precision, pixels, side in product(
+        ENGINES, PRECISIONS, arguments.pixels or PIXELS, arguments.side or SIDES
+    ):
+        print_row(Setup(engine, precision, arguments.device, arguments.weights, pixels, side))
 
 
-def print_row(engine: str, precision: str, device: str, weights: str, side: int) -> None:
+def print_row(setup: Setup) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
         try:
-            measured, planned = processes.submit(
-                bytes_per_pixel, engine, precision, device, weights, side
-            ).result()
+            measured, planned = processes.submit(setup.bytes_per_pixel).result()
         except UnavailableError:
             return
-    print(f"| {engine} | {precision} | {side}×{side} | {measured:.0f} | {planned:.0f} |", flush=True)
+    names = f"{setup.engine} | {setup.precision} | {setup.pixels} | {setup.side}×{setup.side}"
+    print(f"| {names} | {measured:.0f} | {planned:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

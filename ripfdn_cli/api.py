@@ -297,11 +297,11 @@ def network_settings(
     from ripfdn_cli.pipeline.devices import NetworkSettings
 
     if exact and halo is not None:
-        raise UsageError("`exact` sets the halo; give either it or `halo`")
+        raise UsageError("`exact` sets the halo; give either `exact` or `halo`")
     if exact and precision not in ("auto", "fp32"):
         log.warning(
-            "with `precision` %s, tiles equal the whole picture to the rounding of %s, a level in some "
-            "samples; leave `precision` out for that of fp32",
+            "with `precision` %s, tiles match the untiled result only to within the rounding of %s, one "
+            "level in some samples; leave out `precision` to compute in fp32",
             precision,
             precision,
         )
@@ -366,7 +366,7 @@ def picture_settings(
     if depth is not None and depth not in DEPTHS:
         raise UsageError(f"`depth` {depth} is not one of {', '.join(map(str, DEPTHS))}")
     if quality is not None and not 1 <= quality <= 100:
-        raise UsageError(f"`quality` {quality} is not within 1 to 100")
+        raise UsageError(f"`quality` {quality} is not between 1 and 100")
     return PictureSettings(
         size=size,
         depth=depth,

@@ -26,7 +26,7 @@ def no_bf16(option: str = "precision") -> UnavailableError:
     hidden_by = _hidden_by()
     if hidden_by is not None:
         return UnavailableError(
-            f"`{option}` bf16: {hidden_by} in the environment hides it; unset that, or use fp32"
+            f"`{option}` bf16: {hidden_by} in the environment turns it off; unset it, or use fp32"
         )
     return UnavailableError(
         f"`{option}` bf16: this processor has no bf16 arithmetic (AVX512-BF16 or AMX); use fp32"

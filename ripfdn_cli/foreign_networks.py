@@ -96,8 +96,8 @@ class ForeignNetwork:
             raise CheckpointError(f"{self._name} made {_shape(result)} of {_shape(padded)}, not {expected}")
         if not np.isfinite(result).all():
             raise CheckpointError(
-                f"{self._name} made values that are not finite of a picture of {width}×{height} px; "
-                "give another network"
+                f"{self._name} gave values that are not finite for a picture of {width}×{height} px; use "
+                "another network"
             )
         image: Image = result[0].transpose(1, 2, 0)[: self.scale * height, : self.scale * width]
         return image
@@ -148,7 +148,7 @@ def load_with_spandrel(path: Path, device: str) -> ForeignNetwork:
         import spandrel
     except Exception as error:
         raise UnavailableError(
-            f"{path} is not RIPFDN's, and spandrel, which reads other networks, can't be imported "
+            f"{path} is not a RIPFDN network, and spandrel, which reads others, can't be imported "
             f"({_first_line(error)}); pip install 'ripfdn-cli[integrations]'"
         ) from error
     import torch
@@ -196,7 +196,7 @@ def _probed(
         scale, rest = divmod(result.shape[-1], width)
         if result.shape == (1, 3, scale * height, scale * width) and not rest and scale:
             if not np.isfinite(result).all():
-                raise CheckpointError(f"{path} makes values that are not finite; use another network")
+                raise CheckpointError(f"{path} gives values that are not finite; use another network")
             return ForeignNetwork(
                 run,
                 name=str(path),
@@ -206,7 +206,7 @@ def _probed(
                 side=side,
                 runtime=runtime,
             )
-        failure = f"makes {_shape(result)} of {_shape(ramp)}"
+        failure = f"turns {_shape(ramp)} into {_shape(result)}"
     raise CheckpointError(f"{path} is not a super-resolution network: it {failure}")
 
 
@@ -278,7 +278,7 @@ def _declared_side(path: Path, shapes: Shapes) -> tuple[int, int] | None:
     if height is None and width is None:
         return None
     if height is None or width is None:
-        raise CheckpointError(f"{path} takes {_declared(sides)}; fix both sides, or none")
+        raise CheckpointError(f"{path} takes {_declared(sides)}; fix both sides, or neither")
     if min(height, width) < SMALLEST_TILE:
         raise CheckpointError(f"{path} takes {_declared(sides)}, which is too small for tiles")
     return height, width

@@ -42,12 +42,12 @@ def upscaled(image: object, upscale: UpscalePixels, scale: int) -> Any:
         return _upscaled_tensor(image, upscale)
     if isinstance(image, list | tuple):
         raise InputError(
-            f"a {type(image).__name__} is not an image; "
-            "give several images to upscale_batch, and lists of numbers as numpy.array(numbers, 'uint8')"
+            f"a {type(image).__name__} is not an image; pass several images to upscale_batch, and numbers "
+            "as numpy.array(numbers, 'uint8')"
         )
     raise InputError(
-        f"a {type(image).__name__} is not an image; give a NumPy array, an image of PIL or a torch tensor, "
-        "and the path of a file to upscale_file"
+        f"a {type(image).__name__} is not an image; pass a NumPy array, a PIL image or a torch tensor; for "
+        "the path of a file there is upscale_file"
     )
 
 
@@ -61,8 +61,8 @@ def _tell_range(pixels: NDArray[Any]) -> None:
     for levels, name in ((255, "uint8"), (65535, "uint16")):
         if low >= 0 and mean > _BRIGHTEST_MEAN and high <= levels:
             log.warning(
-                "floats of up to %.6g with a mean of %.4g: if they stand for levels of 0 to %d, divide them "
-                "by %d or give them as %s",
+                "floats of up to %.6g with a mean of %.4g: if they stand for levels of 0 to %d, divide "
+                "them by %d or pass them as %s",
                 *(high, mean, levels, levels, name),
             )
             return
@@ -85,7 +85,8 @@ def _upscaled_pil(image: Image, upscale: UpscalePixels, scale: int) -> Image:
 
     if image.mode not in PIL_MODES:
         raise InputError(
-            f"images of mode {image.mode} are not supported; convert it first, as image.convert('RGB')"
+            f"images of mode {image.mode} are not supported; convert the image first, as with "
+            "image.convert('RGB')"
         )
     samples = np.array(image)
     frame = samples.astype(samples.dtype.newbyteorder("="), copy=False).reshape(*samples.shape[:2], -1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, YuvEngine, YuvJob, YuvResult
 from ripfdn_cli.engines.engine_selection import load_engine
@@ -114,8 +114,7 @@ class Upscaler:
             precision=settings.precision,
             threads=settings.threads,
         )
-        budget = self._engine.default_memory if settings.memory is None else settings.memory
-        self._largest_tile = self._engine.tile_memory.largest_tile(budget)
+        self._memory = self._engine.default_memory if settings.memory is None else settings.memory
         self._reference: Engine | None = None
         self._referring = threading.Lock()
 
@@ -144,18 +143,24 @@ class Upscaler:
         """The device that computes, as torch names it: `cpu`, `cuda:0`, `mps`."""
         return self._engine.device
 
-    def tile_bytes(self, grid: TileGrid) -> int:
-        """The most bytes that a tile of `grid` takes in the engine."""
-        return self._engine.tile_memory.of(grid.tile_height * grid.tile_width)
+    def tile_bytes(self, grid: TileGrid, dtype: DTypeLike = np.uint8) -> int:
+        """The most bytes that a tile of `grid` takes in the engine, with samples of `dtype`."""
+        return self._engine.tile_memory.of(grid.tile_height * grid.tile_width, dtype)
 
-    def grid(self, height: int, width: int) -> TileGrid:
-        """The tiles in which a picture of `height` × `width` px will be computed. Raises OutOfMemoryError."""
+    def grid(self, height: int, width: int, *, dtype: DTypeLike = np.uint8) -> TileGrid:
+        """The tiles in which a picture of `height` × `width` px, with samples of `dtype`, will be computed.
+
+        Raises OutOfMemoryError.
+        """
         height, width = max(height, SMALLEST_SIDE), max(width, SMALLEST_SIDE)
         if self._tile is None:
             return whole_grid(height, width)
         if isinstance(self._tile, int):
             return fixed_grid(height, width, tile=self._tile, halo=self._halo)
-        return planned_grid(height, width, halo=self._halo, largest_tile=self._largest_tile)
+        return planned_grid(height, width, halo=self._halo, largest_tile=self._largest_tile(dtype))
+
+    def _largest_tile(self, dtype: DTypeLike) -> int:
+        return self._engine.tile_memory.largest_tile(self._memory, dtype)
 
     def upscale(self, image: AnyImage, *, progress: Progress | None = None) -> AnyImage:
         """`image` made `scale` times as large, as the same kind of object, which is one of three.
@@ -208,7 +213,8 @@ class Upscaler:
         check_pixels(images[0])
         try:
             with self._lock:
-                return list(self._pasted(np.stack(images), self.grid(*images[0].shape[:2]), progress))
+                batch = np.stack(images)
+                return list(self._pasted(batch, self.grid(*batch.shape[1:3], dtype=batch.dtype), progress))
         except (OutOfMemoryError, NonFiniteResultError):  # which one at a time may yet do
             return None
 
@@ -253,7 +259,7 @@ class Upscaler:
             self._reference = load_engine(
                 self._checkpoint, engine="torch", device="cpu", precision="fp32", threads=self._threads
             )
-        grid, scale = self.grid(*pixels.shape[:2]), self.scale
+        grid, scale = self.grid(*pixels.shape[:2], dtype=pixels.dtype), self.scale
         sides = (rows.stop - rows.start, columns.stop - columns.start)
         result = np.empty((scale * sides[0], scale * sides[1], 3), pixels.dtype)
         for row in _windows(grid.rows, rows):
@@ -287,7 +293,7 @@ class Upscaler:
         if not isinstance(engine, YuvEngine):
             raise InternalError(f"{engine.name} does not convert colours")
         grid = self.grid(source.height, source.width)
-        batch = self._batch_size(grid)
+        batch = self._batch_size(grid, np.uint8)
         batches = [frames[start : start + batch] for start in range(0, len(frames), batch)]
         results = []
         with self._lock:
@@ -297,9 +303,9 @@ class Upscaler:
                     progress(len(results), len(batches))
         return results
 
-    def _batch_size(self, grid: TileGrid) -> int:
+    def _batch_size(self, grid: TileGrid, dtype: DTypeLike) -> int:
         """How many frames' tiles the memory allows at once."""
-        return max(1, self._largest_tile // (grid.tile_height * grid.tile_width))
+        return max(1, self._largest_tile(dtype) // (grid.tile_height * grid.tile_width))
 
     def _averaged(self, pixels: NDArray[Any], progress: Progress | None) -> NDArray[Any]:
         """The mean over the eight flips and rotations of `pixels`, computed in float32."""
@@ -314,20 +320,21 @@ class Upscaler:
         return _from_unit_range(np.divide(total, len(DIHEDRAL_TRANSFORMS), out=total), pixels.dtype)
 
     def _computed(self, pixels: NDArray[Any], progress: Progress | None) -> NDArray[Any]:
-        grid = self.grid(*pixels.shape[1:3])
+        grid = self.grid(*pixels.shape[1:3], dtype=pixels.dtype)
         while True:
             try:
                 return self._pasted(pixels, grid, progress)
             except OutOfMemoryError:
-                grid = self._smaller(grid)
+                grid = self._smaller(grid, pixels.dtype)
             except NonFiniteResultError as error:
                 self._fall_back_to_fp32(error)
+                grid = self.grid(*pixels.shape[1:3], dtype=pixels.dtype)
 
     def _pasted(self, pixels: NDArray[Any], grid: TileGrid, progress: Progress | None) -> NDArray[Any]:
         """(N, H, W, 3) → (N, scale·H, scale·W, 3), by tiles of as many frames as the memory allows."""
         scale, count = self.scale, len(pixels)
         output = np.empty((count, scale * grid.height, scale * grid.width, 3), pixels.dtype)
-        size = self._batch_size(grid)
+        size = self._batch_size(grid, pixels.dtype)
         batches = [slice(start, start + size) for start in range(0, count, size)]
         places = [(batch, tile) for batch in batches for tile in grid]
         results = self._engine.run(_job(pixels[batch], grid, tile) for batch, tile in places)
@@ -342,7 +349,7 @@ class Upscaler:
                 progress(done, len(places))
         return output
 
-    def _smaller(self, grid: TileGrid) -> TileGrid:
+    def _smaller(self, grid: TileGrid, dtype: DTypeLike) -> TileGrid:
         """A grid of tiles half as large, for when `grid` ran out of memory, and for all pictures after this.
 
         Raises OutOfMemoryError where they can't be smaller.
@@ -355,7 +362,7 @@ class Upscaler:
                 f"out of memory with tiles of {grid.tile_width}×{grid.tile_height} px, the smallest; "
                 "close other programs, use `device=cpu`, or lower `halo`"
             ) from error
-        self._tile, self._largest_tile = "auto", half
+        self._tile, self._memory = "auto", self._engine.tile_memory.of(half, dtype)
         log.warning(
             "out of memory; continuing with tiles of %d×%d px", smaller.tile_width, smaller.tile_height
         )
@@ -365,9 +372,7 @@ class Upscaler:
         if self._engine.precision == "fp32":
             raise error
         log.warning("%s gave values that are not finite; computing again in fp32", self._engine.precision)
-        narrow, self._engine = self._engine, self._fp32_engine()
-        budget = narrow.tile_memory.of(self._largest_tile)
-        self._largest_tile = self._engine.tile_memory.largest_tile(budget)
+        self._engine = self._fp32_engine()
 
     def _fp32_engine(self) -> Engine:
         return load_engine(

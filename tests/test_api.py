@@ -237,7 +237,7 @@ def test_exact_is_exact_on_every_machine_or_says_what_it_is(
 ) -> None:
     settings = api.network_settings(**options)
     assert (settings.precision, settings.halo) == (precision, halo)
-    told = [f"to the rounding of {rounding}"] if rounding else []
+    told = [f"to within the rounding of {rounding}"] if rounding else []
     assert len(caplog.messages) == len(told)
     assert all(line in message for line, message in zip(told, caplog.messages, strict=True))
 

@@ -135,11 +135,11 @@ def test_a_network_of_one_size_is_given_that_size(runtime: str, tmp_path: Path) 
             r"takes f32 \?×1×\?×\?; float32 \(1, 3, height, width\) is needed",
         ),
         ({"sides": (4, 3, None, None)}, "float32 .* is needed"),
-        ({"sides": (1, 3, 64, None)}, "fix both sides, or none"),
+        ({"sides": (1, 3, 64, None)}, "fix both sides, or neither"),
         ({"sides": (1, 3, 16, 16)}, "too small for tiles"),
         ({"outputs": 2}, "has 1 inputs and 2 outputs"),
-        ({"factor": float("nan")}, "makes values that are not finite"),
-        ({"block": 256}, "is not a super-resolution network: it (fails|makes)"),
+        ({"factor": float("nan")}, "gives values that are not finite"),
+        ({"block": 256}, "is not a super-resolution network: it (fails|turns)"),
     ],
 )
 def test_what_is_no_teacher_is_told_in_a_line(
@@ -167,7 +167,7 @@ def test_files_that_are_no_networks(runtime: str, tmp_path: Path) -> None:
 
 def test_values_that_become_infinite_later_are_told(runtime: str, tmp_path: Path) -> None:
     network = load_onnx(save(tmp_path / "n.onnx", factor=3e38), 1)
-    with pytest.raises(CheckpointError, match="not finite of a picture of 12×9 px"):
+    with pytest.raises(CheckpointError, match="not finite for a picture of 12×9 px"):
         network(np.full((9, 12, 3), 100, np.float32))
 
 

@@ -122,7 +122,7 @@ def test_floats_that_are_levels_are_told(
 ) -> None:
     unit = photograph(20, 24).astype(np.float32) / 255
     upscaler.upscale(unit * levels)
-    assert f"divide them by {levels} or give them as {word}" in caplog.text
+    assert f"divide them by {levels} or pass them as {word}" in caplog.text
     caplog.clear()
     upscaler.upscale(torch.from_numpy(unit * levels).permute(2, 0, 1))
     assert f"divide them by {levels}" in caplog.text

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from ripfdn_cli import Upscaler, upscaler
 from ripfdn_cli.engines.engine import Engine, TileJob, TileMemory
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, NonFiniteResultError, OutOfMemoryError, UsageError
+from ripfdn_cli.evaluation.peak_memory import peak_memory
+from ripfdn_cli.openvino_runtime import native_bf16
 
 WEIGHTS = GOLDEN / "small_x4.safetensors"
 
@@ -102,6 +106,28 @@ def test_a_budget_is_kept() -> None:
     assert len(load(memory=2**40).grid(4000, 5000)) == 1
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_tile_takes_no_more_than_is_planned_whatever_its_samples(dtype: type, precision: str) -> None:
+    """As measured in a process of its own, since memory that is free already is not asked for again."""
+    if precision == "bf16" and not native_bf16():
+        pytest.skip("no bf16 here")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        measured, planned = processes.submit(tile_bytes_of, dtype, precision).result()
+    assert 0.75 * planned < measured <= planned, measured / planned
+
+
+def tile_bytes_of(dtype: type, precision: str) -> tuple[int, int]:
+    """That a tile takes, measured and planned."""
+    network = Upscaler("x4", device="cpu", engine="openvino", precision=precision, memory=2**29)
+    network.upscale(noise(64, 64, dtype))
+    grid = network.grid(2000, 2000, dtype=dtype)
+    tile = noise(grid.tile_height, grid.tile_width, dtype)
+    peak = peak_memory(lambda: network.upscale(tile), "cpu")
+    assert peak is not None
+    return peak - tile.nbytes * network.scale**2, network.tile_bytes(grid, dtype)  # without the result
+
+
 def test_progress_is_told_tile_by_tile() -> None:
     told: list[tuple[int, int]] = []
     load(tile=24, halo=0).upscale(noise(40, 70), progress=lambda done, total: told.append((done, total)))
@@ -150,11 +176,11 @@ def test_a_nan_in_half_precision_is_computed_again_in_fp32(caplog: pytest.LogCap
 
 
 def test_fp32_keeps_the_budget_that_half_precision_had() -> None:
-    full, half = load()._engine.tile_memory, TileMemory(per_pixel=1000, fixed=10_000)
+    full, half = load()._engine.tile_memory, TileMemory(per_pixel=1000, wider={}, fixed=10_000)
     faulty = load()
     faulty._engine = engine = Faulty(faulty._engine, nan_in="fp16")
     engine.tile_memory = half
-    faulty._largest_tile = half.largest_tile(full.of(300 * 200))
+    faulty._memory = full.of(300 * 200)
     assert len(faulty.grid(400, 500)) == 1
     faulty.upscale(noise(20, 20))
     assert full.of(150 * 200) < faulty.tile_bytes(faulty.grid(400, 500)) <= full.of(300 * 200)

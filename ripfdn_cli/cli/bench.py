@@ -23,8 +23,8 @@ ALL = "all"
 
 
 _EXAMPLES = (
-    ("ripfdn bench", "every engine and precision, on four sizes"),
-    ("ripfdn bench --engine torch --device cuda --size 1920x1080", "one engine on one size"),
+    ("ripfdn bench", "every engine and precision, at four sizes"),
+    ("ripfdn bench --engine torch --device cuda --size 1920x1080", "one engine at one size"),
     ("ripfdn bench --json > speeds.jsonl", "for programs"),
 )
 
@@ -34,8 +34,10 @@ _EXAMPLES = (
     NETWORK,
     WEIGHTS,
     DEVICE,
-    click.option("--engine", type=engines(ALL), default=ALL, help="What runs the network."),
-    click.option("--precision", type=precisions(ALL), default=ALL, help="Arithmetic of the network."),
+    click.option("--engine", type=engines(ALL), default=ALL, help="Engine that runs the network."),
+    click.option(
+        "--precision", type=precisions(ALL), default=ALL, help="Precision of the network's arithmetic."
+    ),
     THREADS,
 )
 @titled(
@@ -46,7 +48,7 @@ _EXAMPLES = (
         type=Rectangle(),
         multiple=True,
         default=SIZES,
-        help="Width and height of an input; may be repeated.",
+        help="Width and height of the test picture in px; may be repeated.",
     ),
 )
 @console_options
@@ -60,18 +62,18 @@ def bench(
     threads: int | None,
     sizes: tuple[tuple[int, int], ...],
 ) -> None:
-    """Measure each engine and precision of this machine.
+    """Measure the speed and accuracy of each engine and precision on this machine.
 
-    Every one runs in a process of its own, with the picture in one tile. Times are medians; the share is that
-    of the rate a large matrix product reaches in the same process. Results are compared with torch's in fp32:
-    PSNR on texture, before rounding; on a smooth sky of 8 bits the largest shift of a channel's mean, and the
-    root mean square of all differences, in levels of 255.
+    Each runs in its own process, with the picture in one tile. Times are medians. The share compares speed
+    with the rate that a large matrix product reaches in the same process. Results are compared with torch's
+    in fp32: PSNR on texture, before rounding; on a smooth 8-bit sky the largest shift of a channel's mean,
+    and the root mean square of all differences, in levels of 255.
     """
     from ripfdn_cli.errors import UnavailableError
     from ripfdn_cli.evaluation.speed import Candidate, available_speeds, machine_name
     from ripfdn_cli.model.weights_store import load_weights
 
-    load_weights(weights)  # a wrong name is told before anything starts
+    load_weights(weights)  # a wrong name is an error before anything starts
     _check_sizes(sizes)
     device = _real_device(device)
     candidates = [
@@ -92,8 +94,8 @@ def bench(
             speeds.append(speed)
     if not speeds:
         raise UnavailableError(
-            f"nothing that was asked for is available on this machine ({engine}, {precision}, {device}); "
-            "run with -v for the reasons"
+            f"none of the requested engines is available on this machine ({engine}, {precision}, "
+            f"{device}); run with -v for the reasons"
         )
     for line in table(speeds):
         console.text(line)
@@ -132,7 +134,7 @@ def _check_sizes(sizes: tuple[tuple[int, int], ...]) -> None:
     for width, height in sizes:
         if min(width, height) < SMALLEST_SIDE:
             raise UsageError(
-                f"--size {width}x{height}: a side is shorter than {SMALLEST_SIDE} px, the smallest"
+                f"--size {width}x{height}: a side is shorter than the minimum of {SMALLEST_SIDE} px"
             )
 
 

@@ -33,7 +33,7 @@ class CropType(click.ParamType["Window"]):
             return value
         match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)\+(\d+)\+(\d+)", str(value), re.ASCII)
         if match is None:
-            self.fail(f"{value} is not WIDTHxHEIGHT+LEFT+TOP; write 256x256+100+80", param, ctx)
+            self.fail(f"{value} is not WIDTHxHEIGHT+LEFT+TOP; write it as 256x256+100+80", param, ctx)
         width, height, left, top = map(int, match.groups())
         return Window(top, left, height, width)
 
@@ -42,7 +42,7 @@ _EXAMPLES = (
     ("ripfdn compare photo.jpg -o page.html -w x4 -w x4-photo", "two networks on one picture"),
     (
         "ripfdn compare lr.png --reference hr.png -o page.html -w x4 -w other.onnx",
-        "scores, and another network",
+        "with scores, and a third-party network",
     ),
 )
 
@@ -60,7 +60,7 @@ _EXAMPLES = (
         help="The picture that PICTURE was made from, for scores and difference maps; one for each PICTURE.",
     ),
     click.option("--crop", type=CropType(), help="The part of each PICTURE to show.  [default: its middle]"),
-    click.option("--overwrite", is_flag=True, help="Replace the page where it exists."),
+    click.option("--overwrite", is_flag=True, help="Replace the page if it exists."),
 )
 @titled(
     NETWORK,
@@ -85,7 +85,7 @@ def compare(
     threads: int | None,
     overwrite: bool,
 ) -> None:
-    """Show PICTUREs and what several networks make of them on one page, with a line to drag between two."""
+    """Show PICTUREs and the results of several networks on one page, with a line to drag between any two."""
     from ripfdn_cli.comparison.page import render
     from ripfdn_cli.comparison.views import common_scale, compare_picture
     from ripfdn_cli.errors import UsageError
@@ -94,7 +94,8 @@ def compare(
 
     if references and len(references) != len(pictures):
         raise UsageError(
-            f"{len(references)} --reference for {len(pictures)} pictures; give one for each, in their order"
+            f"{len(references)} --reference for {len(pictures)} pictures; give one for each, in the same "
+            "order"
         )
     check_publishable(output, overwrite=overwrite)
     methods = network_methods(weights, Engines((engine,), (precision,), device=device, threads=threads))

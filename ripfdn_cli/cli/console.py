@@ -123,11 +123,11 @@ def console_options(command: Callable[Concatenate[Console, P], R]) -> Callable[P
 
     @titled(
         MESSAGES,
-        click.option("-q", "--quiet", is_flag=True, help="Errors and warnings only."),
+        click.option("-q", "--quiet", is_flag=True, help="Show only errors and warnings."),
         click.option(
             "-v", "--verbose", is_flag=True, help="Show what is chosen and why, and tracebacks of errors."
         ),
-        click.option("--json", "json", is_flag=True, help="Results as JSON lines on stdout."),
+        click.option("--json", "json", is_flag=True, help="Print results as JSON lines on stdout."),
     )
     @click.pass_obj
     @wraps(command)

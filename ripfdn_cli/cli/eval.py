@@ -22,13 +22,16 @@ PLACE = Place()
 
 _EXAMPLES = (
     ("ripfdn eval Set5 Set14", "the default weights on two data sets"),
-    ("ripfdn eval Set5 -w x4 -w mine.safetensors", "weights compared"),
+    ("ripfdn eval Set5 -w x4 -w mine.safetensors", "compare weights"),
     (
         "ripfdn eval Set5 --engine openvino --engine torch --precision fp32 --precision bf16",
-        "engines compared",
+        "compare engines",
     ),
-    ("ripfdn eval --hr DIV2K_valid_HR --lr DIV2K_valid_LR_bicubic/X4", "folders of other names"),
-    ("ripfdn eval Set5 --protocol all --csv scores.csv --report report.html", "everything, into files too"),
+    ("ripfdn eval --hr DIV2K_valid_HR --lr DIV2K_valid_LR_bicubic/X4", "folders with other names"),
+    (
+        "ripfdn eval Set5 --protocol all --csv scores.csv --report report.html",
+        "every protocol, also as CSV and as a page",
+    ),
 )
 
 
@@ -36,15 +39,24 @@ _EXAMPLES = (
 @click.argument("sets", metavar="[SET]...", nargs=-1, type=PLACE)
 @titled(
     INPUT_AND_OUTPUT,
-    click.option("--hr", type=PLACE, help="HR pictures of one more set. LR is made where --lr is not given."),
     click.option(
-        "--lr", type=PLACE, help="Its LR pictures, paired by name. Without --hr: timing and pictures only."
+        "--hr",
+        type=PLACE,
+        help="HR pictures of one more set. LR pictures are made from them unless --lr is given.",
     ),
-    click.option("--csv", "csv_path", type=PLACE, help="Write the table to this file, too."),
     click.option(
-        "--report", "report_path", type=PLACE, help="Write a page with plots and pictures: one HTML file."
+        "--lr",
+        type=PLACE,
+        help="LR pictures of that set, paired by name. Without --hr, only timing and pictures.",
     ),
-    click.option("--overwrite", is_flag=True, help="Replace --csv and --report files that exist already."),
+    click.option("--csv", "csv_path", type=PLACE, help="Also write the table to this file, as CSV."),
+    click.option(
+        "--report",
+        "report_path",
+        type=PLACE,
+        help="Write a report with plots and pictures, as one HTML file.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace existing --csv and --report files."),
 )
 @titled(
     NETWORK,
@@ -55,14 +67,15 @@ _EXAMPLES = (
         type=engines("auto"),
         multiple=True,
         default=("auto",),
-        help="What runs the network; may be repeated.",
+        help="Engine that runs the network; may be repeated.",
     ),
     click.option(
         "--precision",
         type=precisions("auto"),
         multiple=True,
         default=("fp32",),
-        help="Arithmetic of the network; may be repeated. fp32 gives the same scores on every machine.",
+        help="Precision of the network's arithmetic; may be repeated. fp32 gives the same scores on every "
+        "machine.",
     ),
     THREADS,
 )
@@ -73,7 +86,8 @@ _EXAMPLES = (
         multiple=True,
         type=click.Choice([*PROTOCOLS, ALL_PROTOCOLS]),
         default=(PAPERS.name,),
-        help="How to score; may be repeated. Y: the papers'. Y8: rounded luma (MATLAB, KAIR). RGB: NTIRE's.",
+        help="Scoring protocol; may be repeated. Y: as in papers. Y8: rounded luma (MATLAB, KAIR). RGB: as "
+        "in NTIRE.",
     ),
     click.option("--repeat", type=Count(1), default=1, help="Runs per picture; the fastest counts."),
 )
@@ -95,11 +109,11 @@ def eval(
     report_path: Location | None,
     overwrite: bool,
 ) -> None:
-    """Score and time weights on data sets, beside bicubic and Lanczos.
+    """Score and time weights on data sets, together with bicubic and Lanczos.
 
-    A SET is a folder (or its URL) with HR/ and perhaps LRbicx4/ (LRbicx2/, LRbicx3/ for weights of those
-    scales), paired by name. LR pictures that are missing are made by MATLAB's bicubic. Every number names its
-    protocol. Several weights are compared with the first, with an interval for each difference.
+    A SET is a folder (or its URL) with HR/ and optionally LRbicx4/ (LRbicx2/, LRbicx3/ for weights of those
+    scales), paired by name. Missing LR pictures are made by MATLAB's bicubic. Every number names its
+    protocol. Several weights are compared with the first, with a confidence interval for each difference.
     """
     from ripfdn_cli import api
     from ripfdn_cli.evaluation.differences import differences

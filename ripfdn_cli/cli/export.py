@@ -27,16 +27,16 @@ class TileShape(Amount["tuple[int, int]"]):
         """(height, width) in px. Fails for anything else."""
         match = re.fullmatch(r"(\d{1,6})(?:[x×](\d{1,6}))?", str(value).strip())
         if match is None:
-            self.fail(f"{value!r} is not a tile; write height and width in px, as 256x256", param, ctx)
+            self.fail(f"{value!r} is not a tile; write its height and width in px, as 256x256", param, ctx)
         height = int(match[1])
         return height, int(match[2] or height)
 
 
 _EXAMPLES = (
-    ("ripfdn export -o ripfdn_x4.onnx", "for ONNX Runtime and whatever reads ONNX"),
+    ("ripfdn export -o ripfdn_x4.onnx", "for ONNX Runtime and other programs that read ONNX"),
     ("ripfdn export -w x2 --to openvino --half", "x2_fp16.xml and .bin"),
     ("ripfdn export --to ncnn -o models/ripfdn-x4.param", "for Upscayl and video2x"),
-    ("ripfdn export --to onnx --tile 256x256 --opset 16", "of one size, for older programs"),
+    ("ripfdn export --to onnx --tile 256x256 --opset 16", "for one input size, and for older programs"),
 )
 
 
@@ -50,7 +50,7 @@ _EXAMPLES = (
         type=click.Path(path_type=Path),
         help="The file: .onnx, .xml or .param (and .bin beside it), .pt.  [default: named after the weights]",
     ),
-    click.option("--overwrite", is_flag=True, help="Replace files that exist already."),
+    click.option("--overwrite", is_flag=True, help="Replace existing files."),
 )
 @titled(
     NETWORK,
@@ -58,12 +58,14 @@ _EXAMPLES = (
         "--to",
         "target",
         type=click.Choice(["onnx", "openvino", "torchscript", "ncnn"]),
-        help="What to write.  [default: what the suffix of -o says]",
+        help="Format to write.  [default: by the suffix of -o]",
     ),
     click.option(
-        "--tile", type=TileShape(), help="The one size the network will take.  [default: any from 15 px]"
+        "--tile",
+        type=TileShape(),
+        help="The only input size that the network will accept.  [default: any from 15 px]",
     ),
-    click.option("--opset", type=Count(1), help="Version of ONNX's operators.  [default: 17]"),
+    click.option("--opset", type=Count(1), help="Version of ONNX's operator set.  [default: 17]"),
     click.option("--half", is_flag=True, help="Weights in fp16; input and output stay float32."),
 )
 @console_options
@@ -80,8 +82,8 @@ def export(
 ) -> None:
     """Write the network as ONNX, OpenVINO, TorchScript or ncnn for use in other programs.
 
-    One input (N, 3, H, W) float32 RGB in 0..1, one output 2, 3 or 4 times the size. What is written has been
-    run and compared with the network first.
+    There is one input, (N, 3, H, W) float32 RGB in 0..1, and one output of 2, 3 or 4 times its size. Before a
+    file is saved, it is run and compared with the network.
     """
     from ripfdn_cli import api
 

@@ -21,8 +21,8 @@ from ripfdn_cli.cli.help_pages import SETTINGS, Group
 from ripfdn_cli.errors import OutputError, RipfdnError
 
 COMMANDS = {
-    "bench": ("ripfdn_cli.cli.bench", "Measure the engines of this machine."),
-    "compare": ("ripfdn_cli.cli.compare", "Show what several networks make of pictures, on one page."),
+    "bench": ("ripfdn_cli.cli.bench", "Measure the speed of each engine on this machine."),
+    "compare": ("ripfdn_cli.cli.compare", "Compare the results of several networks by eye, on one page."),
     "eval": ("ripfdn_cli.cli.eval", "Score and time weights on data sets."),
     "export": ("ripfdn_cli.cli.export", "Write the network as ONNX, OpenVINO, TorchScript or ncnn."),
     "prepare": ("ripfdn_cli.cli.prepare", "Cut photographs into tiles to train on."),

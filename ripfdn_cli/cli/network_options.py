@@ -33,12 +33,12 @@ SEVERAL_WEIGHTS = click.option(
     help="A name from 'ripfdn weights list', a file, an .onnx, or a model that spandrel reads; may be "
     "repeated.",
 )
-DEVICE = click.option("--device", type=devices("auto"), default="auto", help="Where the network runs.")
-ENGINE = click.option("--engine", type=engines("auto"), default="auto", help="What runs the network.")
+DEVICE = click.option("--device", type=devices("auto"), default="auto", help="Device that runs the network.")
+ENGINE = click.option("--engine", type=engines("auto"), default="auto", help="Engine that runs the network.")
 PRECISION = click.option(
-    "--precision", type=precisions("auto"), default="auto", help="Arithmetic of the network."
+    "--precision", type=precisions("auto"), default="auto", help="Precision of the network's arithmetic."
 )
-THREADS = click.option("--threads", type=Count(1), help="CPU threads of the network.  [default: all cores]")
+THREADS = click.option("--threads", type=Count(1), help="CPU threads for the network.  [default: all cores]")
 
 _OPTIONS = (
     click.option(
@@ -46,13 +46,14 @@ _OPTIONS = (
         "--weights",
         type=Weights("auto"),
         default="auto",
-        help="A name from 'ripfdn weights list', or a file. auto chooses by the size asked for, "
-        "and x4-photo for compressed JPEGs and videos.",
+        help="A name from 'ripfdn weights list', or a file. auto chooses by the requested size, and takes "
+        "x4-photo for compressed JPEGs and videos.",
     ),
     click.option(
         "--weights-to",
         type=Weights(),
-        help="Others, trained from --weights or from the same: --strength says how far to go towards them.",
+        help="Weights to blend with --weights, one trained from the other or both from the same; "
+        "--strength says how much.",
     ),
     click.option(
         "--strength",
@@ -67,23 +68,29 @@ _OPTIONS = (
         "true.  [default: faithful]",
     ),
     click.option(
-        "--device", type=devices("auto"), default="auto", help="Where the network runs; several with commas."
+        "--device",
+        type=devices("auto"),
+        default="auto",
+        help="Device that runs the network; separate several with commas.",
     ),
     ENGINE,
     PRECISION,
     THREADS,
-    click.option("--tile", type=TileSize(), default="auto", help="Inner side of a tile in px."),
-    click.option("--halo", type=Count(0), help="Context around a tile in px.  [default: 48]"),
+    click.option("--tile", type=TileSize(), default="auto", help="Side of a tile in px, without its halo."),
+    click.option(
+        "--halo", type=Count(0), help="Margin of neighbouring pixels around a tile, in px.  [default: 48]"
+    ),
     click.option(
         "--exact",
         is_flag=True,
-        help="Tiles equal the whole picture to the rounding of fp32: --halo 96, --precision fp32.",
+        help="Make tiles match the untiled result to within fp32 rounding; short for --halo 96 --precision "
+        "fp32.",
     ),
     click.option(
         "--memory",
         type=MemorySize(),
-        help="Memory for a tile in the engine, and for all pictures in work together.  "
-        "[default: a quarter of the machine's, at most 4G; half of a GPU's]",
+        help="Memory for a tile in the engine, and for all pictures in progress together.  [default: a "
+        "quarter of the machine's, at most 4G; half of a GPU's]",
     ),
     click.option(
         "--ensemble", is_flag=True, help="Average eight flips and rotations, at eight times the work."

@@ -26,7 +26,9 @@ def _size(**request: Any) -> SizeRequest:
 
 
 _SIZE_OPTIONS = (
-    click.option("--scale", type=Scale(), help="How many times larger: 2, 3, 4 or any number.  [default: 4]"),
+    click.option(
+        "--scale", type=Scale(), help="Upscaling factor: 2, 3, 4 or any other number.  [default: 4]"
+    ),
     click.option("--width", type=Count(1), help="Width of the result in px."),
     click.option("--height", type=Count(1), help="Height of the result in px."),
     click.option("--long-side", type=Count(1), help="The longer side of the result in px."),
@@ -47,7 +49,7 @@ _OPTIONS = (
         type=click.IntRange(1, 100),
         help="Quality of lossy formats.  [default: 95 for jpeg, 90 for others]",
     ),
-    click.option("--lossless", is_flag=True, help="WebP and JPEG XL without loss."),
+    click.option("--lossless", is_flag=True, help="Write WebP and JPEG XL losslessly."),
     click.option("--depth", type=click.Choice(["8", "16"]), help="Bits per channel.  [default: the input's]"),
     click.option(
         "--background",
@@ -55,13 +57,11 @@ _OPTIONS = (
         help="Colour under transparent pixels where the format has no transparency, and always for videos: "
         "a name or #rrggbb.",
     ),
-    click.option(
-        "--strip-metadata", is_flag=True, help="Keep the colour profile and nothing else beside the pixels."
-    ),
+    click.option("--strip-metadata", is_flag=True, help="Drop all metadata but the colour profile."),
     click.option(
         "--wrap",
         is_flag=True,
-        help="The picture is a texture that tiles: its edges continue at the opposite ones.",
+        help="Treat the picture as a seamless texture, whose edges continue at the opposite ones.",
     ),
     click.option("--max-pixels", type=PixelCount(), default="250M", help="Refuse inputs with more pixels."),
 )

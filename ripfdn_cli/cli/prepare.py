@@ -11,7 +11,7 @@ from ripfdn_cli.cli.sizes import Count
 
 _EXAMPLES = (
     ("ripfdn prepare photos/ -o set/", "then: ripfdn train set/ -o runs/mine"),
-    ("ripfdn prepare photos/ -o set/ --tile 256 --overlap 64", "smaller tiles, fewer pixels twice"),
+    ("ripfdn prepare photos/ -o set/ --tile 256 --overlap 64", "smaller tiles that overlap less"),
 )
 
 
@@ -24,7 +24,7 @@ _EXAMPLES = (
         "--output",
         type=click.Path(path_type=Path),
         required=True,
-        help="Folder of the set; made if it isn't there. The same command goes on with it.",
+        help="Folder for the set; created if missing. Run the same command again to resume.",
     ),
 )
 @titled(
@@ -33,9 +33,11 @@ _EXAMPLES = (
         "--tile",
         type=Count(64),
         default=480,
-        help="Side in px; a picture up to a quarter larger is not divided.",
+        help="Side of a tile in px; pictures up to a quarter larger are not divided.",
     ),
-    click.option("--overlap", type=Count(0), default=240, help="Of neighbouring tiles, in px, at least."),
+    click.option(
+        "--overlap", type=Count(0), default=240, help="Minimum overlap of neighbouring tiles in px."
+    ),
 )
 @console_options
 def prepare(console: Console, /, photos: Path, output: Path, tile: int, overlap: int) -> None:
@@ -53,4 +55,4 @@ def prepare(console: Console, /, photos: Path, output: Path, tile: int, overlap:
     console.text(f"{made.tiles} tiles of {made.pictures} pictures in {output}")
     counts = ", ".join(f"{count} {reason}" for reason, count in made.left_out.items() if count)
     if counts:
-        console.text(f"left out: {counts}; each is named in {output / LEFT_OUT}")
+        console.text(f"left out: {counts}; all are listed in {output / LEFT_OUT}")

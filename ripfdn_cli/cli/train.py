@@ -73,15 +73,15 @@ def _metavar(item: Field[Any]) -> str:
 
 
 _EXAMPLES = (
-    ("ripfdn train photos/ --val Set5 -o runs/mine --max-time 2h", "two hours, scored on Set5 meanwhile"),
-    ("ripfdn train sharp/ --lr-folder scans/ -o runs/mine", "on pairs of your own, of the same names"),
-    ("ripfdn train -o runs/mine --resume --max-time 4h", "the same run for two hours more"),
-    ("ripfdn train photos/ -o runs/x2 --scale 2 --init-from x4", "another scale, from what x4 has learned"),
+    ("ripfdn train photos/ --val Set5 -o runs/mine --max-time 2h", "two hours, with validation on Set5"),
+    ("ripfdn train sharp/ --lr-folder scans/ -o runs/mine", "on your own pairs, matched by name"),
+    ("ripfdn train -o runs/mine --resume --max-time 4h", "continue that run for two more hours"),
+    ("ripfdn train photos/ -o runs/x2 --scale 2 --init-from x4", "another scale, starting from x4"),
     (
         "ripfdn train photos/ --degrade-preset phone --show-pairs 16 pairs.png",
-        "what the network would see, before an hour is spent",
+        "check what the network would see, before training",
     ),
-    ("ripfdn train --preset factsheet --print-config > mine.toml", "settings to edit, for --config"),
+    ("ripfdn train --preset factsheet --print-config > mine.toml", "save settings to edit, for --config"),
     ("torchrun --nproc-per-node 8 -m ripfdn_cli train photos/ -o runs/large", "on eight GPUs"),
 )
 
@@ -91,52 +91,51 @@ _EXAMPLES = (
 @titled(
     INPUT_AND_OUTPUT,
     click.option(
-        "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; made if it isn't there."
+        "-o", "--output", type=click.Path(path_type=Path), help="Folder for the run; created if missing."
     ),
     click.option(
         "--preset",
         type=click.Choice(sorted(PRESETS)),
-        help="Where the settings start from.  [default: quick]",
+        help="Preset that the settings start from.  [default: quick]",
     ),
     click.option(
-        "--config", type=click.Path(path_type=Path), help="Settings as a TOML file; options override it."
+        "--config", type=click.Path(path_type=Path), help="TOML file with settings; options override it."
     ),
     click.option(
         "--lr-folder",
         multiple=True,
         type=click.Path(path_type=str),
-        help=FIELDS["lr_folder"].metadata["help"] + " Of a folder with HR/ and LRbicxN/ the pairs are found.",
+        help=FIELDS["lr_folder"].metadata["help"]
+        + " In a folder with HR/ and LRbicxN/, pairs are found automatically.",
     ),
     click.option("--val", multiple=True, type=click.Path(path_type=str), help=FIELDS["val"].metadata["help"]),
     click.option(
         "--degrade-preset",
         type=click.Choice(RECIPES),
-        help="Short for --degrade --degradations NAME: LR as of pictures from there.",
+        help="Short for --degrade --degradations NAME: LR pictures like those from there.",
     ),
     click.option(
         "--resume",
         is_flag=True,
-        help="Go on with the run in the output folder, or start it if there is none.",
+        help="Continue the run in the output folder, or start one if there is none.",
     ),
     click.option(
         "--branch-decay",
         metavar="LENGTH",
         default="",
         show_default=False,
-        help="From the saved state, let a copy of the run decay to a rate of zero over LENGTH, 20m or 500 "
-        "steps; its weights go to the folder branch-STEPS, and the run stays as it is.",
+        help="Branch off from the saved state: decay the learning rate to zero over LENGTH (20m, or 500 "
+        "steps), and write the weights to the folder branch-STEPS. The run itself is left unchanged.",
     ),
     click.option(
         "--show-pairs",
         type=(Count(1), click.Path(path_type=Path)),
         metavar="N PAGE.png",
-        help="Write a picture of the first N pairs that the network would see, LR on the left and its target "
-        "on the right, and train nothing.",
+        help="Write a picture of the first N pairs that the network would see, LR on the left and its "
+        "target on the right, without training.",
     ),
-    click.option(
-        "--overwrite", is_flag=True, help="Replace the --show-pairs picture if it is there already."
-    ),
-    click.option("--print-config", is_flag=True, help="Print the settings as TOML and train nothing."),
+    click.option("--overwrite", is_flag=True, help="Replace the --show-pairs picture if it exists."),
+    click.option("--print-config", is_flag=True, help="Print the settings as TOML, without training."),
 )
 @titled("Settings, with the defaults of --preset quick", _setting_options)
 @console_options
@@ -160,7 +159,7 @@ def train(
     """Train RIPFDN on all pictures in the folders DATA.
 
     Everything goes into the output folder: best.safetensors (by the first validation set), ema.safetensors,
-    last.safetensors, curves.png, logs, and the state from which --resume goes on.
+    last.safetensors, curves.png, logs, and the state from which --resume continues.
 
     With several values, as in --patch 48,64, the run has stages.
     """
@@ -170,7 +169,7 @@ def train(
     }
     if degrade_preset is not None:
         if flags["degradations"] is not None or flags["degrade"] is False:
-            raise UsageError("--degrade-preset sets --degrade and --degradations; give either it or them")
+            raise UsageError("--degrade-preset sets --degrade and --degradations; leave them out")
         given |= {"degrade": True, "degradations": degrade_preset}
     if print_config:
         click.echo(resolve_settings(preset, config, given).to_toml(), nl=False)
@@ -181,7 +180,7 @@ def train(
         _show_pairs(console, _settings(None, preset, config, given), show_pairs, overwrite)
         return
     if overwrite:
-        raise UsageError("--overwrite is for --show-pairs; a run is never replaced: name another folder")
+        raise UsageError("--overwrite is for --show-pairs; a run is never replaced: choose another folder")
     if output is None:
         raise UsageError("--output is missing: name the folder for the run")
     base = _saved_settings(output) if resume or branch_decay else None
@@ -191,7 +190,7 @@ def train(
     if os.environ.get("RANK", "0") == "0":
         found = sorted(path.name for path in folder.glob("*.safetensors"))
         names = ", ".join(name for name in found if not name.startswith("state"))
-        log.info("the run is in %s, its weights are %s", folder, names)
+        log.info("the run is in %s; its weights are %s", folder, names)
 
 
 def _show_pairs(

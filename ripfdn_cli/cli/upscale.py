@@ -46,15 +46,15 @@ STATUSES = ("done", "skipped", "failed")
 _EXAMPLES = (
     ("ripfdn upscale in.png -o out.png", "one picture, four times as large"),
     ("ripfdn upscale in.png -o out.png --fit 3840x2160", "as large as fits into 4K"),
-    ("ripfdn upscale photos/ -o large/", "a folder, at any depth; run it again after a crash and it goes on"),
+    ("ripfdn upscale photos/ -o large/", "a folder and its subfolders; run it again after a crash to resume"),
     (
         "ripfdn upscale photos/ -o 'large/{stem}_x{scale}{ext}' --format webp",
         "names and a format of your choice",
     ),
     ("cat in.png | ripfdn upscale - -o - --format webp > out.webp", "from a pipe to a pipe"),
-    ("ripfdn upscale clip.mp4 -o clip_4x.mkv", "a video, with everything beside its picture"),
+    ("ripfdn upscale clip.mp4 -o clip_4x.mkv", "a video, with its sound, subtitles and tags"),
     ("ripfdn upscale frames/ -o clip.mkv --fps 24", "numbered frames become a video"),
-    ("ripfdn upscale photos/ -o large/ --dry-run", "how large, how long, how much memory"),
+    ("ripfdn upscale photos/ -o large/ --dry-run", "estimate sizes, time and memory"),
 )
 
 
@@ -69,21 +69,25 @@ _EXAMPLES = (
         type=click.Path(),
         help="A file, a folder, a name template such as 'out/{stem}_x{scale}{ext}', or - for stdout.",
     ),
-    click.option("--overwrite", is_flag=True, help="Replace outputs that exist already."),
+    click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
     click.option(
         "--skip-existing",
         is_flag=True,
-        help="Skip what is done already, by the journal beside it; folders do so without --overwrite.",
+        help="Skip inputs that the journal beside the output lists as done; folders always do, unless "
+        "--overwrite is given.",
     ),
-    click.option("--include", multiple=True, metavar="GLOB", help="In folders, only files that match."),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="In folders, no files that match."),
+    click.option("--include", multiple=True, metavar="GLOB", help="In folders, take only files that match."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="In folders, leave out files that match."),
     click.option(
         "--raw",
         type=Rectangle(),
-        help="Stdin has frames of this size, WxH, as raw rgb24; y4m says so itself.",
+        help="Read raw rgb24 frames of this size, WxH, from stdin; y4m doesn't need it.",
     ),
     click.option(
-        "-n", "--dry-run", is_flag=True, help="Show what would be done, with sizes and times, and stop."
+        "-n",
+        "--dry-run",
+        is_flag=True,
+        help="Show what would be done, with sizes and times, without doing it.",
     ),
 )
 @titled(
@@ -91,15 +95,17 @@ _EXAMPLES = (
     click.option(
         "--shard",
         metavar="N/M",
-        help="Only share N of M, as 3/16: for array jobs that write to one folder.",
+        help="Do only share N of M, for example 3/16: for array jobs that write to one folder.",
     ),
     click.option(
         "--on",
         type=click.Choice(["ray"]),
-        help="Run on a Ray cluster; without --address, on one of this machine.",
+        help="Run on a Ray cluster; without --address, on a local one.",
     ),
     click.option("--address", help="Address of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT."),
-    click.option("--workers", type=Count(1), help="Engines on the cluster.  [default: all it has room for]"),
+    click.option(
+        "--workers", type=Count(1), help="Workers on the cluster.  [default: as many as it has room for]"
+    ),
 )
 @size_options
 @network_options
@@ -129,8 +135,8 @@ def upscale(
     """Upscale pictures and videos: INPUTS are files, folders (at any depth), URLs (s3://bucket/folder/) of
     either, or - for stdin.
 
-    A folder or a glob of numbered frames with --fps becomes a video, and a video becomes numbered frames, by
-    an output such as clip.mkv or 'out/%06d.png'.
+    Numbered frames (a folder or a glob, with --fps) become a video by an output such as clip.mkv, and a video
+    becomes numbered frames by an output such as 'out/%06d.png'.
     """
     from ripfdn_cli.files.storage import location
     from ripfdn_cli.image_jobs.batch import BatchRequest, plan_batch

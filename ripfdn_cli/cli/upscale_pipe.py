@@ -67,7 +67,9 @@ def upscale_pipe(
     head = _first_bytes() if from_stdin else None
     if head == Y4M_MAGIC:
         if not to_stdout:
-            raise UsageError("frames from stdin go to stdout: give -o -, and put what makes a file behind it")
+            raise UsageError(
+                "frames from stdin go to stdout: give -o -, and pipe them to a program that writes a file"
+            )
         _upscale_frames(console, head, network, picture, None)
         return
     _upscale_picture(console, inputs[0], output, overwrite, network, picture, file_format, head)
@@ -123,7 +125,7 @@ def _upscale_picture(
     source, to_stdout = location(given), output == PIPE
     target = None if to_stdout else output_names(output, [source], file_format).single
     if target is None and not to_stdout:
-        raise UsageError(f"-o {output}: what comes from stdin has no name; name the file to write")
+        raise UsageError(f"-o {output}: input from stdin has no name; name the file to write")
     if target is not None and file_format is None:
         file_format = output_names(output, [source], None).format_for(target)
     if target is not None:
@@ -156,4 +158,4 @@ def _check_pipes(console: Console, *, from_stdin: bool, to_stdout: bool) -> None
     if to_stdout and sys.stdout.isatty():
         raise UsageError("-o - would write a picture to the terminal; redirect stdout, or name a file")
     if from_stdin and sys.stdin.isatty():
-        raise UsageError("- reads a picture from stdin, and stdin is the terminal; redirect it")
+        raise UsageError("- reads a picture from stdin, but stdin is the terminal; redirect it")

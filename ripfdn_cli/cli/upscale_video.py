@@ -90,19 +90,21 @@ def _refuse_pipes_and_stores(inputs: Sequence[str], output: str) -> None:
     for name in (*inputs, output):
         if name == _PIPE:
             raise UsageError(
-                "frames go from a pipe to a pipe: "
-                "ffmpeg -i clip.mp4 -f yuv4mpegpipe - | ripfdn upscale - -o -"
+                "video in pipes must be frames, from stdin to stdout: ffmpeg -i clip.mp4 -f yuv4mpegpipe "
+                "- | ripfdn upscale - -o -"
             )
         if is_url(name):
             raise UsageError(
-                f"{name}: videos are read and written in files only; mount the store as a folder "
+                f"{name}: videos are read from and written to files only; mount the store as a folder "
                 "(with s3fs-fuse, mountpoint-s3 or rclone), or copy the video"
             )
 
 
 def _refuse_choices(output: str) -> None:
     if given := given_options(("include", "exclude")):
-        raise UsageError(f"{given[0]} chooses among results, and {output} is one; leave it out")
+        raise UsageError(
+            f"{given[0]} chooses among several inputs, but {output} is a single result; leave it out"
+        )
 
 
 def run_videos(console: Console, batch: VideoBatch) -> Counter[str]:
@@ -250,7 +252,7 @@ def _show_plan(
         f"{source} → {output}: {len(timeline)} frames ({duration:.1f} s), {width}×{height} → "
         f"{plan.size[0]}×{plan.size[1]} px, about {span(estimate.seconds)} of the network, "
         f"{estimate.memory / 1e9:.1f} GB of memory, {plan.expected_bytes / 1e6:.0f} MB, "
-        f"{plan.expected_disk / 1e6:.0f} MB while it is made"
+        f"{plan.expected_disk / 1e6:.0f} MB of disk while it is made"
     )
 
 

@@ -131,23 +131,23 @@ _OPTIONS = (
     click.option(
         "--codec",
         type=Names(lambda: CODECS, strict=False, more="|…"),
-        help="One of these, or an encoder of the machine such as hevc_nvenc.  "
-        "[default: x264; in WebM vp9, or av1 for more than 8 bits]",
+        help="One of these, or a hardware encoder such as hevc_nvenc.  [default: x264; in WebM vp9, or av1 "
+        "for more than 8 bits]",
     ),
     click.option("--crf", type=int, help="Quality; lower is better.  [default: 18 for x264, else by codec]"),
-    click.option("--bitrate", type=BitRate(), help="Bits a second instead of a quality, as 8M or 2500k."),
-    click.option("--preset", help="Encoding speed, by the codec's names.  [default: medium or alike]"),
-    click.option("--tune", help="What the encoder is to favour, as film, animation or grain for x264."),
+    click.option(
+        "--bitrate", type=BitRate(), help="Bits per second instead of a quality, such as 8M or 2500k."
+    ),
+    click.option("--preset", help="Encoding speed, as the codec names it.  [default: medium or similar]"),
+    click.option("--tune", help="What to tune the encoder for, such as film, animation or grain with x264."),
     click.option(
         "--encoder-option",
         "encoder_options",
         type=EncoderOption(),
         multiple=True,
-        help="An option of the encoder by FFmpeg's or its own name, as aq-mode=3; may be repeated.",
+        help="An encoder option by FFmpeg's or the encoder's own name, such as aq-mode=3; may be repeated.",
     ),
-    click.option(
-        "--pix-fmt", "pixel_format", help="FFmpeg's name of a pixel format.  [default: as the input]"
-    ),
+    click.option("--pix-fmt", "pixel_format", help="Pixel format, by FFmpeg's name.  [default: the input's]"),
     click.option(
         "--audio",
         type=click.Choice(["copy", "aac", "opus", "flac"]),
@@ -156,21 +156,21 @@ _OPTIONS = (
         help="Codec for sound that the container can't hold; other sound is copied.",
     ),
     click.option(
-        "--fps", type=FrameRate(), help="A constant frame rate.  [default: every frame at its time]"
+        "--fps", type=FrameRate(), help="Make the frame rate constant.  [default: every frame keeps its time]"
     ),
-    click.option("--start", type=Seconds(), help="Leave out what comes before this time."),
-    click.option("--end", type=Seconds(), help="Leave out what comes from this time on."),
+    click.option("--start", type=Seconds(), help="Start at this time of the input."),
+    click.option("--end", type=Seconds(), help="End at this time of the input."),
     click.option(
         "--deinterlace/--no-deinterlace",
         default=None,
-        help="Make whole frames of interlaced ones, or leave them.  [default: make whole frames]",
+        help="Deinterlace interlaced frames, or leave them as they are.  [default: deinterlace]",
     ),
     click.option(
         "--bad-frames",
         type=click.Choice(["error", "repeat"]),
         default="error",
         show_default=True,
-        help="Stop at a frame that can't be decoded, or show the one before it again.",
+        help="Stop at a frame that can't be decoded, or repeat the one before it.",
     ),
     click.option(
         "--drop",
@@ -180,7 +180,9 @@ _OPTIONS = (
         f"{', '.join(_DROPPABLE)}.",
     ),
     click.option(
-        "--segment", type=click.IntRange(1), help="Frames that a crash can cost.  [default: by their size]"
+        "--segment",
+        type=click.IntRange(1),
+        help="Frames per segment, which is what a crash can cost.  [default: by their size]",
     ),
     click.option("--restart", is_flag=True, help="Delete the work of an interrupted run and start over."),
 )

@@ -28,7 +28,7 @@ def weights() -> None:
 @weights.command("list", examples=[("ripfdn weights list --json", "for programs")])
 @console_options
 def list_(console: Console) -> None:
-    """List the weights that can be named: those that came with ripfdn and your own."""
+    """List the weights that --weights takes by name: those shipped with ripfdn and your own."""
     from ripfdn_cli.model.checkpoint import Checkpoint
     from ripfdn_cli.model.weights_store import list_weights
 
@@ -54,7 +54,7 @@ def list_(console: Console) -> None:
 @click.argument("name", type=Weights())
 @console_options
 def info(console: Console, name: str) -> None:
-    """Show config, provenance and hash of NAME, a name or a file, after checking that it is whole."""
+    """Show config, provenance and hash of NAME, a name or a file, after checking that it is intact."""
     from ripfdn_cli.model.network import build_network
     from ripfdn_cli.model.weights_store import load_weights, weights_path
 
@@ -77,21 +77,21 @@ def info(console: Console, name: str) -> None:
     examples=[
         ("ripfdn weights import model.pth", "installed as 'model'; then: ripfdn upscale -w model …"),
         ("ripfdn weights import runs/mine/best.safetensors --name mine", "installed as 'mine'"),
-        ("ripfdn weights import model.pth model.safetensors", "converted, into a file"),
+        ("ripfdn weights import model.pth model.safetensors", "converted into a file"),
     ],
 )
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("output", type=OUTPUT, required=False)
 @titled(
     INPUT_AND_OUTPUT,
-    click.option("--name", help="What --weights will call them.  [default: as SOURCE is called]"),
+    click.option("--name", help="Name to install them under.  [default: SOURCE's own]"),
     click.option("--overwrite", is_flag=True, help="Replace OUTPUT, or weights of that name."),
 )
 @console_options
 def import_(console: Console, source: Path, output: Path | None, name: str | None, overwrite: bool) -> None:
     """Install SOURCE under a name that --weights takes; or, with OUTPUT, write it to that file instead.
 
-    SOURCE has weights in ripfdn's format, as 'ripfdn train' writes them, or under the authors' names (.pth,
+    SOURCE holds weights in ripfdn's format, as 'ripfdn train' writes them, or under the authors' names (.pth,
     .safetensors).
     """
     from ripfdn_cli.files.atomic_file import write_bytes
@@ -112,7 +112,7 @@ def import_(console: Console, source: Path, output: Path | None, name: str | Non
 @weights.command(examples=[("ripfdn weights export x4 team23.pth", "for the authors' code")])
 @click.argument("name", type=Weights())
 @click.argument("output", type=OUTPUT)
-@titled(INPUT_AND_OUTPUT, click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists."))
+@titled(INPUT_AND_OUTPUT, click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists."))
 @console_options
 def export(console: Console, name: str, output: Path, overwrite: bool) -> None:
     """Write NAME under the authors' names to OUTPUT (.pth or .safetensors), for tools made for their code."""
@@ -142,7 +142,7 @@ def export(console: Console, name: str, output: Path, overwrite: bool) -> None:
         required=True,
         help="0 for NAME, 1 for OTHER, or anything in between.",
     ),
-    click.option("--overwrite", is_flag=True, help="Replace OUTPUT where it exists."),
+    click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists."),
 )
 @console_options
 def mix(console: Console, name: str, other: str, output: Path, strength: float, overwrite: bool) -> None:
@@ -170,7 +170,7 @@ def mix(console: Console, name: str, other: str, output: Path, strength: float, 
     INPUT_AND_OUTPUT,
     click.option(
         "--url",
-        help="A mirror or a file to take them from; the SHA-256 must be the same.  [default: the authors']",
+        help="A mirror or a file to get them from; its SHA-256 must match.  [default: the authors' URL]",
     ),
 )
 @console_options

@@ -66,7 +66,9 @@ def common_scale(methods: Sequence[Method]) -> int:
     scales = {method.name: method.scale for method in methods}
     if len(set(scales.values())) > 1:
         listed = ", ".join(f"{name} ×{scale}" for name, scale in scales.items())
-        raise UsageError(f"networks of different scales can't be compared ({listed}); name some of one scale")
+        raise UsageError(
+            f"networks of different scales can't be compared ({listed}); give networks of the same scale"
+        )
     return methods[0].scale
 
 
@@ -138,8 +140,8 @@ def _window(whole: Pixels, crop: Window | None, scale: int, name: str) -> Window
         raise UsageError(f"`crop` reaches beyond {name}, which has {width}×{height} px; give a smaller part")
     if scale * max(crop.height, crop.width) > LARGEST_RESULT:
         raise UsageError(
-            f"`crop` {crop.width}x{crop.height} is too large for the page: "
-            f"{LARGEST_RESULT // scale} px a side are the most"
+            f"`crop` {crop.width}x{crop.height} is too large for the page: it may have at most "
+            f"{LARGEST_RESULT // scale} px a side"
         )
     return crop
 

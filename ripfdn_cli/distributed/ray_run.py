@@ -132,14 +132,17 @@ def _started(job: Job, stack: ExitStack) -> ImageRun:
     """Raises RipfdnError, OSError."""
     if job.version != __version__:
         raise UnavailableError(
-            f"a worker has ripfdn-cli {__version__} and this is {job.version}; install the same everywhere"
+            f"a worker has ripfdn-cli {__version__}, and this machine has {job.version}; install the same "
+            "version everywhere"
         )
     if job.cwd is not None:
         os.chdir(job.cwd)
     journal = stack.enter_context(open_shard_journal(job.journal, f"ray-{secrets.token_hex(8)}"))
     run = ImageRun(job.picture, job.network, overwrite=job.overwrite, journal=journal)
     if run.digests.weights != job.weights:
-        raise UnavailableError("a worker has other weights under the same name; install the same everywhere")
+        raise UnavailableError(
+            "a worker has other weights under the same name; install the same weights everywhere"
+        )
     return run
 
 

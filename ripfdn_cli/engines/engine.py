@@ -1,11 +1,11 @@
 """What every engine promises. Engines know nothing of files or whole pictures, and none imports another."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ripfdn_cli.errors import NonFiniteResultError
 from ripfdn_cli.image_math.yuv_format import YuvFormat
@@ -61,18 +61,26 @@ class YuvResult:
 
 @dataclass(frozen=True)
 class TileMemory:
-    """The most bytes that a tile takes: `per_pixel` for each input pixel, and `fixed` whatever its size."""
+    """The most bytes that a tile takes: for each input pixel `per_pixel` where its samples have 8 bits and as
+    much more as `wider` has for their bytes (2 or 4); and `fixed` whatever its size.
+    """
 
     per_pixel: int
+    wider: Mapping[int, int]
     fixed: int
 
-    def of(self, pixels: int) -> int:
-        """Bytes that a tile of `pixels` input pixels takes."""
-        return self.fixed + self.per_pixel * pixels
+    def of(self, pixels: int, dtype: DTypeLike = np.uint8) -> int:
+        """Bytes that a tile of `pixels` input pixels takes, whose samples are of `dtype`."""
+        return self.fixed + self._each(dtype) * pixels
 
-    def largest_tile(self, budget: int) -> int:
+    def largest_tile(self, budget: int, dtype: DTypeLike = np.uint8) -> int:
         """Input pixels of the largest tile for which `budget` bytes suffice."""
-        return max(0, budget - self.fixed) // self.per_pixel
+        return max(0, budget - self.fixed) // self._each(dtype)
+
+    def _each(self, dtype: DTypeLike) -> int:
+        pixels = np.dtype(dtype)
+        # Engines get floats of any width as float32.
+        return self.per_pixel + self.wider.get(4 if pixels.kind == "f" else pixels.itemsize, 0)
 
 
 class Engine(Protocol):

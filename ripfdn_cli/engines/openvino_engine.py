@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 _PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
 _FIXED_BYTES = 2**25
 _TILE_MEMORY = {
-    "fp32": TileMemory(per_pixel=1930, fixed=_FIXED_BYTES),
-    "bf16": TileMemory(per_pixel=1350, fixed=_FIXED_BYTES),
+    "fp32": TileMemory(per_pixel=1930, wider={2: 150, 4: 450}, fixed=_FIXED_BYTES),
+    "bf16": TileMemory(per_pixel=1350, wider={2: 280, 4: 450}, fixed=_FIXED_BYTES),
 }
 """From `benchmarks/memory.py`, rounded up: some shapes take 100 bytes a pixel more than others, as OpenVINO
 happens to lay out its buffers.

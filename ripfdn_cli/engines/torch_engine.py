@@ -44,9 +44,9 @@ TUNE_AFTER = 1.0
 _MOST_MATRICES = 128
 """Interpolation matrices kept on the device: two for each tile of a large picture, two in all for a video."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_HALF_PRECISION = TileMemory(per_pixel=1800, fixed=2**28)
+_HALF_PRECISION = TileMemory(per_pixel=1800, wider={2: 60, 4: 120}, fixed=3 * 2**27)
 _TILE_MEMORY = {
-    "fp32": TileMemory(per_pixel=3150, fixed=2**27),
+    "fp32": TileMemory(per_pixel=3150, wider={2: 60, 4: 120}, fixed=2**27),
     "bf16": _HALF_PRECISION,
     "fp16": _HALF_PRECISION,
 }
@@ -220,7 +220,7 @@ class TorchEngine:
         try:
             return self._compiled(pixels, rows, columns)
         except TorchDynamoException as error:
-            log.warning("torch.compile failed (%s); going on without it", str(error).partition("\n")[0])
+            log.warning("torch.compile failed (%s); continuing without it", str(error).partition("\n")[0])
             self._may_compile = False
             return self._eager(pixels, rows, columns)
 

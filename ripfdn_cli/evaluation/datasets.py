@@ -66,11 +66,12 @@ def find_data_sets(
     """
     if not sets and hr is None and lr is None:
         raise UsageError(
-            "no data set; name a folder with HR/ in it, or folders of pictures with `hr` and `lr`"
+            "no data set given; name a folder with HR/ in it, or folders of pictures with `hr` and `lr`"
         )
     if lr is not None and len(scales) > 1:
         raise UsageError(
-            f"`lr` is a folder of pictures of one scale, and the weights are of {', '.join(map(str, scales))}"
+            "`lr` is a folder of pictures of one scale, but the weights are for several: "
+            f"{', '.join(map(str, scales))}"
         )
     found = [find_data_set(folder, scale, _OR_FOLDERS) for folder in sets for scale in scales]
     if hr is not None or lr is not None:

@@ -144,8 +144,8 @@ def difference_notes(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list
         return []
     few = min(line.pictures for line in lines) < FEWEST_PICTURES
     return [
-        "Differences: mean over the pictures, with a paired bootstrap interval. One that contains 0 shows no "
-        "difference: as many other pictures of this kind could turn it round.",
+        "Differences: mean over the pictures, with a paired bootstrap interval. One that contains 0 shows "
+        "no difference: other pictures of this kind could reverse the order.",
         *([f"Fewer than {FEWEST_PICTURES} pictures are too few for an interval."] if few else []),
     ]
 

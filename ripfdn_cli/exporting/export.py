@@ -53,7 +53,7 @@ def export_named(
     says, and without an `output` the file is named after the weights. Raises what `export` raises.
     """
     if target is None and output is None:
-        raise UsageError("no target; give `target` (onnx, openvino, torchscript or ncnn) or `output`")
+        raise UsageError("no target given; pass `target` (onnx, openvino, torchscript or ncnn) or `output`")
     target = target or target_of(output or Path())
     if target not in TARGETS:
         raise UsageError(f"`target` {target} is not one of {', '.join(TARGETS)}")

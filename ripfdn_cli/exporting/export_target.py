@@ -41,10 +41,10 @@ class Form:
         if self.tile is not None and min(self.tile) < SMALLEST_SIDE:
             height, width = self.tile
             raise UsageError(
-                f"`tile` {height}x{width}: a side is shorter than {SMALLEST_SIDE} px, the smallest"
+                f"`tile` {height}x{width}: a side is shorter than the minimum of {SMALLEST_SIDE} px"
             )
         if self.opset not in OPSETS:
-            raise UsageError(f"`opset` {self.opset} is not within {OPSETS[0]} to {OPSETS[-1]}")
+            raise UsageError(f"`opset` {self.opset} is not between {OPSETS[0]} and {OPSETS[-1]}")
 
 
 @dataclass(frozen=True)

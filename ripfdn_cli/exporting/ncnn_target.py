@@ -76,7 +76,7 @@ def load(files: Files) -> Runner:
         import ncnn
     except ImportError as error:
         raise UnavailableError(
-            "to check ncnn files, ncnn is needed, which is not installed; pip install 'ripfdn-cli[ncnn]'"
+            "checking ncnn files needs ncnn, which is not installed; pip install 'ripfdn-cli[ncnn]'"
         ) from error
     net = ncnn.Net()
     for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
@@ -86,7 +86,7 @@ def load(files: Files) -> Runner:
             (Path(name) / f"network{suffix}").write_bytes(content)
         paths = [str(Path(name) / f"network{suffix}") for suffix in (PARAM, WEIGHTS)]
         if net.load_param(paths[0]) or net.load_model(paths[1]):
-            raise InternalError("ncnn can't read what was made for it")
+            raise InternalError("ncnn can't read the exported files")
 
     def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.stack([_one(ncnn, net, picture) for picture in x])
@@ -100,7 +100,7 @@ def _one(ncnn: Any, net: Any, picture: NDArray[np.float32]) -> NDArray[np.float3
     extractor.input(INPUT_BLOB, ncnn.Mat(np.ascontiguousarray(picture)).clone())
     status, result = extractor.extract(OUTPUT_BLOB)
     if status:
-        raise InternalError(f"ncnn can't run what was made for it (status {status})")
+        raise InternalError(f"ncnn can't run the exported files (status {status})")
     return np.array(result, np.float32)
 
 

@@ -76,7 +76,7 @@ class SealedCache:
             if str(self.folder) not in _told:
                 _told.add(str(self.folder))
                 log.warning(
-                    "%s can't be kept for the next run: %s; or name another folder by RIPFDN_CACHE",
+                    "%s can't be kept for the next run: %s; or set RIPFDN_CACHE to another folder",
                     self.what,
                     str(error).removesuffix(", or choose another").removesuffix("; choose another name"),
                 )

@@ -82,8 +82,8 @@ def location(name: str) -> Location:
     except ImportError as error:
         reason = " ".join(str(error).split())
         raise UnavailableError(
-            f"{name}: this needs a package that is not installed ({reason}); "
-            "pip install 'ripfdn-cli[remote]' has those for S3, other stores need their own"
+            f"{name}: this needs a package that is not installed ({reason}); pip install "
+            "'ripfdn-cli[remote]' installs those for S3, other stores need their own"
         ) from error
     except (ValueError, TypeError) as error:
         raise UsageError(f"{name}: {' '.join(str(error).split())}; write it as s3://bucket/folder") from error

@@ -206,8 +206,8 @@ class PictureJob:
             samples = frame.dtype.name if frame.dtype.name in file_format.samples else file_format.samples[-1]
         if samples.startswith("uint") and (outside := share_outside(frame)):
             log.warning(
-                "%s: %.3g %% of its samples lie outside of the range that %s has for them and are clipped; "
-                "choose tiff without `depth` to keep them",
+                "%s: %.3g %% of its samples lie outside the range of %s and are clipped; choose tiff "
+                "without `depth` to keep them",
                 name,
                 100 * outside,
                 file_format.title,

@@ -130,7 +130,7 @@ def _result_sizes(
             raise ValueError(f"size {rows}×{columns} has a side under 1")
         return (rows, rows / height), (columns, columns / width)
     if scale is None or size is not None:
-        raise ValueError("give a scale or a size, one of the two")
+        raise ValueError("give either a scale or a size")
     if not (scale > 0 and math.isfinite(scale)):
         raise ValueError(f"scale {scale} is not a positive number")
     return (math.ceil(scale * height), float(scale)), (math.ceil(scale * width), float(scale))

@@ -131,7 +131,7 @@ def ssim(a: NDArray[Any], b: NDArray[Any]) -> float:
     """
     _check_shapes(a, b)
     if min(a.shape[:2]) < SSIM_WINDOW:
-        raise ValueError(f"{a.shape[1]}×{a.shape[0]} px is under SSIM's window of {SSIM_WINDOW} px")
+        raise ValueError(f"{a.shape[1]}×{a.shape[0]} px is smaller than SSIM's window of {SSIM_WINDOW} px")
     a, b = a.astype(np.float64), b.astype(np.float64)
     c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
     mean_a, mean_b = _blur(a), _blur(b)
@@ -160,4 +160,4 @@ def _check_shapes(a: NDArray[Any], b: NDArray[Any]) -> None:
     if a.shape != b.shape:
         raise ValueError(f"shapes {a.shape} and {b.shape} differ")
     if a.size == 0:
-        raise ValueError("there is not a pixel to compare")
+        raise ValueError("there are no pixels to compare")

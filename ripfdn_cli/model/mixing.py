@@ -26,11 +26,11 @@ def between(first: Checkpoint, second: Checkpoint, strength: float) -> Checkpoin
     which needs two of one origin. Its `sha256` is that of the file it would be. Raises UsageError.
     """
     if not 0 <= strength <= 1:
-        raise UsageError(f"strength {strength} is not within 0 to 1")
+        raise UsageError(f"strength {strength} is not between 0 and 1")
     if first.config != second.config:
         raise UsageError(
-            f"{first.source} and {second.source} are of networks of other dimensions or scales; "
-            "mix two of which one was trained from the other"
+            f"{first.source} and {second.source} are for networks of different dimensions or scales; mix "
+            "two of which one was trained from the other"
         )
     similarity = _similarity(first, second)
     if similarity < LEAST_SIMILARITY:
@@ -54,7 +54,7 @@ def mixed(terms: Sequence[Term]) -> Checkpoint:
     first = terms[0][1]
     for _, other in terms[1:]:
         if replace(other.config, scale=first.config.scale) != first.config:
-            raise UsageError(f"{other.source} is of a network of other dimensions than {first.source}")
+            raise UsageError(f"{other.source} is for a network of other dimensions than {first.source}")
     tensors: dict[str, NDArray[np.float32]] = {}
     for name, tensor in first.tensors.items():
         parts = [factor * other.tensors[name] for factor, other in terms]

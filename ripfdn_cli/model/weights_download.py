@@ -30,7 +30,9 @@ def fetch(source: str, sha256: str, progress: Progress | None = None) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"can't read {path}: {error.strerror}; give `url` a file or an address") from error
+        raise InputError(
+            f"can't read {path}: {error.strerror}; pass a file or an address as `url`"
+        ) from error
     if (found := hashlib.sha256(content).hexdigest()) != sha256:
         raise _wrong_hash(source, f"its SHA-256 is {found}, not {sha256}")
     return content
@@ -68,7 +70,7 @@ def _downloaded(url: str, sha256: str, progress: Progress | None) -> bytes:
 
 
 def _wrong_hash(source: str, what: str) -> InputError:
-    return InputError(f"{source} is not the file that was asked for: {what}; it was not kept")
+    return InputError(f"{source} is not the expected file: {what}; it was not kept")
 
 
 class _Meter:
@@ -90,7 +92,7 @@ class _Meter:
     def update(self, count: int) -> None:
         self._done += count
         if self._done > _LARGEST + _CHUNK:
-            raise InputError(f"{self._url} is over {_LARGEST >> 20} MiB; it is not a file of weights")
+            raise InputError(f"{self._url} is over {_LARGEST >> 20} MiB; it is not a weights file")
         if self._progress is not None:
             self._progress(min(self._done, self._total or self._done), self._total)
 

@@ -54,10 +54,10 @@ def weights_path(name_or_path: str | Path) -> Path:
     names = ", ".join(sorted(known))
     if str(name_or_path) == RELEASED:
         raise CheckpointError(
-            f"the weights {RELEASED} are not on this machine yet; download them with "
-            f"'ripfdn weights fetch {RELEASED}'. There are {names}"
+            f"the weights {RELEASED} are not on this machine yet; download them with 'ripfdn weights fetch "
+            f"{RELEASED}'. The others are {names}"
         )
-    raise CheckpointError(f"no weights named {name_or_path}; there are {names}, or give the path of a file")
+    raise CheckpointError(f"no weights named {name_or_path}; use one of {names}, or the path of a file")
 
 
 def load_weights(name_or_path: str | Path | Checkpoint) -> Checkpoint:
@@ -81,9 +81,7 @@ def install_path(name: str, *, overwrite: bool = True) -> Path:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UsageError(f"{name!r} is not a name for weights; use letters, digits, '.', '_' and '-'")
     if not overwrite and name in list_weights():
-        raise UsageError(
-            f"there are weights named {name} already; choose another `name`, or pass `overwrite`"
-        )
+        raise UsageError(f"weights named {name} exist already; choose another `name`, or pass `overwrite`")
     path = user_folder() / f"{name}{SUFFIX}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ def _most_bytes(max_pixels: int) -> int:
 
 def _limited(data: bytes, name: str, max_pixels: int) -> bytes:
     if len(data) > (most := _most_bytes(max_pixels)):
-        raise InputError(f"{name} is over the limit of {most} bytes; raise `max_pixels` if that is meant")
+        raise InputError(f"{name} is over the limit of {most} bytes; raise `max_pixels` if this is intended")
     return data
 
 

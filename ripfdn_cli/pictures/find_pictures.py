@@ -80,6 +80,6 @@ def _enters(folder: Path, leave_out: Path | None) -> bool:
     if is_hidden(folder.name):
         return False
     if folder.is_symlink():
-        log.info("%s is a link to a folder and is not followed; give it as an input of its own", folder)
+        log.info("%s is a link to a folder and is not followed; name it as an input to include it", folder)
         return False
     return leave_out is None or not is_folder(leave_out) or not folder.samefile(leave_out)

@@ -41,11 +41,12 @@ def check_frames(picture: Picture, file_format: Format, name: str) -> None:
     if picture.animation is not None and not file_format.animated:
         able = ", ".join(other.name for other in FORMATS if other.animated)
         raise UsageError(
-            f"{name} would have {len(picture.frames)} frames, {file_format.title} holds one; use {able}"
+            f"{name} would have {len(picture.frames)} frames, but {file_format.title} holds only one; use "
+            f"{able}"
         )
     if picture.animation is None and file_format.name != "tiff":
         raise UsageError(
-            f"{name} would have {len(picture.frames)} pages, {file_format.title} holds one; use tiff"
+            f"{name} would have {len(picture.frames)} pages, but {file_format.title} holds only one; use tiff"
         )
 
 

@@ -106,7 +106,9 @@ def check_size(width: int, height: int, frames: int, max_pixels: int) -> None:
 
 def too_many_pixels(says: str, max_pixels: int) -> InputError:
     """The error to raise for a file that `says` a size over the limit."""
-    return InputError(f"{says}, over the limit of {max_pixels} pixels; raise `max_pixels` if that is meant")
+    return InputError(
+        f"{says}, over the limit of {max_pixels} pixels; raise `max_pixels` if this is intended"
+    )
 
 
 MEASURED_SAMPLES = ("int8", "int16", "uint32", "int32")

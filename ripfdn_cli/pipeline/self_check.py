@@ -53,7 +53,7 @@ def wrong_tiles(
 ) -> list[Tile]:
     """Tiles of `network` in which `result`, `scale` times as large as `source`, differs from `reference`."""
     wrong: list[Tile] = []
-    for found in suspicions(source, result, scale, network.grid(*source.shape[:2])):
+    for found in suspicions(source, result, scale, network.grid(*source.shape[:2], dtype=source.dtype)):
         if wrong and wrong[-1] == found.tile:
             continue
         part = _part(result, found.rows, found.columns, scale)

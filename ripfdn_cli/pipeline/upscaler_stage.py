@@ -124,7 +124,7 @@ class UpscalerStage:
         for scale in passes:
             network = self._networks[scale]
             larger = network.upscale_batch(pictures, progress=self._progress)
-            tiles = len(network.grid(*pictures[0].shape[:2]))
+            tiles = len(network.grid(*pictures[0].shape[:2], dtype=pictures[0].dtype))
             for own, before, after in zip(steps, pictures, larger, strict=True):
                 own.append(Step(before, after, network, 0, tiles))
             pictures = larger
@@ -136,7 +136,8 @@ class UpscalerStage:
     def _run(self, colours: Frame, scale: int) -> Step:
         network, wrapped = self._networks[scale], _wrapped(colours, self._wrap)
         larger = network.upscale(wrapped, progress=self._progress)
-        return Step(wrapped, larger, network, self._wrap, len(network.grid(*wrapped.shape[:2])))
+        tiles = len(network.grid(*wrapped.shape[:2], dtype=wrapped.dtype))
+        return Step(wrapped, larger, network, self._wrap, tiles)
 
 
 def finish(upscaled: UpscaledFrame, target: tuple[int, int], *, wrap: bool, name: str) -> Frame:

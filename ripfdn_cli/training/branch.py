@@ -26,11 +26,11 @@ def decaying(state: RunState, settings: TrainingSettings, length: Interval) -> R
     position = state.position
     if settings.schedule not in STABLE_SCHEDULES:
         raise UsageError(
-            f"`branch_decay` needs a run at a stable rate, and this one has schedule {settings.schedule}; "
+            f"`branch_decay` needs a run at a stable rate, but this one has schedule {settings.schedule}; "
             f"train with `schedule` {' or '.join(STABLE_SCHEDULES)}"
         )
     if settings.schedule == "wsd" and position.progress > 1 - settings.decay_share:
-        raise UsageError("the run's own decay has begun; go on with it with `resume`")
+        raise UsageError("the run's own decay has begun; continue it with `resume`")
     done, added = (position.steps, length.steps) if length.steps else (position.seconds, length.seconds)
     total = done + added
     stage = stage_at(settings, position.progress)

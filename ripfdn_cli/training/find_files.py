@@ -93,9 +93,9 @@ def _in_folder(folder: Path, scale: int, use_lr: bool) -> list[PictureFile]:
         )
     wanted = lr_folder(scale)
     if use_lr and wanted in lr_folders:
-        log.info("%s: %s is trained on, with %s as its LR", folder, HR_FOLDER, wanted)
+        log.info("%s: training on %s, with %s as LR", folder, HR_FOLDER, wanted)
         return _paired(hr, folder / wanted, scale)
-    log.info("%s: %s alone is trained on; its LR is made, not read", folder, HR_FOLDER)
+    log.info("%s: training on %s alone; LR is made from it", folder, HR_FOLDER)
     return [PictureFile(path) for path in pictures_in(hr)]
 
 

@@ -205,14 +205,14 @@ def start_network(settings: TrainingSettings) -> tuple[RIPFDN, dict[str, str]]:
         settings.partial_ratio,
     ):
         raise CheckpointError(
-            f"{settings.init_from} is of a network with {source.config.channels} channels and "
-            f"{source.config.blocks} blocks, the run is of {settings.channels} and {settings.blocks}; "
-            "give weights of the same size"
+            f"{settings.init_from} is for a network of {source.config.channels} channels and "
+            f"{source.config.blocks} blocks, but the run's network has {settings.channels} and "
+            f"{settings.blocks}; give weights of the same size"
         )
     weights = source.state_dict()
     if source.config.scale != settings.scale:
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("upsample.")}
-        log.info("%s is for scale %d: its trunk is taken", settings.init_from, source.config.scale)
+        log.info("%s is for scale %d; all but its upsampler is used", settings.init_from, source.config.scale)
     network.load_state_dict(weights, strict=source.config.scale == settings.scale)
     return network, {
         "init_from": Path(settings.init_from).name,

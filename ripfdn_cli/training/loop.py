@@ -160,8 +160,7 @@ def _branched(settings: TrainingSettings, folder: Path, length: str) -> tuple[Ru
         limits = {(s.max_time, s.steps) for s in (load_state(own).settings, start.settings)}
         if len(limits) > 1:
             raise UsageError(
-                f"{own} holds a branch of another length; go on with it with `resume` in {own}, "
-                "or move it away"
+                f"{own} holds a branch of another length; continue it with `resume` in {own}, or move it away"
             )
     return start, own
 
@@ -345,8 +344,8 @@ class Training:
         if self.saved_steps is not None:
             good = f"the last good state is {self.folder / STATE}, of step {self.saved_steps}"
         raise TrainingDivergedError(
-            f"the loss is {loss} at step {self.position.steps}; {good}: "
-            "start anew with a lower `learning_rate`, or with `clip` 1"
+            f"the loss is {loss} at step {self.position.steps}; {good}: start again with a lower "
+            "`learning_rate`, or with `clip` 1"
         )
 
     def _validate_and_save_when_due(self) -> None:
@@ -405,7 +404,7 @@ class Training:
                 save_state(self.folder, state)
                 self.saved_steps = self.position.steps
             except OutputError as error:
-                log.warning("%s. The run goes on; the state before is kept", error)
+                log.warning("%s. The run continues; the previous state is kept", error)
         assert self.history is not None
         self.history.write()
 
@@ -417,7 +416,7 @@ class Training:
             return
         try:
             self.save()
-            log.info("step %d is saved; go on with `resume`", self.position.steps)
+            log.info("step %d is saved; continue with `resume`", self.position.steps)
         except Exception as failure:  # noqa: BLE001 - the error that ended the run is the one to be seen
             log.warning("the state of step %d could not be saved: %s", self.position.steps, failure)
 
@@ -435,7 +434,7 @@ class Training:
             try:
                 checkpoint.save(self.folder / name)
             except OutputError as error:
-                log.warning("%s. The run goes on", error)
+                log.warning("%s. The run continues", error)
 
     def provenance(self, name: str, scores: dict[str, Score]) -> dict[str, Any]:
         """Where the weights in the file `name` come from, as their checkpoint tells it."""
@@ -507,8 +506,8 @@ def continued(state: RunState, wanted: TrainingSettings) -> RunState:
     ]
     if changed:
         raise UsageError(
-            f"settings differ from those of the run that is resumed: {'; '.join(changed)}; "
-            "restore them, or start a new run in another folder"
+            f"settings differ from those of the resumed run: {'; '.join(changed)}; restore them, or start "
+            "a new run in another folder"
         )
     progress = state.position.progress
     if state.settings.max_time and wanted.max_time:
@@ -528,9 +527,7 @@ def open_state(folder: Path, *, resume: bool) -> RunState | None:
     if not has_state(folder):
         return None
     if not resume:
-        raise UsageError(
-            f"{folder} holds a run already; go on with it with `resume`, or choose another folder"
-        )
+        raise UsageError(f"{folder} holds a run already; continue it with `resume`, or choose another folder")
     return load_state(folder)
 
 

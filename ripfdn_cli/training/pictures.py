@@ -128,7 +128,7 @@ def load_copies(
     except RipfdnError as error:
         return Skipped(path, str(error))
     if whole.shape[:2] != (copies[0].height, copies[0].width):
-        return Skipped(path, f"{path} is not of the size that its header says")
+        return Skipped(path, f"{path} is not of the size that its header states")
     known = preparation.near_duplicate(whole)
     if known is not None:
         return Skipped(path, f"{path} is nearly the same as {known} of the validation set")

@@ -64,7 +64,7 @@ class History:
             if last or time.monotonic() - self._drawn > _DRAW_EVERY:
                 self._write_curves()
         except (OutputError, OSError) as error:
-            log.warning("%s. The run goes on", error)
+            log.warning("%s. The run continues", error)
 
     def _write_curves(self) -> None:
         self._drawn = time.monotonic()

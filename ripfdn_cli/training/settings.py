@@ -60,13 +60,15 @@ class TrainingSettings:
     Raises UsageError, naming the setting and its value, for anything out of range.
     """
 
-    preset: str = _setting("quick", "Where the settings start from.")
+    preset: str = _setting("quick", "Preset that the settings start from.")
     data: tuple[str, ...] = _setting((), "Folders of pictures to train on.", path=True)
     lr_folder: tuple[str, ...] = _setting(
-        (), "Folders of LR pictures, one for each of data, paired by name; none: LR are made.", path=True
+        (),
+        "Folders of LR pictures, one for each folder of data, paired by name; none: LR are made.",
+        path=True,
     )
     val: tuple[str, ...] = _setting(
-        (), "Validation sets: folders with HR/ and perhaps LRbicx4/.", resumable=True, path=True
+        (), "Validation sets: folders with HR/ and optionally LRbicx4/.", resumable=True, path=True
     )
 
     scale: int = _setting(4, "Upscaling factor: 2, 3 or 4.")
@@ -77,32 +79,32 @@ class TrainingSettings:
         "bilinear", "Untrained weights: bilinear (upscaling from the first step) or random.", choices=STARTS
     )
     init_from: str = _setting(
-        "", "Weights to start from; of another scale, all but the upsampler.", path=True
+        "", "Weights to start from; from another scale, all but the upsampler.", path=True
     )
-    seed: int = _setting(0, "Of the start and of every patch drawn.", low=0, high=2**63 - 1)
+    seed: int = _setting(0, "Random seed of the untrained weights and of every patch.", low=0, high=2**63 - 1)
 
     steps: int = _setting(
-        0, "Optimizer steps of the whole run; 0: as many as max-time allows.", low=0, high=10**9
+        0, "Optimizer steps in the whole run; 0: as many as max-time allows.", low=0, high=10**9
     )
     max_time: float = _setting(
-        0.0, "Wall time of the whole run, as 25m or 3h; 0: none.", resumable=True, low=0, high=10**9
+        0.0, "Time limit of the whole run, such as 25m or 3h; 0: none.", resumable=True, low=0, high=10**9
     )
     share: tuple[float, ...] = _setting((1.0,), "Each stage's share of the run.", low=1e-9, high=1e9)
     patch: tuple[int, ...] = _setting((64,), "Side of an LR patch in pixels.", low=16, high=1024)
-    batch: tuple[int, ...] = _setting((16,), "Patches of one step, over all ranks.", low=1, high=2**16)
+    batch: tuple[int, ...] = _setting((16,), "Patches per step, over all ranks.", low=1, high=2**16)
     micro_batch: int = _setting(
         0,
-        "Patches at once on one rank; gradients add up to the batch. 0: chosen.",
+        "Patches at once on one rank; gradients add up to the batch. 0: chosen automatically.",
         resumable=True,
         low=0,
         high=2**16,
     )
-    loss: tuple[str, ...] = _setting(("l1",), "l1, mse or charbonnier.", choices=LOSSES)
+    loss: tuple[str, ...] = _setting(("l1",), "Pixel loss: l1, mse or charbonnier.", choices=LOSSES)
     fft: tuple[float, ...] = _setting(
         (0.0,), "Weight of the L1 distance of the pictures' spectra.", low=0, high=1e3
     )
     luma: tuple[float, ...] = _setting(
-        (0.0,), "Weight of the same loss of luma alone, which papers score.", low=0, high=1e3
+        (0.0,), "Weight of the pixel loss of luma alone, which papers score.", low=0, high=1e3
     )
     gradient: tuple[float, ...] = _setting(
         (0.0,), "Weight of the L1 distance of differences between neighbouring pixels.", low=0, high=1e3
@@ -124,93 +126,100 @@ class TrainingSettings:
     )
     sharpen: tuple[float, ...] = _setting(
         (0.0,),
-        "Unsharp mask of the targets: this share of what a Gaussian of σ 1.5 px takes away is added.",
+        "Strength of an unsharp mask on the targets: how much of their difference from their blur (a Gaussian "
+        "of σ 1.5 px) is added to them.",
         low=0,
         high=10,
     )
-    learning_rate: tuple[float, ...] = _setting((1e-3,), "At the stage's start.", low=0, high=1)
+    learning_rate: tuple[float, ...] = _setting(
+        (1e-3,), "Learning rate at the start of the stage.", low=0, high=1
+    )
     schedule: str = _setting(
         "cosine",
-        "constant, cosine (to zero over the run), cosine-per-stage, or wsd (stable, then to zero).",
+        "Learning rate over time: constant, cosine (to zero over the run), cosine-per-stage, or wsd "
+        "(stable, then to zero).",
         choices=SCHEDULES,
     )
     decay_share: float = _setting(
         0.2,
-        "Of wsd: the last share of the run, in which the rate falls to zero.",
+        "With schedule wsd: the last share of the run, in which the rate falls to zero.",
         low=0,
         high=1,
         resumable=True,
     )
     warmup: int = _setting(0, "Steps in which the learning rate rises from zero.", low=0, high=10**9)
-    optimizer: str = _setting("adam", "adam, adamw or soap.", choices=OPTIMIZERS)
+    optimizer: str = _setting("adam", "Optimizer: adam, adamw or soap.", choices=OPTIMIZERS)
     betas: tuple[float, ...] = _setting(
-        (0.9, 0.99), "The optimizer's decay of its two moments.", low=0, high=0.999999
+        (0.9, 0.99), "Decay rates of the optimizer's two moments.", low=0, high=0.999999
     )
-    weight_decay: float = _setting(0.0, "Of adamw and soap.", low=0, high=10)
+    weight_decay: float = _setting(0.0, "Weight decay of adamw and soap.", low=0, high=10)
     clip: float = _setting(1.0, "Largest norm of the gradient; 0: no limit.", low=0, high=1e9)
     ema: float = _setting(
-        0.999, "Decay of the running average of weights; 0: none is kept.", low=0, high=0.999999
+        0.999, "Decay of the running average of the weights; 0: none is kept.", low=0, high=0.999999
     )
 
     sampling: str = _setting(
-        "pixels", "Pictures are drawn by their pixels, or all pictures alike.", choices=SAMPLINGS
+        "pixels", "Draw pictures in proportion to their pixels, or all equally often.", choices=SAMPLINGS
     )
     shrink: float = _setting(
-        1.0, "Large pictures are also shown shrunk, down to this factor; 1: never.", low=0.1, high=1
+        1.0, "Also show large pictures shrunk, down to this factor; 1: never.", low=0.1, high=1
     )
     shrink_above: float = _setting(1.0, "Megapixels from which a picture counts as large.", low=0, high=1e6)
     teacher: str = _setting(
         "",
-        "A network with part in the targets: RIPFDN weights, an .onnx file, or what spandrel reads.",
+        "A network whose results are mixed into the targets: RIPFDN weights, an .onnx file, or what "
+        "spandrel reads.",
         path=True,
     )
-    teacher_share: float = _setting(0.6, "The teacher's part in the targets.", low=0, high=1)
+    teacher_share: float = _setting(0.6, "The teacher's share of the targets.", low=0, high=1)
     teacher_ensemble: str = _setting(
         "auto",
-        "The mean of the teacher's results for eight flips and rotations; auto: of RIPFDN weights.",
+        "Average the teacher's results for eight flips and rotations; auto: for RIPFDN weights.",
         choices=SWITCHES,
     )
     teacher_precision: str = _setting(
         "fp32",
-        "fp32, or bf16 where OpenVINO runs the teacher: faster on some processors; colours shift a little.",
+        "Precision of the teacher: fp32, or bf16 where OpenVINO runs it, which is faster on some "
+        "processors; colours shift a little.",
         choices=TEACHER_PRECISIONS,
     )
     teacher_sees: str = _setting(
         "clean",
-        "With degrade: clean LR, or degraded, as the network does, of a fixed set of crops.",
+        "With degrade: whether the teacher sees clean LR, or degraded LR like the network, from a fixed "
+        "set of crops.",
         choices=TEACHER_SEES,
     )
-    crops: int = _setting(4000, "Of teacher-sees degraded: how many crops.", low=1, high=10**7)
-    crop: int = _setting(80, "Of teacher-sees degraded: side of a crop in LR pixels.", low=16, high=1024)
-    degrade: bool = _setting(False, "LR as in the wild: blur, resizing, noise, JPEG.")
+    crops: int = _setting(4000, "With teacher-sees degraded: number of crops.", low=1, high=10**7)
+    crop: int = _setting(80, "With teacher-sees degraded: side of a crop in LR pixels.", low=16, high=1024)
+    degrade: bool = _setting(False, "Make realistic LR: blur, resizing, noise, JPEG.")
     degradations: str = _setting(
         "mild",
-        "Of degrade: mild; wild: other kernels, soft lenses, sensor noise, WebP, saved twice; as of web, "
-        "phone, video or scan; or by the steps in a .toml file.",
+        "With degrade: mild; wild (other kernels, soft lenses, sensor noise, WebP, saved twice); as from "
+        "the web, a phone, video or a scan; or by the steps in a .toml file.",
         choices=DEGRADATIONS,
         others=True,
     )
 
     precision: str = _setting(
         "auto",
-        "fp32 or bf16 autocast (weights stay fp32); auto: bf16 where it is native.",
+        "Precision: fp32 or bf16 autocast (weights stay fp32); auto: bf16 where it is native.",
         choices=PRECISIONS,
     )
     compile: str = _setting(
-        "auto", "torch.compile: on, off; auto: on CUDA.", resumable=True, choices=SWITCHES
+        "auto", "Use torch.compile: on, off; auto: on CUDA.", resumable=True, choices=SWITCHES
     )
     capture: str = _setting(
         "auto",
-        "A step as one CUDA graph: on, off; auto: on one GPU with the pictures on it.",
+        "Run a step as one CUDA graph: on, off; auto: on one GPU that holds the pictures.",
         resumable=True,
         choices=SWITCHES,
     )
     deterministic: bool = _setting(
-        True, "Only operations whose result is the same each time.", resumable=True
+        True, "Use only operations that give the same result every time.", resumable=True
     )
-    device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps.", resumable=True)
-    threads: int = _setting(0, "Of PyTorch on the CPU; 0: its own choice.", resumable=True, low=0, high=4096)
-    workers: int = _setting(2, "Threads that prepare patches ahead.", resumable=True, low=0, high=1024)
+    device: str = _setting("auto", "Device: auto, cpu, cuda, cuda:N or mps.", resumable=True)
+    threads: int = _setting(0, "PyTorch's CPU threads; 0: its own choice.", resumable=True, low=0, high=4096)
+    workers: int = _setting(2, "Threads that prepare patches in advance.", resumable=True, low=0, high=1024)
     memory: float = _setting(
         8.0,
         "GiB that decoded pictures may take; larger sets are streamed.",
@@ -231,7 +240,8 @@ class TrainingSettings:
             recipe_of(self.degradations)
         if not self.steps and not self.max_time:
             raise UsageError(
-                "neither `steps` nor `max_time` is given: the run would never end; pass `max_time` 25m, say"
+                "neither `steps` nor `max_time` is given: the run would never end; pass a `max_time`, "
+                "such as 25m"
             )
         if self.start == "random" and self.init_from:
             raise UsageError("`start` random and `init_from` contradict each other; give one")
@@ -249,8 +259,8 @@ class TrainingSettings:
             return
         if self.data and len(self.data) != len(self.lr_folder):
             raise UsageError(
-                f"`lr_folder` names {len(self.lr_folder)} folders for {len(self.data)} of pictures; "
-                "give one for each, in their order"
+                f"`lr_folder` names {len(self.lr_folder)} folders for {len(self.data)} of pictures; give "
+                "one for each, in the same order"
             )
         for given, name in ((self.degrade, "degrade"), (self.shrink != 1, "shrink")):
             if given:

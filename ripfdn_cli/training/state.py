@@ -87,7 +87,7 @@ def load_state(folder: Path) -> RunState:
     except CheckpointError as error:
         if not (folder / PREVIOUS).exists():
             raise
-        log.warning("%s; going on from %s", error, folder / PREVIOUS)
+        log.warning("%s; continuing from %s", error, folder / PREVIOUS)
         return _read(folder / PREVIOUS)
 
 

@@ -153,7 +153,7 @@ class StreamedPictures:
         loaded = load_copies([self._pictures[index]], self._preparation)
         if isinstance(loaded, Skipped):
             raise InputError(
-                f"{loaded.path} changed since the run began: {loaded.reason}; put it back and `resume`"
+                f"{loaded.path} changed since the run began: {loaded.reason}; restore it and `resume`"
             )
         return loaded[0]
 

@@ -35,7 +35,9 @@ def load_validation_sets(folders: Sequence[str], scale: int) -> list[ValidationS
     for folder in folders:
         found = find_data_set(Path(folder), scale)
         if not found.has_hr:
-            raise InputError(f"{folder} has no HR pictures to compare with; give a validation set that has")
+            raise InputError(
+                f"{folder} has no HR pictures to compare with; give a validation set that has some"
+            )
         sets.append(ValidationSet(found.name, scale, tuple(load_pair(pair, scale) for pair in found.pairs)))
     return sets
 

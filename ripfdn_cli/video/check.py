@@ -383,7 +383,7 @@ def _copy_problems(
 
 def _packet_problems(name: str, have: _Passed | None, want: _Passed, codec: str) -> list[str]:
     if have is None:
-        return [f"{name}: nothing of it"]
+        return [f"{name}: missing"]
     problems = []
     if codec not in _REWRAPPED and have.digest.digest() != want.digest.digest():
         problems.append(f"{name}: different content")

@@ -400,9 +400,9 @@ def _packets(container: InputContainer, complete: bool) -> Iterator[AnyPacket]:
     except av.FFmpegError as error:
         if complete:
             raise InputError(
-                f"it breaks off: {error.strerror}; pass `bad_frames=repeat` to use what is there"
+                f"it ends early: {error.strerror}; pass `bad_frames=repeat` to use what is there"
             ) from error
-        log.warning("the input breaks off (%s); going on with what is there", error.strerror)
+        log.warning("the input ends early (%s); continuing with what is there", error.strerror)
 
 
 def _check_whole(

@@ -191,7 +191,9 @@ class VideoFrames:
     def _tell_late_fields(self, number: int) -> None:
         """Of interlaced frames that the first ones gave no sign of."""
         if not self.info.is_interlaced:
-            log.info("%s: frames from %s on are interlaced and become whole", self.path, self._place(number))
+            log.info(
+                "%s: frames from %s on are interlaced; they are deinterlaced", self.path, self._place(number)
+            )
 
     def _report_gap(self, start: int, stop: int) -> None:
         if stop <= start:

@@ -140,7 +140,7 @@ def _entries(folder: Path, lines: list[dict[str, Any]]) -> list[SegmentEntry]:
     while (entry := found.get(len(entries))) is not None:
         path = segment_path(folder, len(entries))
         if not path.is_file() or path.stat().st_size != entry.segment.size:
-            log.warning("%s is missing or cut off; going on from there", path)
+            log.warning("%s is missing or cut off; continuing from there", path)
             break
         entries.append(entry)
     return entries

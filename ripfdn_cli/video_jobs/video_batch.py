@@ -147,11 +147,11 @@ def _one_result(request: VideoRequest, settings: VideoSettings, network: Network
     videos = [path for path in request.inputs if is_video(path) and not is_folder(path)]
     if videos and len(request.inputs) > 1:
         raise UsageError(
-            f"{request.output} is one result, and there are several videos; choose a folder as `output`, "
+            f"{request.output} is one result, but there are several videos; choose a folder as `output`, "
             "or a template such as 'out/{stem}.mkv'"
         )
     if request.shard is not None:
-        raise UsageError(f"`shard` divides several inputs, and {request.output} is one result; leave it out")
+        raise UsageError(f"`shard` divides several inputs, but {request.output} is one result; leave it out")
     output = Path(request.output)
     task = VideoTask(request.inputs, output)
     return VideoBatch(request, output.parent, (task,), (), True, settings, network)
@@ -161,7 +161,7 @@ def _output(source: Source, names: OutputNames, settings: VideoSettings, network
     """Where the result of `source` goes: into a container like its own where that is written."""
     suffix = written_suffix(source.below)
     if suffix != source.below.suffix.lower():
-        log.debug("%s: its container is not written; made %s", source.path, suffix)
+        log.debug("%s: its container can't be written; wrote %s", source.path, suffix)
     size = _result_size(source, settings, network) if names.needs_size else None
     renamed = replace(source, below=source.below.with_suffix(suffix))
     output = names.of(renamed, size, format_name=suffix.removeprefix("."))

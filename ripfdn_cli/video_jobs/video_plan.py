@@ -204,7 +204,9 @@ def _picture_target(
     file_format = format_of(output)
     if file_format is None:
         suffix = output.suffix or "no suffix"
-        raise UsageError(f"{output}: {suffix} is not a format of videos or pictures; use .mkv or .webp, say")
+        raise UsageError(
+            f"{output}: {suffix} is not a format of videos or pictures; use one such as .mkv or .webp"
+        )
     if source.tags.is_hdr:
         raise UsageError(f"{source.name} is HDR, which pictures written here can't represent; write a video")
     if source.aspect != 1 or source.matrix is not None:
@@ -239,7 +241,7 @@ def _check_captions(source: VideoSource, codec: Codec, reading: ReadingOptions) 
             f"{codec.title} can't hold the closed captions inside the picture of {source.name}; "
             f"use a `codec` that can ({able}), or leave them out with `drop=captions`"
         )
-    log.warning("%s can't hold and will not have: closed captions inside the picture", codec.title)
+    log.warning("%s can't hold the closed captions inside the picture; they are left out", codec.title)
 
 
 def _segment_length(pixels: int) -> int:

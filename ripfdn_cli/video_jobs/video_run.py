@@ -165,7 +165,7 @@ class _Run:
             self._disk.check_before(self._resumed, segments.written)
             plan.target.try_out(segments.folder)
             if self._resumed:
-                log.info("going on at frame %d of %d", self._resumed, self._total)
+                log.info("continuing at frame %d of %d", self._resumed, self._total)
             self._progress(self._resumed, self._total, segments.written)
             self._compute()
         finally:

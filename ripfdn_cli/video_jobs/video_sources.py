@@ -218,9 +218,9 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
         log.info(
             "%s is interlaced; %s",
             path,
-            "its frames stay as they are, with the lines of two moments each"
+            "its frames are left as they are, each with the lines of two moments"
             if options.deinterlace is False
-            else "its frames become whole ones, one for one (`deinterlace=False` leaves them as they are)",
+            else "it is deinterlaced, one frame for one (`deinterlace=False` leaves frames as they are)",
         )
     _check_dynamic(path, info)
     if info.colour.guessed:
@@ -235,8 +235,8 @@ def _check_dynamic(path: Path, info: VideoInfo) -> None:
     needed = info.hdr.needs_dynamic
     if needed or (needed is None and "Dolby Vision" in dynamic and not info.colour.tags.is_hdr):
         raise InputError(
-            f"{path} is Dolby Vision without a picture for other screens (profile 5 or alike), whose colours "
-            "would be wrong; make it HDR10 with another program first"
+            f"{path} is Dolby Vision without a compatible base layer (profile 5 or similar), so its "
+            "colours would be wrong; convert it to HDR10 with another program first"
         )
     if info.hdr.mastering is not None and not info.hdr.mastering.is_complete:
         log.warning("%s: its mastering display data is incomplete or impossible and will be lost", path)

@@ -256,8 +256,8 @@ class VideoTarget:
             kept = unchecked_name(self._output)
             publish(joined, kept, overwrite=True)
             raise InternalError(
-                f"{self._output} is not as it should be: {_listed(wrong)}; the finished file is {kept}: play "
-                f"it, and if it is good, give it its name and delete {segments.folder}"
+                f"{self._output} failed its check: {_listed(wrong)}; the finished file is {kept}: play it, "
+                f"and if it is good, rename it and delete {segments.folder}"
             )
         publish(joined, self._output, overwrite=overwrite)
 
@@ -343,7 +343,7 @@ class VideoTarget:
             copied = tuple(index for index in self._streams.copied if index not in refused)
             self._streams = replace(self._streams, copied=copied)
         self._accepted |= frozenset(problems)
-        log.warning("%s can't hold and will not have: %s", self._container.title, _listed(problems))
+        log.warning("left out, as %s can't hold it: %s", self._container.title, _listed(problems))
 
     def _advice(self, folder: Path, segment: tuple[Path, Segment], problems: Sequence[Difference]) -> str:
         able = [
@@ -364,7 +364,7 @@ class VideoTarget:
         refused = [problem.stream for problem in problems if problem.stream is not None]
         sound = self._container.sound
         helps = any(conversion_of(self._streams, i, self._container, sound) == sound for i in refused)
-        return f"encode the sound anew with `audio={sound}`, " if helps else ""
+        return f"re-encode the sound with `audio={sound}`, " if helps else ""
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:
@@ -471,7 +471,7 @@ class SequenceTarget:
                 file = self._pattern.folder / name
                 if not file.is_file() or file.stat().st_size != size:
                     raise OutputError(
-                        f"{file} was changed or deleted; pass `restart=True` to make all frames again"
+                        f"{file} was changed or deleted; pass `restart=True` to compute all frames again"
                     )
 
 

@@ -61,7 +61,11 @@ def test_nothing_available_is_an_error(small_weights: Path) -> None:
         (("--engine", "abacus"), SystemExit, "'abacus' is not one of all, openvino, torch"),
         (("--precision", "int8"), SystemExit, "'int8' is not one of all, fp32"),
         (("--weights", "nowhere.safetensors"), CheckpointError, "does not exist"),
-        (("--size", "64x64", "--size", "5x5"), UsageError, "--size 5x5: a side is shorter than 15 px"),
+        (
+            ("--size", "64x64", "--size", "5x5"),
+            UsageError,
+            "--size 5x5: a side is shorter than the minimum of 15 px",
+        ),
     ],
 )
 def test_wrong_arguments(arguments: tuple[str, ...], error: type[BaseException], message: str) -> None:

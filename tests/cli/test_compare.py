@@ -52,7 +52,7 @@ def test_own_weights_and_an_onnx_file_stand_on_one_page(
 def test_a_crop_is_written_as_imagemagick_does(lr: Path, tmp_path: Path, crop: str) -> None:
     result = invoke(lr, "-o", tmp_path / "page.html", "--crop", crop)
     assert result.exit_code == 2
-    assert "write 256x256+100+80" in result.output
+    assert "write it as 256x256+100+80" in result.output
 
 
 def test_a_crop_is_shown(lr: Path, small_weights: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_suffix_says_what_to_write(small_weights: Path) -> None:
         (["-o", "a.zip"], "a.zip does not end in the suffix"),
         (["-o", "a.pt", "--to", "onnx"], "does not end in .onnx"),
         (["--to", "openvino", "--opset", "17"], "`opset` 17 is for ONNX only"),
-        (["--to", "onnx", "--opset", "3"], "`opset` 3 is not within"),
+        (["--to", "onnx", "--opset", "3"], "`opset` 3 is not between"),
         (["--to", "onnx", "--tile", "8x300"], "`tile` 8x300: a side is shorter than"),
     ],
 )
@@ -56,7 +56,7 @@ def test_requests_that_contradict_themselves_are_refused(arguments: list[str], m
 def test_a_tile_that_is_none_is_refused(tile: str) -> None:
     result = invoke("--to", "onnx", "--tile", tile)
     assert result.exit_code == 2
-    assert "is not a tile; write height and width in px" in result.stderr
+    assert "is not a tile; write its height and width in px" in result.stderr
 
 
 def test_existing_files_are_kept(small_weights: Path) -> None:

@@ -28,7 +28,7 @@ def test_a_folder_becomes_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[st
     told = capsys.readouterr().out.splitlines()
     assert told == [
         f"4 tiles of 1 pictures in {tmp_path / 'set'}",
-        f"left out: 4 flat; each is named in {tmp_path / 'set' / 'left-out.txt'}",
+        f"left out: 4 flat; all are listed in {tmp_path / 'set' / 'left-out.txt'}",
     ]
     assert len(list((tmp_path / "set").glob("a-*.png"))) == 4
     assert prepare(*command, "--json") == 0

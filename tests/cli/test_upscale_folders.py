@@ -136,7 +136,7 @@ def test_a_dry_run_tells_of_both(mixed: Path, tmp_path: Path, run: Run) -> None:
         (("clips", "-o", "out/{stem}"), "names no container; add a suffix"),
         (("clips", "-o", "out/", "--on", "ray"), "--on is for pictures"),
         (("clips/a.mp4", "-o", "out.mkv", "--shard", "1/2"), "out.mkv is one result"),
-        (("clips/a.mp4", "-o", "out.mkv", "--include", "*"), "--include chooses among results"),
+        (("clips/a.mp4", "-o", "out.mkv", "--include", "*"), "--include chooses among several inputs, but"),
     ],
 )
 def test_what_is_wrong_is_said(arguments: tuple[str, ...], said: str, mixed: Path, run: Run) -> None:

@@ -125,8 +125,8 @@ def test_a_reader_that_leaves_ends_it(options: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-", "-o", "x.mkv"], "from a pipe to a pipe"),
-        (["clip.mp4", "-o", "-"], "from a pipe to a pipe"),
+        (["-", "-o", "x.mkv"], "from stdin to stdout"),
+        (["clip.mp4", "-o", "-"], "from stdin to stdout"),
         (["-", "-o", "x.png", "--raw", "8x8"], "--raw"),
         (["a.png", "-o", "x.png", "--raw", "8x8"], "--raw"),
     ],

@@ -305,7 +305,8 @@ def test_an_engine_says_what_it_is(engine: Engine, kind: tuple[str, str, str]) -
 
 
 @pytest.mark.parametrize(
-    "memory", [TileMemory(per_pixel=1930, fixed=2**25), TileMemory(per_pixel=3600, fixed=0)]
+    "memory",
+    [TileMemory(per_pixel=1930, wider={}, fixed=2**25), TileMemory(per_pixel=3600, wider={}, fixed=0)],
 )
 @pytest.mark.parametrize("budget", [2**25 - 1, 2**25, 2**25 + 1930, 2**30, 2**32 + 17])
 def test_the_largest_tile_is_the_last_that_fits(memory: TileMemory, budget: int) -> None:

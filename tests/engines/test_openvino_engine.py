@@ -209,5 +209,5 @@ def test_a_cache_that_cannot_be_written_costs_one_conversion_and_one_warning(
     assert [message for message in told if "RIPFDN_CACHE" in message] == [
         "the converted network can't be kept for the next run: can't write "
         f"{tmp_path / 'file' / 'graphs'}: Not a directory; check the folder's space and permissions; "
-        "or name another folder by RIPFDN_CACHE"
+        "or set RIPFDN_CACHE to another folder"
     ]

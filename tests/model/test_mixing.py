@@ -68,14 +68,14 @@ def test_networks_trained_apart_are_refused(small_checkpoint: Checkpoint) -> Non
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
 def test_strength_is_a_share(small_checkpoint: Checkpoint, strength: float) -> None:
-    with pytest.raises(UsageError, match="not within 0 to 1"):
+    with pytest.raises(UsageError, match="not between 0 and 1"):
         between(small_checkpoint, small_checkpoint, strength)
 
 
 def test_other_dimensions_are_refused(small_checkpoint: Checkpoint) -> None:
     wider = to_checkpoint(small_network(), {})
     wider = replace(wider, config=replace(wider.config, scale=2))
-    with pytest.raises(UsageError, match="other dimensions or scales"):
+    with pytest.raises(UsageError, match="different dimensions or scales"):
         between(small_checkpoint, wider, 0.5)
 
 

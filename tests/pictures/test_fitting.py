@@ -59,6 +59,6 @@ def test_what_a_format_cannot_hold_is_said(caplog: pytest.LogCaptureFixture) -> 
 
 def test_frames_and_pages_only_where_the_format_has_them() -> None:
     two = (smooth(8, 8), smooth(8, 8))
-    with pytest.raises(UsageError, match=r"a would have 2 pages, PNG holds one; use tiff"):
+    with pytest.raises(UsageError, match=r"a would have 2 pages, but PNG holds only one; use tiff"):
         check_frames(Picture(two, format_named("tiff")), format_named("png"), "a")
     check_frames(Picture(two, format_named("tiff")), format_named("tiff"), "a")

@@ -36,7 +36,7 @@ def test_a_benchmark_is_pairs(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     save(tmp_path / "LRbicx2" / "a.png")
     with caplog.at_level(logging.INFO, logger="ripfdn_cli"):
         assert find_files([str(tmp_path)], [], 4) == [PictureFile(*pair) for pair in zip(hr, lr, strict=True)]
-    assert "LRbicx4 as its LR" in caplog.text
+    assert "LRbicx4 as LR" in caplog.text
     assert find_files([str(tmp_path)], [], 3) == [PictureFile(path) for path in hr]
     assert find_files([str(tmp_path)], [], 4, use_lr=False) == [PictureFile(path) for path in hr]
 

@@ -236,7 +236,7 @@ def test_of_another_scale_the_trunk_is_taken_and_the_upsampler_starts_bilinear(s
 
 
 def test_weights_of_another_size_are_refused(small_weights: Path) -> None:
-    with pytest.raises(CheckpointError, match="8 channels and 2 blocks, the run is of 8 and 1"):
+    with pytest.raises(CheckpointError, match="8 channels and 2 blocks, but the run's network has 8 and 1"):
         start_network(replace(SETTINGS, init_from=str(small_weights)))
 
 

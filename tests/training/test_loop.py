@@ -216,7 +216,7 @@ def test_a_full_disk_keeps_the_run_and_the_old_state(
     with caplog.at_level(logging.WARNING, logger="ripfdn_cli"):
         training.run()
     assert watcher.steps[-1].steps == 12
-    assert any("No space left" in message and "The run goes on" in message for message in caplog.messages)
+    assert any("No space left" in message and "The run continues" in message for message in caplog.messages)
     monkeypatch.undo()
     kept = load_state(tmp_path / "run")
     assert kept.position.steps == 3

@@ -156,7 +156,7 @@ def test_changed_and_lost_sound_are_found(joined: Joined) -> None:
     lost = remux(joined, lambda packet, index: None if index == 1 and packet.pts > 500 else packet)
     assert "packets instead of 31" in joined.problems(lost)
     silent = remux(joined, lambda packet, index: None if index == 1 else packet)
-    assert "stream 1 (audio, aac, deu): nothing of it" in joined.problems(silent)
+    assert "stream 1 (audio, aac, deu): missing" in joined.problems(silent)
 
 
 def test_lost_chapters_attachments_and_tags_are_found(joined: Joined) -> None:

@@ -233,7 +233,7 @@ def test_what_a_container_can_not_hold_is_left_out_when_asked(
 ) -> None:
     upscale(sounding_avi(tmp_path / "in.avi"), tmp_path / "out.mp4", drop=("unsupported",))
     assert [stream.kind for stream in streams_of(tmp_path / "out.mp4")] == ["video"]
-    assert "will not have: stream 1 (audio" in caplog.text
+    assert "can't hold it: stream 1 (audio" in caplog.text
     source = rich_clip(tmp_path / "in.mkv")
     upscale(source, tmp_path / "silent.mkv", drop=("audio", "2", "chapters"))
     assert [stream.kind for stream in streams_of(tmp_path / "silent.mkv")] == ["video", "attachment"]
@@ -320,7 +320,7 @@ def test_dolby_vision_without_another_picture_is_refused(tmp_path: Path, upscale
     unit = dolby_vision(rpu_profile=0, full_range=True)
     for tags in (Tags(9, 9, 16, 1), Tags(2, 2, 2, 2)):
         source = dynamic_clip(tmp_path / "in.ts", unit, after=True, tags=tags)
-        with pytest.raises(InputError, match=r"Dolby Vision without .* make it HDR10"):
+        with pytest.raises(InputError, match=r"Dolby Vision without .* convert it to HDR10"):
             upscale(source, tmp_path / "out.mkv", codec="x265")
     assert not (tmp_path / "out.mkv").exists()
 
@@ -350,7 +350,7 @@ def test_frames_that_are_coded_as_fields_are_deinterlaced(
     source, output = field_clip(tmp_path / "in.ts"), tmp_path / "out.mkv"
     with caplog.at_level(logging.INFO):
         upscale(source, output, segment=4)
-    assert caplog.text.count("in.ts is interlaced; its frames become whole ones") == 1
+    assert caplog.text.count("in.ts is interlaced; it is deinterlaced") == 1
     assert_times(picture_times(output), [Fraction(n, 25) for n in range(6)], Fraction(1, 1000))
     upscale(field_clip(tmp_path / "joined.ts", own_packets=False), output, overwrite=True)
     assert len(decoded(output)) == 6
@@ -399,7 +399,7 @@ def test_captions_that_a_codec_can_not_hold_stop_the_work_before_it(
     upscale(source, output, codec=codec, drop=("captions",))
     assert "captions" not in caplog.text
     upscale(source, output, codec=codec, drop=("unsupported",), overwrite=True)
-    assert "will not have: closed captions" in caplog.text
+    assert "can't hold the closed captions" in caplog.text
     assert len(decoded(output)) == 7
 
 
