@@ -156,7 +156,7 @@ def table(
 ) -> list[str]:
     """The lines of a Markdown table; the first peer is the baseline."""
     baseline = measured[0][0]
-    headings = ("network", "runs in", "s / input MP", "× the first's time", "peak memory", "size on disk")
+    headings = ("network", "runs in", "s / input MP", "× first row", "peak memory", "size on disk")
     rows = [
         (
             peer.name,
