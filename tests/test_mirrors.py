@@ -13,10 +13,9 @@ ELSEWHERE = {
     "errors.py": "cli/test_main.py",
     "exporting/export_target.py": "exporting/test_export.py",
     "training/reports.py": "training/test_records.py",
-    # Options of commands, and the type of their paths: what a command makes of them is tested.
+    # Options of commands: what a command makes of them is tested.
     "cli/network_options.py": "cli/test_upscale.py",
     "cli/picture_options.py": "cli/test_upscale.py",
-    "cli/places.py": "cli/test_upscale.py",
     # One test for all targets: each file gives the network's result in the program it is for.
     "exporting/ncnn_target.py": "exporting/test_export.py",
     "exporting/openvino_target.py": "exporting/test_export.py",
