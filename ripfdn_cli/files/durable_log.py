@@ -12,6 +12,7 @@ from typing import Any
 from ripfdn_cli.errors import OutputError, UsageError
 from ripfdn_cli.files.atomic_file import output_error
 from ripfdn_cli.files.file_lock import locked
+from ripfdn_cli.files.storage import make_folder
 
 if sys.platform != "win32":
     import fcntl
@@ -93,8 +94,8 @@ def _open_locked(path: Path) -> int:
 
 
 def _open(path: Path) -> int:
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY, 0o666)
     except OSError as error:
         raise output_error(path, error) from error

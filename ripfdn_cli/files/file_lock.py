@@ -8,6 +8,7 @@ from filelock import FileLock, Timeout
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.atomic_file import output_error
+from ripfdn_cli.files.storage import make_folder
 
 
 @contextmanager
@@ -18,8 +19,8 @@ def locked(path: Path, *, busy: str, seconds: float = 0.0) -> Iterator[None]:
     `seconds`, OutputError where it can't be made.
     """
     lock = FileLock(path, thread_local=False)
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=seconds)
     except Timeout as error:
         raise UsageError(busy) from error

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ripfdn_cli.errors import CheckpointError
-from ripfdn_cli.model.architecture import GRID_STEP, SMALLEST_SIDE, NetworkConfig, attention_geometry
+from ripfdn_cli.model.architecture import SMALLEST_SIDE, NetworkConfig, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 
 START_SCALE = 0.1
@@ -102,7 +102,6 @@ class RIPFDN(nn.Module):
     """
 
     smallest_side = SMALLEST_SIDE
-    grid_step = GRID_STEP
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

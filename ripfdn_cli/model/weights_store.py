@@ -10,7 +10,8 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from ripfdn_cli.errors import CheckpointError, UsageError
-from ripfdn_cli.files.atomic_file import check_writable, output_error, write_bytes
+from ripfdn_cli.files.atomic_file import check_writable, write_bytes
+from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, is_own_format
 from ripfdn_cli.model.weights_download import Progress, fetch
 
@@ -83,10 +84,7 @@ def install_path(name: str, *, overwrite: bool = True) -> Path:
     if not overwrite and name in list_weights():
         raise UsageError(f"weights named {name} exist already; choose another `name`, or pass `overwrite`")
     path = user_folder() / f"{name}{SUFFIX}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(path, error) from error
+    make_folder(path.parent)
     check_writable(path)
     return path
 

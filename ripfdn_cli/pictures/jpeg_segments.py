@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-APP0, APP1, APP2, APP11, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE
+APP0, APP1, APP2, APP11, APP13 = 0xE0, 0xE1, 0xE2, 0xEB, 0xED
 COMMENT = 0xFE
 SOI = b"\xff\xd8"
 LONGEST_SEGMENT = 65533

@@ -53,8 +53,8 @@ class VideoInfo:
     """What the video stream `index` of a file is, from its header and its first frames.
 
     `counted`: see `is_counted`. `start`: when the file starts, in seconds. `matrix`: FFmpeg's display matrix,
-    for rotation and mirroring. `codes_fields`: each frame is a field only. `promised_frames`: what the header
-    says, 0 where it doesn't; `probed`: how many of the first were decoded. `strict`: see `prepare`.
+    for rotation and mirroring. `codes_fields`: each frame is a field only. `probed`: how many of
+    the first frames were decoded. `strict`: see `prepare`.
     """
 
     index: int
@@ -74,7 +74,6 @@ class VideoInfo:
     has_captions: bool
     counted: bool
     start: Fraction
-    promised_frames: int
     probed: int
     strict: bool = False
 
@@ -388,7 +387,6 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         has_captions=any(CAPTIONS in side_data_of(frame) for frame in frames),
         counted=is_counted(container),
         start=start,
-        promised_frames=stream.frames,
         probed=len(frames),
     )
 

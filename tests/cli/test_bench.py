@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -9,7 +8,7 @@ from ripfdn_cli.cli.bench import table
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli
 from ripfdn_cli.errors import CheckpointError, UnavailableError, UsageError
-from ripfdn_cli.evaluation.speed import SizeSpeed, Speed, sky_differences, sky_picture, textured_picture
+from ripfdn_cli.evaluation.speed import SizeSpeed, Speed
 
 pytestmark = pytest.mark.any_precision
 
@@ -76,26 +75,3 @@ def test_wrong_arguments(arguments: tuple[str, ...], error: type[BaseException],
 
 def test_a_size_that_is_none_is_refused() -> None:
     assert invoke("--size", "0x16").exit_code == 2
-
-
-def test_textured_picture_uses_the_range_and_repeats() -> None:
-    picture = textured_picture(40, 60)
-    assert picture.shape == (40, 60, 3)
-    assert picture.dtype == np.float32
-    assert picture.min() < 0.1
-    assert picture.max() > 0.9
-    assert picture.max() <= 1
-    np.testing.assert_array_equal(picture, textured_picture(40, 60))
-
-
-def test_differences_on_a_sky_tell_a_shift_from_noise() -> None:
-    sky = sky_picture(30, 40)
-    assert sky.dtype == np.uint8
-    assert (sky.shape, sky.max()) == ((30, 40, 3), 245)
-    assert np.abs(np.diff(sky.astype(int), axis=0)).max() <= 2
-    shifted, noisy = sky.copy(), sky.copy()
-    shifted[..., 1] -= 2
-    noisy[::2] += 1
-    noisy[1::2] -= 1
-    assert sky_differences(shifted, sky) == pytest.approx((2, 2 / 3**0.5))
-    assert sky_differences(noisy, sky) == pytest.approx((0, 1))

@@ -8,14 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from support.commands import QUICK, run_command
 from support.video_clips import Clip, make_clip, picture, segmenting_command
 from support.video_facts import decoded, picture_times
 
 from ripfdn_cli.cli.upscale_video import span
-from ripfdn_cli.cli.video_options import Droppable, FrameRate, Seconds
 
 pytestmark = pytest.mark.any_precision
 
@@ -185,40 +183,3 @@ def test_an_interrupted_run_ends_soon_and_keeps_its_work(
     assert not output.exists()
     assert not list(journal.parent.glob(".ripfdn-*"))
     assert journal.read_text().count("\n") > 2
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("90", 90), ("12.5", Fraction(25, 2)), ("1:30", 90), ("1:02:03.25", Fraction(14893, 4)), ("0", 0)],
-)
-def test_times(text: str, seconds: Fraction) -> None:
-    assert Seconds().convert(text, None, None) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "rate"),
-    [
-        ("24", 24),
-        ("12.5", Fraction(25, 2)),
-        ("30000/1001", Fraction(30000, 1001)),
-        ("23.976", Fraction(24000, 1001)),
-    ],
-)
-def test_rates(text: str, rate: Fraction) -> None:
-    assert FrameRate().convert(text, None, None) == rate
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "fast", "1/0", "1e9", "25/", "99999"])
-def test_rates_that_are_none(text: str) -> None:
-    with pytest.raises(click.BadParameter):
-        FrameRate().convert(text, None, None)
-
-
-def test_what_may_be_dropped() -> None:
-    assert [Droppable().convert(text, None, None) for text in ("2", "audio", "subtitles")] == [
-        "2",
-        "audio",
-        "subtitle",
-    ]
-    with pytest.raises(click.BadParameter, match="number of a stream or one of audio"):
-        Droppable().convert("video", None, None)

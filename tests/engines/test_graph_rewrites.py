@@ -8,50 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 from support.golden_pairs import golden_checkpoint
+from support.network_graphs import SIDE, result_of
 
 from ripfdn_cli.engines import graph_rewrites
 from ripfdn_cli.engines.openvino_graph import converted_graph, from_bytes, to_bytes, with_pixels
 from ripfdn_cli.model.architecture import attention_geometry
-from ripfdn_cli.model.network import build_network
 from ripfdn_cli.openvino_runtime import openvino
 
 torch = pytest.importorskip("torch")
 
-SIDE = 33
 MARK = "DisablePrecisionConversion_0"
 PASSES = ("concats_to_sums", "fold_residuals", "splits_to_slices", "accumulate_early")
 
 
-@pytest.fixture(scope="module")
-def converted() -> bytes:
-    """The graph as it is converted, with no rewrites."""
-    return to_bytes(converted_graph(golden_checkpoint(), rewritten=False))
-
-
-@pytest.fixture
-def plain(converted: bytes) -> Any:
-    return from_bytes(converted)
-
-
 def operations(model: Any) -> Counter[str]:
     return Counter(node.get_type_name() for node in model.get_ordered_ops())
-
-
-def result_of(model: Any) -> np.ndarray:
-    """What `model` gives for a fixed picture; float32 without the CPU plugin's shortcuts."""
-    geometry = attention_geometry(height=SIDE, width=SIDE)
-    pixels = np.random.default_rng(3).random((1, 3, SIDE, SIDE), np.float32)
-    compiled = openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    result: np.ndarray = compiled([pixels, geometry.rows, geometry.columns])[0]
-    return result.copy()
-
-
-def test_converted_graph_is_the_network(plain: Any) -> None:
-    pixels = torch.from_numpy(np.random.default_rng(3).random((1, 3, SIDE, SIDE), np.float32))
-    with torch.no_grad():
-        expected = build_network(golden_checkpoint())(pixels)
-    shuffled = torch.nn.functional.pixel_shuffle(torch.from_numpy(result_of(plain)), 4)
-    np.testing.assert_allclose(shuffled, expected, rtol=0, atol=5e-6)
 
 
 @pytest.mark.parametrize("count", range(1, len(PASSES) + 1))
@@ -61,14 +32,6 @@ def test_every_pass_keeps_the_function(plain: Any, count: int) -> None:
         getattr(graph_rewrites, name)(plain)
     assert np.abs(expected).max() > 0.5
     np.testing.assert_allclose(result_of(plain), expected, rtol=0, atol=5e-6)
-
-
-def test_the_conversion_folds_the_channel_scale(plain: Any) -> None:
-    """Only the gates of the attention are left to multiply by."""
-    multiplications = [node for node in plain.get_ordered_ops() if node.get_type_name() == "Multiply"]
-    assert len(multiplications) == 2
-    for node in multiplications:
-        assert "Sigmoid" in {node.input(i).get_source_output().get_node().get_type_name() for i in (0, 1)}
 
 
 def test_what_each_pass_removes(plain: Any) -> None:

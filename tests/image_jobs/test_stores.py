@@ -17,8 +17,7 @@ from support.commands import QUICK
 from support.sample_pictures import saved, smooth
 
 from ripfdn_cli.errors import InputError, OutputError, UsageError
-from ripfdn_cli.files import object_log
-from ripfdn_cli.files.object_log import OBJECTS_FOLDER, open_object_log, read_object_log
+from ripfdn_cli.files.object_log import OBJECTS_FOLDER
 from ripfdn_cli.files.storage import Location, location, publish, read_objects, walk_objects
 from ripfdn_cli.image_jobs.batch import Batch, BatchRequest, plan_batch
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
@@ -182,22 +181,6 @@ def test_an_interrupted_run_goes_on(
     assert "skipped" in again
     assert results(store / "out") == expected
     assert read_journal(store / "out").finished
-
-
-def test_many_lines_share_writes_and_objects(store: Location, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_log, "_FULL", 8)
-    monkeypatch.setattr(object_log, "_INTERVAL", 0.05)
-    with open_object_log(store, "") as lines:
-        threads = [threading.Thread(target=lambda n=n: lines.append({"n": n})) for n in range(40)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(line["n"] for line in read_object_log(store)) == list(range(40))
-        assert len(walk_objects(store)) < 10
-    with open_object_log(store, "") as lines:
-        lines.append({"n": 40})
-        assert len(read_object_log(store)) == 41
 
 
 def storm(folder: Path, network: NetworkSettings, kills: int, seed: int, pictures: int) -> None:

@@ -84,17 +84,6 @@ def test_fetch_installs_what_has_the_right_hash(
     assert told[-1] == (len(content), len(content))
 
 
-def test_what_failed_is_tried_again(
-    serve: Serve, small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = released_file(small_checkpoint, tmp_path / "served.pth", monkeypatch)
-    monkeypatch.setattr(weights_download, "RETRIES", 2)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    url = serve((503, b"", 0), (200, content[:100], len(content)), (200, content, len(content)))
-    fetch_released(url)
-    assert load_weights("released").config == small_checkpoint.config
-
-
 @pytest.mark.parametrize("prefix", ["", "file://"])
 def test_a_file_serves_as_well(
     small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
@@ -119,14 +108,6 @@ def test_a_bad_download_is_told_and_leaves_nothing(
 ) -> None:
     with pytest.raises(InputError, match=word):
         fetch_released(serve((status, body, length)))
-    assert not user_folder().exists()
-
-
-def test_a_download_without_an_end_is_broken_off(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights_download, "_LARGEST", 2**20)
-    content = bytes(2**22)
-    with pytest.raises(InputError, match="over 1 MiB"):
-        fetch_released(serve((200, content, len(content))))
     assert not user_folder().exists()
 
 

@@ -12,7 +12,6 @@ from ripfdn_cli.pictures.exif import corrected_exif
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.metadata import Metadata, png_chunks
 from ripfdn_cli.pictures.picture import Picture
-from ripfdn_cli.pictures.xmp import corrected_xmp
 
 KEEPING_EXIF = ["png", "jpeg", "webp", "tiff", "avif"]
 
@@ -174,15 +173,6 @@ def test_a_stale_thumbnail_goes() -> None:
     assert parsed(written.metadata.exif)[0x010F] == "Maker"
     assert not parsed(written.metadata.exif).get_ifd(ExifTags.IFD.IFD1)
     assert b"\xff\xd8" not in (written.metadata.exif or b"")
-
-
-def test_xmp_is_corrected_and_otherwise_left() -> None:
-    packet = xmp_packet(6, 10, 20)
-    expected = packet.replace(b'tiff:Orientation="6"', b'tiff:Orientation="1"')
-    expected = expected.replace(b'exif:PixelXDimension="10"', b'exif:PixelXDimension="400"')
-    expected = expected.replace(b"<exif:PixelYDimension>20<", b"<exif:PixelYDimension>300<")
-    assert expected != packet
-    assert corrected_xmp(packet, 400, 300) == expected
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow's own, silenced in the command

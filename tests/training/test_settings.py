@@ -7,7 +7,6 @@ from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training.degradation_recipes import Blur
 from ripfdn_cli.training.presets import PRESETS, resolve_settings
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings, recipe_of
-from ripfdn_cli.training.settings_table import settings_table
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -16,32 +15,6 @@ def test_printed_settings_give_the_same_settings(preset: str, tmp_path: Path) ->
     path = tmp_path / "settings.toml"
     path.write_text(settings.to_toml(), encoding="utf-8")
     assert resolve_settings(None, path, {}) == settings
-
-
-def test_the_factsheets_two_stages() -> None:
-    """DIV2K + Flickr2K recipe of AVC2_CMHI_SR in the NTIRE 2023 report."""
-    settings = resolve_settings("factsheet", None, {})
-    assert settings.steps == 1_700_000
-    first, second = settings.stages
-    assert (first.batch, second.batch) == (64, 256)
-    assert first.end * settings.steps == pytest.approx(1_200_000)
-    for stage in (first, second):
-        assert (stage.patch, stage.loss, stage.fft, stage.learning_rate) == (64, "l1", 0.0, 5e-4)
-    assert (settings.optimizer, settings.scale, settings.channels, settings.blocks) == ("adam", 4, 52, 4)
-
-
-def test_quick_ends_on_larger_patches_with_mse() -> None:
-    first, second = resolve_settings("quick", None, {}).stages
-    assert (first.loss, first.fft, second.loss) == ("l1", 0.05, "mse")
-    assert second.patch > first.patch
-    assert second.start == pytest.approx(0.75)
-
-
-def test_flags_come_after_the_file_and_the_file_after_the_preset(tmp_path: Path) -> None:
-    path = tmp_path / "run.toml"
-    path.write_text('preset = "factsheet"\nbatch = 8\nema = 0.9\n')
-    settings = resolve_settings(None, path, {"ema": "0.5"})
-    assert (settings.batch, settings.ema, settings.steps) == ((8,), 0.5, 1_700_000)
 
 
 @pytest.mark.parametrize(
@@ -82,17 +55,6 @@ def test_what_is_wrong_is_named(values: dict[str, object], message: str) -> None
 
 def test_every_setting_has_a_line_of_help() -> None:
     assert all(item.metadata["help"].endswith(".") for item in FIELDS.values())
-
-
-def test_the_guide_lists_the_settings_as_they_are() -> None:
-    """Written by scripts/training_settings.py."""
-    guide = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
-    table = settings_table()
-    assert f"<!-- settings -->\n{table}<!-- end of settings -->" in guide
-    lines = {line.split("|")[1].strip(" `*†"): line for line in table.splitlines()[2:]}
-    assert lines.keys() == {name.replace("_", "-") for name in FIELDS}
-    assert "| 0 to 0.999999 |" in " ".join(lines["ema"].split())
-    assert "adam, adamw, soap" in lines["optimizer"]
 
 
 def test_every_value_in_a_table_of_ranges_or_choices_is_checked() -> None:
