@@ -62,6 +62,9 @@ def main() -> None:
     parser.add_argument("--weights", default="x4")
     parser.add_argument("--size", action="append", help="WIDTHxHEIGHT; may be repeated")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="methods whose name has it; the first is the baseline"
+    )
     parser.add_argument("--scale", action="store_true", help="the cost per megapixel of large pictures")
     parser.add_argument("--megapixels", type=float, action="append", help="with --scale; may be repeated")
     parser.add_argument("--accuracy", nargs="+", type=Path, metavar="FOLDER")
@@ -80,21 +83,30 @@ def main() -> None:
     else:
         for size in arguments.size or ("256x256", "1920x1080"):
             width, height = map(int, size.split("x"))
-            print_speeds(checkpoint, arguments.device, arguments.threads, (height, width), arguments.rounds)
+            runs = methods(checkpoint, arguments.device, arguments.threads, (height, width), arguments.only)
+            print_speeds(
+                checkpoint, arguments.device, arguments.threads, (height, width), runs, arguments.rounds
+            )
 
 
 def print_speeds(
-    checkpoint: Checkpoint, device: str, threads: int, size: tuple[int, int], rounds: int
+    checkpoint: Checkpoint,
+    device: str,
+    threads: int,
+    size: tuple[int, int],
+    runs: dict[str, Run],
+    rounds: int,
 ) -> None:
-    """One table: medians of `rounds` runs of every method in turn."""
+    """One table: medians of `rounds` of `runs` in turn, the first of which is the baseline."""
     height, width = size
     operations = 2 * count_complexity(checkpoint.config, height=height, width=width).macs
-    seconds = take_turns(methods(checkpoint, device, threads, size), rounds)
+    seconds = take_turns(runs, rounds)
+    baseline = next(iter(seconds.values()))
     rates = {precision: matrix_rate(device, precision, threads) for precision in ("fp32", "bf16")}
     print(f"\n| {width}×{height} | ms | × baseline | GFLOP/s | of the matrix rate | pictures/s |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, value in seconds.items():
-        ratio = seconds[BASELINE] / value
+        ratio = baseline / value
         share = operations / value / rates["bf16" if "bf16" in name else "fp32"]
         print(
             f"| {name} | {1e3 * value:.1f} | {ratio:.2f} | {operations / value / 1e9:.0f} "
@@ -115,15 +127,21 @@ def take_turns(runs: dict[str, Run], rounds: int) -> dict[str, float]:
     return {name: median(values) for name, values in seconds.items()}
 
 
-def methods(checkpoint: Checkpoint, device: str, threads: int, size: tuple[int, int]) -> dict[str, Run]:
-    """What is compared, by name; each call computes one picture, or as many as it returns."""
+def methods(
+    checkpoint: Checkpoint, device: str, threads: int, size: tuple[int, int], only: str
+) -> dict[str, Run]:
+    """What is compared, by names that contain `only`; each call computes one picture, or as many as it
+    returns.
+    """
     pixels = np.rint(textured_picture(*size) * 255).astype(np.uint8)[None]
+    plain = {BASELINE: torch.contiguous_format, "torch eager fp32, channels_last": torch.channels_last}
     runs: dict[str, Run] = {
-        BASELINE: plain_network(checkpoint, device, pixels, torch.contiguous_format),
-        "torch eager fp32, channels_last": plain_network(checkpoint, device, pixels, torch.channels_last),
+        name: plain_network(checkpoint, device, pixels, layout)
+        for name, layout in plain.items()
+        if only in name
     }
     for name, make in engines(checkpoint, device, threads).items():
-        if name == UNREWRITTEN and size[0] * size[1] > LARGEST_FOR_ALL:
+        if only not in name or (name == UNREWRITTEN and size[0] * size[1] > LARGEST_FOR_ALL):
             continue
         try:
             runs[name] = engine_run(make(), pixels, 1 if device == "cpu" else GPU_PICTURES)

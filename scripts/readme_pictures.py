@@ -1,7 +1,7 @@
 """Draws the README's comparison: a JPEG as the web has them, enlarged four times by bicubic, by us and by
 another network, with the seconds that each took.
 
-    python scripts/readme_pictures.py --weights x4-photo --rival realesrgan_x4plus.onnx
+    python scripts/readme_pictures.py --rival realesrgan_x4plus.onnx
 
 Writes docs/images/comparison.png, and prints the seconds for the README. Without --picture it takes the
 sample in examples/, saved as a JPEG; without --rival there is no other network. All networks run in one
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="a JPEG; the sample as one where there is none")
     parser.add_argument("--quality", type=int, default=60, help="of the sample as a JPEG")
     parser.add_argument("--crop", type=int, nargs=3, default=CROP, metavar=("LEFT", "TOP", "SIDE"))
-    parser.add_argument("--weights", default="x4-photo")
+    parser.add_argument("--weights", default="x4-sharp")
     parser.add_argument("--rival", type=Path, help="an .onnx file")
     parser.add_argument("--rival-name", default="Real-ESRGAN x4plus")
     parser.add_argument("--precision", default="fp32")

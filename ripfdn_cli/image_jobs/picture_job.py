@@ -28,15 +28,16 @@ from ripfdn_cli.pictures.picture import (
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, Networks
 from ripfdn_cli.pipeline.output_size import SizeRequest, growth
 from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
-from ripfdn_cli.pipeline.weights_selection import Route
+from ripfdn_cli.pipeline.weights_selection import Compression, Route
 from ripfdn_cli.upscaler import Progress
 
 log = logging.getLogger(__name__)
 
 DEPTHS = {8: "uint8", 16: "uint16"}
-COMPRESSED_QUALITY, COMPRESSED_QUALITY_AT_2 = 95, 90
-"""Up to this quality a JPEG is taken as compressed, the second where it grows by no more than two: there the
-weights for such pictures score higher on Set5 and Set14 (`benchmarks/photo.py`).
+STRONG_QUALITY, LIGHT_QUALITY = 90, 95
+"""Up to the first a JPEG is taken as strongly compressed: what x4-sharp makes of it was chosen by eye
+(weights/README.md). Up to the second it counts as lightly compressed where it grows by more than two: there
+x4-photo scores more than x4 on Set5 and Set14 (`benchmarks/photo.py`).
 """
 _COPIES = 3
 """How often a result is in memory at the most: from the network, as finished, and in its encoder."""
@@ -131,9 +132,12 @@ def aim(settings: PictureSettings, width: int, height: int, quality: int | None,
     """
     selection = devices.selection
     target = settings.size.target(width, height, selection.default_scale)
-    limit = COMPRESSED_QUALITY if growth((width, height), target) > 2 else COMPRESSED_QUALITY_AT_2
-    compressed = quality is not None and quality <= limit
-    return Aim(target, selection.route((width, height), target, compressed=compressed))
+    compression = Compression.NONE
+    if quality is not None and quality <= STRONG_QUALITY:
+        compression = Compression.STRONG
+    elif quality is not None and quality <= LIGHT_QUALITY and growth((width, height), target) > 2:
+        compression = Compression.LIGHT
+    return Aim(target, selection.route((width, height), target, compression))
 
 
 def bytes_held(header: Header, scales: Sequence[int]) -> int:

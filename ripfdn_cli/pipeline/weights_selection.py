@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.model.architecture import SCALES
@@ -16,11 +17,19 @@ from ripfdn_cli.pipeline.output_size import passes
 DEFAULT_SCALE = 4
 Weights = str | Checkpoint
 """A name, the path of a file, or a checkpoint that is loaded."""
-_FOR_COMPRESSED = {4: "x4-photo"}
-"""The weights for pictures that were compressed, of the only scale that has some. Smaller results are shrunk
-from theirs: on JPEGs that scores more than x2 and x3, which enlarge the blocks (weights/README.md), and the
-cost hangs on the input's pixels alone.
+PHOTO, SHARP = "x4-photo", "x4-sharp"
+"""The weights for compressed pictures, which keep to what is known, and those that draw edges sharper than they
+can be known. Both are of one scale: other results are shrunk from theirs. On JPEGs that scores more than x2 and
+x3, which enlarge the blocks (weights/README.md), and the cost hangs on the input's pixels alone.
 """
+
+
+class Compression(Enum):
+    """How much of a picture was lost when it was saved."""
+
+    NONE = "none"
+    LIGHT = "light"
+    STRONG = "strong"
 
 
 @dataclass(frozen=True)
@@ -31,13 +40,9 @@ class Route:
     choices: Mapping[int, str]
 
 
-SHARP = "x4-sharp"
-"""The weights that draw edges sharper than they can be known: what strength 1 stands for."""
-
-
 class WeightsSelection:
-    """`weights`: a name, a path or a checkpoint, or None for x2, x3, x4 or x4-photo, by the size asked for
-    and how the picture was compressed. With `weights_to`, others of one origin, those that lie between the
+    """`weights`: a name, a path or a checkpoint, or None for x2, x3, x4, x4-photo or x4-sharp, by the size
+    asked for and how the picture was compressed. With `weights_to`, others of one origin, those that lie between the
     two by `strength`, 0 to 1. With `strength` alone, those between the weights chosen for the picture and
     x4-sharp. For any number of threads. Raises CheckpointError for weights that can't be read, UsageError for
     two that can't be mixed.
@@ -49,7 +54,7 @@ class WeightsSelection:
         self._loaded: dict[str, Checkpoint] = {}
         self._loading = threading.Lock()
         if weights is None and weights_to is None:
-            self._choose_by_picture(strength or 0)
+            self._choose_by_picture(strength)
             return
         if weights_to is not None or strength is not None:
             if weights is None or weights_to is None or strength is None:
@@ -59,23 +64,23 @@ class WeightsSelection:
         name = self._keep(weights) if isinstance(weights, Checkpoint) else weights
         self.choices = {self.checkpoint(name).config.scale: name}
         """Scale → weights."""
-        self.choices_for_compressed = self.choices
+        self.choices_for_compressed = dict.fromkeys((Compression.LIGHT, Compression.STRONG), self.choices)
         """The same for pictures that were compressed."""
 
-    def _choose_by_picture(self, strength: float) -> None:
+    def _choose_by_picture(self, strength: float | None) -> None:
         installed = list_weights()
         self.choices = {scale: f"x{scale}" for scale in SCALES if f"x{scale}" in installed}
-        compressed = {scale: name for scale, name in _FOR_COMPRESSED.items() if name in installed}
-        self.choices_for_compressed = compressed or self.choices
+        light = {DEFAULT_SCALE: PHOTO} if PHOTO in installed else self.choices
+        strong = {DEFAULT_SCALE: SHARP} if SHARP in installed and strength is None else light
         if strength:
-            sharp = load_weights(SHARP)
-            scale = sharp.config.scale
+            self.choices, light = (self._sharpened(names, strength) for names in (self.choices, light))
+            strong = light
+        self.choices_for_compressed = {Compression.LIGHT: light, Compression.STRONG: strong}
 
-            def sharpened(name: str) -> dict[int, str]:
-                return {scale: self._keep(between(load_weights(name), sharp, strength))}
-
-            self.choices_for_compressed = sharpened(self.choices_for_compressed[scale])
-            self.choices = sharpened(self.choices[scale])
+    def _sharpened(self, choices: Mapping[int, str], strength: float) -> dict[int, str]:
+        """The way from those of the scale of x4-sharp towards these, as far as `strength` says."""
+        start = load_weights(choices[DEFAULT_SCALE])
+        return {DEFAULT_SCALE: self._keep(between(start, load_weights(SHARP), strength))}
 
     def _keep(self, checkpoint: Checkpoint) -> str:
         self._loaded[checkpoint.name] = checkpoint.identified()
@@ -86,19 +91,20 @@ class WeightsSelection:
         """How much larger results are when no size is asked for."""
         return DEFAULT_SCALE if DEFAULT_SCALE in self.choices else max(self.choices)
 
-    def route(self, size: tuple[int, int], target: tuple[int, int], *, compressed: bool) -> Route:
-        """How a picture of `size` (width, height) px grows to `target` at least. What was `compressed` goes
+    def route(self, size: tuple[int, int], target: tuple[int, int], compression: Compression) -> Route:
+        """How a picture of `size` (width, height) px grows to `target` at least. What was compressed goes
         through weights for such pictures first, and a second network sees their result, which is clean.
         Raises UsageError for more than the networks can do.
         """
         clean = Route(passes(size, target, self.choices), self.choices)
-        if not compressed or not clean.passes or self.choices_for_compressed == self.choices:
+        first = self.choices_for_compressed.get(compression, self.choices)
+        if not clean.passes or first == self.choices:
             return clean
-        ((scale, _),) = self.choices_for_compressed.items()
+        ((scale, _),) = first.items()
         rest = passes((scale * size[0], scale * size[1]), target, self.choices)
         if scale in rest:  # two networks of one scale are not told apart
             return clean
-        return Route((scale, *rest), {**self.choices, **self.choices_for_compressed})
+        return Route((scale, *rest), {**self.choices, **first})
 
     def checkpoint(self, name: str) -> Checkpoint:
         """The weights `name` of the choices."""
@@ -109,5 +115,6 @@ class WeightsSelection:
 
     def sha256(self) -> dict[str, str]:
         """Name → SHA-256 of the file, of all weights that may be used."""
-        names = {*self.choices.values(), *self.choices_for_compressed.values()}
+        every = (self.choices, *self.choices_for_compressed.values())
+        names = {name for choices in every for name in choices.values()}
         return {name: self.checkpoint(name).sha256 for name in sorted(names)}

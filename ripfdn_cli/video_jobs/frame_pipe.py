@@ -9,6 +9,7 @@ from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, Netw
 from ripfdn_cli.pipeline.frame_pipeline import FramePipeline
 from ripfdn_cli.pipeline.output_size import SizeRequest
 from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, UpscalerStage, finish, prepare
+from ripfdn_cli.pipeline.weights_selection import Compression
 from ripfdn_cli.upscaler import Progress
 from ripfdn_cli.video.frame_streams import FrameStream
 
@@ -27,7 +28,7 @@ def upscale_stream(
     """
     devices = Devices(network)
     target = size.target(source.width, source.height, devices.selection.default_scale)
-    scales = devices.selection.route((source.width, source.height), target, compressed=False).passes
+    scales = devices.selection.route((source.width, source.height), target, Compression.NONE).passes
     writer, count = source.writer(output, *target), 0
 
     def write(upscaled: UpscaledFrame, context: None) -> None:

@@ -14,7 +14,7 @@ from ripfdn_cli.pictures.encoding import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import growth
-from ripfdn_cli.pipeline.weights_selection import Route, WeightsSelection
+from ripfdn_cli.pipeline.weights_selection import Compression, Route, WeightsSelection
 from ripfdn_cli.video.codecs import (
     Codec,
     EncoderChoices,
@@ -107,7 +107,7 @@ def _route(source: VideoSource, size: tuple[int, int], selection: WeightsSelecti
     """
     bits, own_size = source.bits_per_pixel, (source.width, source.height)
     compressed = bits is not None and bits <= _COMPRESSED_BITS and growth(own_size, size) > 2
-    route = selection.route(own_size, size, compressed=compressed)
+    route = selection.route(own_size, size, Compression.LIGHT if compressed else Compression.NONE)
     if compressed and route.passes:
         used = ", ".join(route.choices[scale] for scale in route.passes)
         log.debug("%s: %.2f bits a pixel: %s", source.name, bits, used)

@@ -158,13 +158,15 @@ def test_skipping_goes_by_the_journal_and_not_by_names(
     [
         ("a.png", {}, 4, ["x4"]),
         ("a.webp", {"quality": 40}, 4, ["x4"]),
-        ("a.jpg", {"quality": 40}, 4, ["x4-photo"]),
+        ("a.jpg", {"quality": 40}, 4, ["x4-sharp"]),
+        ("a.jpg", {"quality": 90}, 4, ["x4-sharp"]),
+        ("a.jpg", {"quality": 91}, 4, ["x4-photo"]),
         ("a.jpg", {"quality": 95}, 4, ["x4-photo"]),
         ("a.jpg", {"quality": 96}, 4, ["x4"]),
         ("a.jpg", {"quality": 91}, 2, ["x2"]),
-        ("a.jpg", {"quality": 90}, 2, ["x4-photo"]),
+        ("a.jpg", {"quality": 90}, 2, ["x4-sharp"]),
         ("a.jpg", {"quality": 95}, 3, ["x4-photo"]),  # shrunk: x3 would enlarge the blocks
-        ("a.jpg", {"quality": 40}, 8, ["x4-photo", "x2"]),  # the second sees what the first has cleaned
+        ("a.jpg", {"quality": 40}, 8, ["x4-sharp", "x2"]),  # the second sees what the first has cleaned
     ],
 )
 def test_pictures_that_were_compressed_get_weights_of_their_own(

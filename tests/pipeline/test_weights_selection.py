@@ -20,8 +20,9 @@ from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.pipeline.devices import NetworkSettings
-from ripfdn_cli.pipeline.weights_selection import WeightsSelection
+from ripfdn_cli.pipeline.weights_selection import Compression, WeightsSelection
 
+LIGHT, STRONG = Compression.LIGHT, Compression.STRONG
 COUNT_OPENS = """
 import os, sys
 from pathlib import Path
@@ -52,27 +53,27 @@ def test_the_weights_of_one_picture_are_opened_once(bilinear_weights: Path, tmp_
 def test_auto_has_a_network_for_each_scale_and_one_for_compressed_pictures() -> None:
     selection = WeightsSelection(None)
     assert selection.choices == {2: "x2", 3: "x3", 4: "x4"}
-    assert selection.choices_for_compressed == {4: "x4-photo"}
+    assert selection.choices_for_compressed == {LIGHT: {4: "x4-photo"}, STRONG: {4: "x4-sharp"}}
     assert selection.default_scale == 4
 
 
 @pytest.mark.parametrize(
-    ("factor", "clean", "compressed"),
+    ("factor", "clean", "light", "strong"),
     [
-        (1, [], []),
-        (2, ["x2"], ["x4-photo"]),
-        (4, ["x4"], ["x4-photo"]),
-        (8, ["x2", "x4"], ["x4-photo", "x2"]),
-        (10, ["x3", "x4"], ["x4-photo", "x3"]),
-        (16, ["x4", "x4"], ["x4", "x4"]),
+        (1, [], [], []),
+        (2, ["x2"], ["x4-photo"], ["x4-sharp"]),
+        (4, ["x4"], ["x4-photo"], ["x4-sharp"]),
+        (8, ["x2", "x4"], ["x4-photo", "x2"], ["x4-sharp", "x2"]),
+        (10, ["x3", "x4"], ["x4-photo", "x3"], ["x4-sharp", "x3"]),
+        (16, ["x4", "x4"], ["x4", "x4"], ["x4", "x4"]),
     ],
 )
 def test_compressed_pictures_go_through_weights_of_their_own_first(
-    factor: int, clean: list[str], compressed: list[str]
+    factor: int, clean: list[str], light: list[str], strong: list[str]
 ) -> None:
     selection = WeightsSelection(None)
-    for wanted, was_compressed in ((clean, False), (compressed, True)):
-        route = selection.route((20, 10), (20 * factor, 10 * factor), compressed=was_compressed)
+    for wanted, compression in zip((clean, light, strong), Compression, strict=True):
+        route = selection.route((20, 10), (20 * factor, 10 * factor), compression)
         assert [route.choices[scale] for scale in route.passes] == wanted
 
 
@@ -120,18 +121,22 @@ def test_two_weights_are_mixed_for_everything(small_checkpoint: Checkpoint, tmp_
 def test_strength_alone_goes_from_what_suits_the_picture_towards_sharp() -> None:
     sharp = load_weights("x4-sharp").tensors
     selection = WeightsSelection(None, strength=0.25)
-    for choices, name in ((selection.choices, "x4"), (selection.choices_for_compressed, "x4-photo")):
+    light, strong = selection.choices_for_compressed.values()
+    for choices, name in ((selection.choices, "x4"), (light, "x4-photo"), (strong, "x4-photo")):
         assert list(choices) == [4]
         mixture, start = selection.checkpoint(choices[4]).tensors, load_weights(name).tensors
         for key, tensor in mixture.items():
             np.testing.assert_allclose(tensor, 0.75 * start[key] + 0.25 * sharp[key], atol=1e-6)
     assert WeightsSelection(None, strength=1).choices == {4: "x4-sharp"}
-    assert WeightsSelection(None, strength=0).choices == WeightsSelection(None).choices
+    faithful = WeightsSelection(None, strength=0)
+    assert faithful.choices == WeightsSelection(None).choices
+    assert set(map(str, faithful.choices_for_compressed.values())) == {"{4: 'x4-photo'}"}
 
 
 @pytest.mark.parametrize(("look", "weights"), [("faithful", "x4-photo"), ("sharp", "x4-sharp")])
 def test_a_look_is_an_end_of_the_strengths(look: str, weights: str) -> None:
-    assert network_settings(look=look).selection.choices_for_compressed == {4: weights}
+    choices = network_settings(look=look).selection.choices_for_compressed
+    assert choices == {LIGHT: {4: weights}, STRONG: {4: weights}}
 
 
 def test_the_command_has_each_look() -> None:
