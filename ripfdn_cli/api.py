@@ -214,6 +214,7 @@ def evaluate(
     precision: str | Sequence[str] = "fp32",
     threads: int | None = None,
     protocol: str | Sequence[str] = "Y",
+    metric: str | Sequence[str] = (),
     repeat: int = 1,
     progress: Progress | None = None,
     observe: Observer | None = None,
@@ -221,12 +222,14 @@ def evaluate(
     """Scores and times of `weights`, and of bicubic and Lanczos interpolation, on data sets.
 
     A set is a folder with HR/ and perhaps LRbicx4/; `hr` and `lr` name folders of pictures instead.
-    `protocol`: Y, Y8 or RGB (docs/evaluation.md), or "all". `repeat`: runs of a picture; the fastest counts.
+    `protocol`: Y, Y8 or RGB (docs/evaluation.md), or "all". `metric`: of ms-ssim, ssimulacra2, lpips and
+    dists. `repeat`: runs of a picture; the fastest counts.
     `progress` is called after every picture, and `observe` with what every method made of it. The rows hold
     PSNR in dB, SSIM, seconds and bytes. Raises InputError, UsageError, CheckpointError, UnavailableError.
     """
     from ripfdn_cli.evaluation.benchmark import Engines, evaluate_sets, network_methods
     from ripfdn_cli.evaluation.datasets import find_data_sets
+    from ripfdn_cli.evaluation.library_metrics import metrics_named
     from ripfdn_cli.files.storage import location
     from ripfdn_cli.image_math.metrics import protocols_named
     from ripfdn_cli.model.checkpoint import Checkpoint
@@ -234,6 +237,7 @@ def evaluate(
     def place(given: Place | None) -> Location | None:
         return None if given is None else location(str(given))
 
+    metrics = metrics_named(_several(metric))
     engines = Engines(_several(engine), _several(precision), device=device, threads=threads)
     given = [weights] if isinstance(weights, str | os.PathLike | Checkpoint) else weights
     networks = network_methods([_weights(each) for each in given], engines)
@@ -243,6 +247,7 @@ def evaluate(
         found,
         networks,
         protocols_named(_several(protocol)),
+        metrics=metrics,
         repeat=repeat,
         progress=progress,
         observe=observe,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ripfdn_cli.cli.choices import engines, precisions
+from ripfdn_cli.cli.choices import Names, engines, precisions
 from ripfdn_cli.cli.console import Console, console_options, count_progress
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
 from ripfdn_cli.cli.network_options import DEVICE, SEVERAL_WEIGHTS, THREADS
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from ripfdn_cli.files.storage import Location
 
 PLACE = Place()
+
+
+def _metric_names() -> list[str]:
+    from ripfdn_cli.evaluation.library_metrics import METRICS
+
+    return list(METRICS)
 
 
 _EXAMPLES = (
@@ -32,6 +38,7 @@ _EXAMPLES = (
         "ripfdn eval Set5 --protocol all --csv scores.csv --report report.html",
         "every protocol, also as CSV and as a page",
     ),
+    ("ripfdn eval Set5 --metric ssimulacra2 --metric lpips", "perceptual metrics, too"),
 )
 
 
@@ -89,6 +96,12 @@ _EXAMPLES = (
         help="Scoring protocol; may be repeated. Y: as in papers. Y8: rounded luma (MATLAB, KAIR). RGB: as "
         "in NTIRE.",
     ),
+    click.option(
+        "--metric",
+        multiple=True,
+        type=Names(_metric_names),
+        help="A further metric, with the extras `metrics` and `perceptual`; may be repeated.",
+    ),
     click.option("--repeat", type=Count(1), default=1, help="Runs per picture; the fastest counts."),
 )
 @console_options
@@ -104,6 +117,7 @@ def eval(
     precision: tuple[str, ...],
     threads: int | None,
     protocol: tuple[str, ...],
+    metric: tuple[str, ...],
     repeat: int,
     csv_path: Location | None,
     report_path: Location | None,
@@ -142,6 +156,7 @@ def eval(
             precision=precision,
             threads=threads,
             protocol=protocol,
+            metric=metric,
             repeat=repeat,
             progress=count_progress(bar),
             observe=None if report is None else report.add,

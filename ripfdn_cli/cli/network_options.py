@@ -47,7 +47,8 @@ _OPTIONS = (
         type=Weights("auto"),
         default="auto",
         help="A name from 'ripfdn weights list', or a file. auto chooses by the requested size, and takes "
-        "x4-sharp for JPEGs of quality 90 and lower, x4-photo for better ones up to 95 and for compressed video.",
+        "x4-sharp for JPEGs of quality 90 and lower, and x4-photo for better ones up to 95 and for "
+        "compressed video.",
     ),
     click.option(
         "--weights-to",
@@ -64,8 +65,8 @@ _OPTIONS = (
     click.option(
         "--look",
         type=click.Choice(["faithful", "sharp"]),
-        help="faithful keeps to what the picture shows; sharp cleans it and draws crisp edges, which need not be "
-        "true. Without it, JPEGs of quality 90 and lower get the sharp look, all else the faithful one.",
+        help="faithful keeps to what the picture shows; sharp cleans it and draws crisp edges, which need "
+        "not be true. Without it, JPEGs of quality 90 and lower get the sharp look, all else the faithful one.",
     ),
     click.option(
         "--device",

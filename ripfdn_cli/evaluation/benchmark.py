@@ -4,8 +4,9 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from ripfdn_cli.errors import CheckpointError, InputError, UsageError
 from ripfdn_cli.evaluation.complexity import Complexity, count_complexity
 from ripfdn_cli.evaluation.datasets import DataSet, LoadedPair, Pixels, load_pair
+from ripfdn_cli.evaluation.library_metrics import Compare, Metric
 from ripfdn_cli.evaluation.peak_memory import peak_memory
 from ripfdn_cli.foreign_networks import ForeignNetwork, is_onnx, load_foreign, may_be_foreign
 from ripfdn_cli.image_math.metrics import Protocol, Score, score
@@ -75,8 +77,8 @@ class Engines:
 
 @dataclass(frozen=True)
 class PictureResult:
-    """One picture by one method. `width` and `height` are of the LR picture; `scores` by protocol name, empty
-    without HR.
+    """One picture by one method. `width` and `height` are of the LR picture; `scores` by protocol name and
+    `values` by a metric's name, empty without HR.
     """
 
     name: str
@@ -84,18 +86,20 @@ class PictureResult:
     height: int
     seconds: float
     scores: dict[str, Score]
+    values: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Row:
     """One method on one data set. `memory`: peak bytes of loading it and upscaling the largest picture, None
-    where that can't be measured.
+    where that can't be measured; `metrics`: those of its pictures' `values`.
     """
 
     data_set: str
     method: Method
     pictures: tuple[PictureResult, ...]
     memory: int | None
+    metrics: tuple[Metric, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -108,6 +112,11 @@ class Row:
         if not scores:
             return None
         return Score(statistics.fmean(s.psnr for s in scores), statistics.fmean(s.ssim for s in scores))
+
+    def mean_value(self, metric: Metric) -> float | None:
+        """Mean over the pictures, None without HR."""
+        values = [picture.values[metric.name] for picture in self.pictures if metric.name in picture.values]
+        return statistics.fmean(values) if values else None
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,7 @@ def evaluate(
     methods: Sequence[Method],
     protocols: Iterable[Protocol],
     *,
+    metrics: Sequence[Metric] = (),
     repeat: int = 1,
     observe: Observer | None = None,
 ) -> list[Row]:
@@ -167,9 +177,9 @@ def evaluate(
 
     Every picture is timed `repeat` times and the fastest counts; the first picture of each size is run once
     before, so that compiling isn't counted. `observe` is called with every picture as it is done. Raises
-    InputError.
+    InputError, and UnavailableError where something that a metric needs is not on the machine.
     """
-    protocols = tuple(protocols)
+    scorer = _Scorer.of(data_set, protocols, metrics)
     timed = [_Timed(method) for method in methods]
     done: list[tuple[PictureResult, ...]] = []
     largest: LoadedPair | None = None
@@ -179,14 +189,14 @@ def evaluate(
             largest = pair
         runs = [method.run(pair.lr, repeat) for method in timed]
         outputs = tuple(output for output, _ in runs)
-        results = tuple(_result(pair, output, seconds, data_set, protocols) for output, seconds in runs)
+        results = tuple(scorer.result(pair, output, seconds) for output, seconds in runs)
         done.append(results)
         if observe is not None:
             observe(UpscaledPicture(data_set.name, pair, tuple(methods), outputs, results))
     assert largest is not None
     memory = [_memory(method, largest.lr) for method in methods]
     columns = zip(methods, zip(*done, strict=True), memory, strict=True)
-    return [Row(data_set.name, method, pictures, peak) for method, pictures, peak in columns]
+    return [Row(data_set.name, method, pictures, peak, tuple(metrics)) for method, pictures, peak in columns]
 
 
 def evaluate_sets(
@@ -194,12 +204,13 @@ def evaluate_sets(
     networks: Sequence[Method],
     protocols: Sequence[Protocol],
     *,
+    metrics: Sequence[Metric] = (),
     repeat: int = 1,
     progress: Callable[[int, int], None] | None = None,
     observe: Observer | None = None,
 ) -> list[Row]:
     """Rows of interpolations and of those `networks` that have its scale, for each of `data_sets`. `progress`
-    is called after every picture. Raises InputError.
+    is called after every picture. Raises InputError, UnavailableError.
     """
     total, done, rows = sum(len(data_set.pairs) for data_set in data_sets), 0, list[Row]()
 
@@ -214,7 +225,7 @@ def evaluate_sets(
     for data_set in data_sets:
         own = [method for method in networks if method.scale == data_set.scale]
         methods = [*interpolation_methods(data_set.scale), *own]
-        rows += evaluate(data_set, methods, protocols, repeat=repeat, observe=tell)
+        rows += evaluate(data_set, methods, protocols, metrics=metrics, repeat=repeat, observe=tell)
     return rows
 
 
@@ -248,27 +259,40 @@ def _memory(method: Method, pixels: Pixels) -> int | None:
     return peak_memory(run, method.device)
 
 
-def _result(
-    pair: LoadedPair, output: Pixels, seconds: float, data_set: DataSet, protocols: Iterable[Protocol]
-) -> PictureResult:
-    height, width = pair.lr.shape[:2]
-    scores = {} if pair.hr is None else _scores(pair, output, pair.hr, data_set, protocols)
-    return PictureResult(pair.name, width, height, seconds, scores)
+@dataclass(frozen=True)
+class _Scorer:
+    """How the pictures of a data set are scored; metrics are loaded."""
 
+    data_set: DataSet
+    protocols: tuple[Protocol, ...]
+    metrics: tuple[tuple[Metric, Compare], ...]
 
-def _scores(
-    pair: LoadedPair, output: Pixels, hr: Pixels, data_set: DataSet, protocols: Iterable[Protocol]
-) -> dict[str, Score]:
-    scores = {}
-    for protocol in protocols:
-        smallest = protocol.smallest_side(data_set.scale)
+    @classmethod
+    def of(cls, data_set: DataSet, protocols: Iterable[Protocol], metrics: Iterable[Metric]) -> Self:
+        """Raises UnavailableError where a metric can't be had."""
+        loaded = tuple((metric, metric.load(data_set.scale)) for metric in metrics)
+        return cls(data_set, tuple(protocols), loaded)
+
+    def result(self, pair: LoadedPair, output: Pixels, seconds: float) -> PictureResult:
+        """Raises InputError for a picture that is too small to score."""
+        height, width = pair.lr.shape[:2]
+        if pair.hr is None:
+            return PictureResult(pair.name, width, height, seconds, {})
+        hr, scale = pair.hr, self.data_set.scale
+        for protocol in self.protocols:
+            self._require_side(pair.name, hr, protocol.smallest_side(scale), "")
+        for metric, _ in self.metrics:
+            self._require_side(pair.name, hr, metric.smallest_side(scale), f" by {metric.name}")
+        scores = {p.name: score(output, hr, scale=scale, protocol=p) for p in self.protocols}
+        values = {metric.name: compare(output, hr) for metric, compare in self.metrics}
+        return PictureResult(pair.name, width, height, seconds, scores, values)
+
+    def _require_side(self, name: str, hr: Pixels, smallest: int, how: str) -> None:
         if min(hr.shape[:2]) < smallest:
             raise InputError(
-                f"{pair.name} of {data_set.name} has {hr.shape[1]}×{hr.shape[0]} px, too small to score "
+                f"{name} of {self.data_set.name} has {hr.shape[1]}×{hr.shape[0]} px, too small to score{how} "
                 f"(at least {smallest} px per side are needed); remove it from the data set"
             )
-        scores[protocol.name] = score(output, hr, scale=data_set.scale, protocol=protocol)
-    return scores
 
 
 def _interpolate(kernel: Image.Resampling, scale: int) -> Upscale:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -41,11 +41,13 @@ class Interval:
 class Difference:
     """A network minus `against`, the first one on the same set. `intervals` by protocol name and metric
     (`psnr` in dB, `ssim`); empty without HR, and without those that one perfect result makes infinite.
+    `values` by the name of a library's metric.
     """
 
     against: str
     pictures: int
     intervals: dict[str, dict[str, Interval]]
+    values: dict[str, Interval] = field(default_factory=dict)
 
 
 def differences(rows: Sequence[Row], protocols: Iterable[Protocol]) -> list[Difference | None]:
@@ -111,7 +113,20 @@ def _difference(row: Row, reference: Row, protocols: Sequence[Protocol]) -> Diff
             values = _paired(row, reference, protocol, metric)
             if values and all(map(math.isfinite, values)):
                 intervals.setdefault(protocol.name, {})[metric] = bootstrap_interval(values)
-    return Difference(reference.method.name, len(row.pictures), intervals)
+    of_metrics = {
+        metric.name: bootstrap_interval(apart)
+        for metric in row.metrics
+        if (apart := _paired_values(row, reference, metric.name))
+    }
+    return Difference(reference.method.name, len(row.pictures), intervals, of_metrics)
+
+
+def _paired_values(row: Row, reference: Row, name: str) -> list[float]:
+    return [
+        own.values[name] - other.values[name]
+        for own, other in zip(row.pictures, reference.pictures, strict=True)
+        if name in own.values and name in other.values
+    ]
 
 
 def _paired(row: Row, reference: Row, protocol: Protocol, metric: str) -> list[float]:

@@ -21,6 +21,7 @@ from ripfdn_cli.evaluation.table import (
     difference_lines,
     difference_notes,
     engine_text,
+    metrics_of,
     notes,
     number_columns,
 )
@@ -74,7 +75,8 @@ class Report:
     def render(self, rows: Sequence[Row]) -> str:
         """The page."""
         series = list(dict.fromkeys(row.method.name for row in rows))
-        columns = number_columns(self.protocols)
+        metrics = metrics_of(rows)
+        columns = number_columns(self.protocols, metrics)
         groups = [_group(part, columns, series, self.protocols[0]) for part in _by_data_set(rows)]
         plot_columns = min(max(len(groups), 2), 3)
         frame = report_plots.Frame(width=360.0 if plot_columns == 3 else 540.0)
@@ -87,7 +89,7 @@ class Report:
             protocol=self.protocols[0],
             notes=notes(rows, self.protocols),
             differences=difference_lines(rows, self.protocols),
-            difference_headings=difference_headings(self.protocols),
+            difference_headings=difference_headings(self.protocols, metrics),
             difference_notes=difference_notes(rows, self.protocols),
             networks=_network_lines(rows),
             panels=report_plots.panels(rows, self.protocols[0], series, frame),

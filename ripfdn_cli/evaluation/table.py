@@ -16,6 +16,7 @@ from ripfdn_cli.evaluation.differences import (
     Interval,
     differences,
 )
+from ripfdn_cli.evaluation.library_metrics import Metric
 from ripfdn_cli.evaluation.markdown import escaped, markdown_table
 from ripfdn_cli.image_math.metrics import Protocol, Score
 
@@ -32,11 +33,12 @@ class Column:
     best: Callable[[Iterable[float]], float] | None = None
 
 
-def number_columns(protocols: Iterable[Protocol]) -> list[Column]:
-    """Those of NTIRE's table; PSNR and SSIM for each of `protocols`."""
+def number_columns(protocols: Iterable[Protocol], metrics: Iterable[Metric] = ()) -> list[Column]:
+    """Those of NTIRE's table; PSNR and SSIM for each of `protocols`, and what `metrics` give."""
     scores = [column for protocol in protocols for column in _score_columns(protocol)]
     return [
         *scores,
+        *(_metric_column(metric) for metric in metrics),
         Column("Time [ms]", lambda row: 1000 * row.seconds, "{:.1f}".format, min),
         Column("Params [M]", _complexity(lambda cost: cost.parameters / 1e6), "{:.3f}".format),
         Column("MACs [G]", _complexity(lambda cost: cost.macs / 1e9), "{:.2f}".format),
@@ -46,6 +48,11 @@ def number_columns(protocols: Iterable[Protocol]) -> list[Column]:
         ),
         Column("Convs", _complexity(lambda cost: cost.convolutions), "{:.0f}".format),
     ]
+
+
+def metrics_of(rows: Sequence[Row]) -> tuple[Metric, ...]:
+    """Those that `rows`, all of one evaluation, were scored by."""
+    return rows[0].metrics if rows else ()
 
 
 def cell(column: Column, row: Row) -> str:
@@ -62,7 +69,7 @@ def engine_text(row: Row) -> str:
 
 def text_table(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[str]:
     """The lines of a Markdown table."""
-    columns = number_columns(protocols)
+    columns = number_columns(protocols, metrics_of(rows))
     headings = ["Data set", "Method", "Engine", *(column.heading for column in columns)]
     lines = [
         [
@@ -89,14 +96,15 @@ class DifferenceLine:
     cells: tuple[tuple[str, bool], ...]
 
 
-def difference_headings(protocols: Iterable[Protocol]) -> list[str]:
+def difference_headings(protocols: Iterable[Protocol], metrics: Iterable[Metric] = ()) -> list[str]:
     """Of the numbers of a DifferenceLine."""
-    return [
+    scores = [
         heading
         for protocol in protocols
-        for metric in (f"PSNR {protocol.name} [dB]", f"SSIM {protocol.name}")
-        for heading in (metric, "95 % interval")
+        for heading in (f"PSNR {protocol.name} [dB]", f"SSIM {protocol.name}")
     ]
+    headings = (*scores, *(metric.heading for metric in metrics))
+    return [text for heading in headings for text in (heading, "95 % interval")]
 
 
 def difference_lines(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[DifferenceLine]:
@@ -109,9 +117,8 @@ def difference_lines(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list
             difference.pictures,
             tuple(
                 cell
-                for protocol in protocols
-                for metric, digits in zip(METRICS, (3, 4), strict=True)
-                for cell in _difference_cells(difference.intervals.get(protocol.name, {}).get(metric), digits)
+                for interval, digits in _intervals(difference, protocols, row.metrics)
+                for cell in _difference_cells(interval, digits)
             ),
         )
         for row, difference in zip(rows, differences(rows, protocols), strict=True)
@@ -119,12 +126,24 @@ def difference_lines(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list
     ]
 
 
+def _intervals(
+    difference: Difference, protocols: Iterable[Protocol], metrics: Iterable[Metric]
+) -> list[tuple[Interval | None, int]]:
+    """In the order of `difference_headings`, with the decimals to show."""
+    scores = [
+        (difference.intervals.get(protocol.name, {}).get(metric), digits)
+        for protocol in protocols
+        for metric, digits in zip(METRICS, (3, 4), strict=True)
+    ]
+    return scores + [(difference.values.get(metric.name), metric.digits) for metric in metrics]
+
+
 def difference_table(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list[str]:
     """The lines of a Markdown table, or none where there are not two networks to compare."""
     lines = difference_lines(rows, protocols)
     if not lines:
         return []
-    headings = ["Data set", "Method", "minus", *difference_headings(protocols)]
+    headings = ["Data set", "Method", "minus", *difference_headings(protocols, metrics_of(rows))]
     cells = [
         [
             escaped(line.data_set),
@@ -150,11 +169,12 @@ def difference_notes(rows: Sequence[Row], protocols: Sequence[Protocol]) -> list
     ]
 
 
-def notes(rows: Iterable[Row], protocols: Iterable[Protocol]) -> list[str]:
+def notes(rows: Sequence[Row], protocols: Iterable[Protocol]) -> list[str]:
     """What the numbers in the table mean: a line for each protocol, and how cost was measured."""
     scales = sorted({row.method.scale for row in rows})
     return [
         *(protocol.text(scale) for protocol in protocols for scale in scales),
+        *(metric.text for metric in metrics_of(rows)),
         f"MACs and Acts: of the convolutions, for an input of {COUNTED_SIDE}×{COUNTED_SIDE} px.",
         "Time: mean of a picture, pixels in to pixels out, after one run of each size. "
         "Memory: peak of loading and of the largest picture.",
@@ -189,6 +209,7 @@ def record(row: Row, protocols: Iterable[Protocol], difference: Difference | Non
         "precision": network and network.precision,
         "device": row.method.device,
         "scores": {name: _score(mean) for name, mean in means.items()},
+        "metrics": {metric.name: row.mean_value(metric) for metric in row.metrics},
         "protocols": {p.name: p.text(scale) for p in protocols},
         "difference": difference and asdict(difference),
         "seconds": row.seconds,
@@ -207,6 +228,11 @@ def _score_columns(protocol: Protocol) -> list[Column]:
         Column(f"PSNR {protocol.name} [dB]", lambda row: mean(row, lambda s: s.psnr), "{:.3f}".format, max),
         Column(f"SSIM {protocol.name}", lambda row: mean(row, lambda s: s.ssim), "{:.4f}".format, max),
     ]
+
+
+def _metric_column(metric: Metric) -> Column:
+    text = f"{{:.{metric.digits}f}}".format
+    return Column(metric.heading, lambda row: row.mean_value(metric), text, metric.best)
 
 
 def _complexity(pick: Callable[[Complexity], float]) -> Callable[[Row], float | None]:
@@ -248,11 +274,17 @@ def _flat(row: Row, protocols: Iterable[Protocol], difference: Difference | None
         for metric in METRICS
         for name, field in (("difference", "mean"), ("low", "low"), ("high", "high"))
     }
+    values |= {"metrics": {m.key: values["metrics"][m.name] for m in row.metrics}}
+    for metric in row.metrics:
+        interval = difference and difference.values.get(metric.name)
+        for name, field in (("difference", "mean"), ("low", "low"), ("high", "high")):
+            bounds[f"{metric.key}_{name}"] = getattr(interval, field, None)
     kept = ("data_set", "scale", "method", "weights", "sha256", "engine", "precision", "device")
     return {
         **{key: values[key] for key in kept},
         "pictures": len(row.pictures),
         **scores,
+        **values["metrics"],
         "against": difference and difference.against,
         **bounds,
         "seconds": row.seconds,
@@ -269,6 +301,7 @@ def _picture(picture: PictureResult) -> dict[str, Any]:
         "height": picture.height,
         "seconds": picture.seconds,
         "scores": {name: _score(score) for name, score in picture.scores.items()},
+        "metrics": picture.values,
     }
 
 

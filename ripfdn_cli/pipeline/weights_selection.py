@@ -18,9 +18,9 @@ DEFAULT_SCALE = 4
 Weights = str | Checkpoint
 """A name, the path of a file, or a checkpoint that is loaded."""
 PHOTO, SHARP = "x4-photo", "x4-sharp"
-"""The weights for compressed pictures, which keep to what is known, and those that draw edges sharper than they
-can be known. Both are of one scale: other results are shrunk from theirs. On JPEGs that scores more than x2 and
-x3, which enlarge the blocks (weights/README.md), and the cost hangs on the input's pixels alone.
+"""The weights for compressed pictures, which keep to what is known, and those that draw edges sharper than
+they can be known. Both are of one scale: other results are shrunk from theirs. On JPEGs that scores more than
+x2 and x3, which enlarge the blocks (weights/README.md), and the cost hangs on the input's pixels alone.
 """
 
 
@@ -42,10 +42,10 @@ class Route:
 
 class WeightsSelection:
     """`weights`: a name, a path or a checkpoint, or None for x2, x3, x4, x4-photo or x4-sharp, by the size
-    asked for and how the picture was compressed. With `weights_to`, others of one origin, those that lie between the
-    two by `strength`, 0 to 1. With `strength` alone, those between the weights chosen for the picture and
-    x4-sharp. For any number of threads. Raises CheckpointError for weights that can't be read, UsageError for
-    two that can't be mixed.
+    asked for and how the picture was compressed. With `weights_to`, others of one origin, those that lie
+    between the two by `strength`, 0 to 1. With `strength` alone, those between the faithful weights for the
+    picture and x4-sharp. For any number of threads. Raises CheckpointError for weights that can't be read,
+    UsageError for two that can't be mixed.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from ripfdn_cli.cpu_bf16 import no_bf16
@@ -17,9 +18,16 @@ from ripfdn_cli.model.architecture import attention_geometry
 from ripfdn_cli.model.network import RIPFDN, bilinear_start, build_network
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.torch_devices import can_compile, native_bf16
+from ripfdn_cli.training.adversary import Adversary, Pictures
 from ripfdn_cli.training.cpu_workers import Workers
 from ripfdn_cli.training.losses import sharpened, sub_pixels, total_loss
-from ripfdn_cli.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
+from ripfdn_cli.training.optimizers import (
+    in_layout_of,
+    make_optimizer,
+    optimizer_tensors,
+    restore_optimizer,
+    set_learning_rate,
+)
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.training.training_network import TrainingNetwork
@@ -37,8 +45,8 @@ MicroBatch = tuple[Tensor, Tensor, float, bool]
 
 
 class Learner:
-    """RIPFDN in training on `device`, with its optimizer and an average of its weights over the last
-    steps.
+    """RIPFDN in training on `device`, with its optimizer, an average of its weights over the last steps, and
+    a discriminator where a stage has one.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class Learner:
             copy.deepcopy(self.network).eval().requires_grad_(False) if settings.ema else None
         )
         self.optimizer = make_optimizer(self.network, settings, device)
+        self.adversary = Adversary(settings, device, ranks) if settings.has_discriminator else None
         self._renewal = torch.zeros((), device=device)
         self.bf16 = _wants_bf16(settings.precision, device)
         self.compiled = _wants_compile(settings.compile, device)
@@ -78,40 +87,58 @@ class Learner:
     def gradients(self, batches: Iterable[MicroBatch], stage: Stage) -> Tensor:
         """Add up the gradients of `batches`. The step's loss on this rank, a scalar."""
         self.optimizer.zero_grad(set_to_none=True)
+        adversary = self._adversary_in(stage)
+        if self.adversary:
+            self.adversary.clear()
         total = torch.zeros((), device=self.device)
         if self._workers:
             parameters = list(self.network.parameters())
             self._geometry(stage.patch)  # made here, and not by each worker at once
             found = self._workers.map(lambda batch: self._gradients_of(batch, stage, parameters), batches)
-            for loss, gradients in found:  # in their order: another one would round otherwise
+            for loss, gradients, of_adversary in found:  # in their order: another one would round otherwise
                 total += loss
                 _add_gradients(parameters, gradients)
+                if adversary:
+                    adversary.add(of_adversary)
             return total
         for lr, hr, share, last in batches:
-            with self._no_sync(last):
-                loss = self.loss(lr, hr, stage) * share
+            with self._no_sync(last), adversary.frozen() if adversary else nullcontext():
+                loss, pictures = self._loss_and_pictures(lr, hr, stage)
+                loss = loss * share
                 # DDP takes the mean over ranks; the shares of all ranks add up to 1.
                 (loss * self._ranks.world_size).backward()
             total += loss.detach()
+            if adversary:
+                adversary.add(adversary.gradients(pictures, share))
+        if adversary:
+            adversary.sum_over_ranks()
         return total
 
     def _gradients_of(
         self, batch: MicroBatch, stage: Stage, parameters: list[nn.Parameter]
-    ) -> tuple[Tensor, list[Tensor]]:
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """The loss, its gradients, and those of the discriminator where there is one."""
         lr, hr, share, _ = batch
-        loss = self.loss(lr, hr, stage) * share
+        loss, pictures = self._loss_and_pictures(lr, hr, stage)
+        loss = loss * share
         gradients = torch.autograd.grad(loss, parameters)
-        return loss.detach(), [_laid_out_as(p, g) for p, g in zip(parameters, gradients, strict=True)]
+        adversary = self._adversary_in(stage)
+        return (
+            loss.detach(),
+            in_layout_of(parameters, gradients),
+            adversary.gradients(pictures, share) if adversary else [],
+        )
+
+    def _adversary_in(self, stage: Stage) -> Adversary | None:
+        return self.adversary if stage.has_discriminator else None
 
     def set_rates(self, rate: float, ema_decay: float) -> None:
         """The learning rate and the average's decay of the next update; on CUDA they are read by a captured
         step.
         """
-        for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        set_learning_rate(self.optimizer, rate)
+        if self.adversary:
+            self.adversary.set_rate(rate)
         self._renewal.fill_(1 - ema_decay)
 
     def update(self) -> None:
@@ -124,12 +151,16 @@ class Learner:
             distance = torch._foreach_sub([p.data for p in self.network.parameters()], averaged)
             torch._foreach_mul_(distance, self._renewal)
             torch._foreach_add_(averaged, distance)
+        if self.adversary:
+            self.adversary.update()
 
     def state(self) -> dict[str, Tensor]:
         """All tensors of a saved state, by name."""
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        if self.adversary:
+            tensors |= {f"adversary.{name}": tensor for name, tensor in self.adversary.state().items()}
         kept = optimizer_tensors(self.optimizer, self.network)
         return tensors | {f"optimizer.{name}": tensor for name, tensor in kept.items()}
 
@@ -144,6 +175,8 @@ class Learner:
                 f"the state is of another network: {str(error).splitlines()[-1].strip()}"
             ) from error
         restore_optimizer(self.optimizer, self.network, _below("optimizer.", tensors))
+        if self.adversary:
+            self.adversary.restore(_below("adversary.", tensors))
 
     def _distributed(self, model: nn.Module) -> nn.Module:
         if self._ranks.world_size == 1:
@@ -164,13 +197,22 @@ class Learner:
 
     def loss(self, lr: Tensor, hr: Tensor, stage: Stage) -> Tensor:
         """Of the network on LR and HR patches (uint8); a scalar."""
+        return self._loss_and_pictures(lr, hr, stage)[0]
+
+    def _loss_and_pictures(self, lr: Tensor, hr: Tensor, stage: Stage) -> tuple[Tensor, Pictures]:
+        """The loss, and what a discriminator looks at then, without gradients."""
         rows, columns = self._geometry(stage.patch)
         pixels = (lr.to(self.device).float() / 255).contiguous(memory_format=torch.channels_last)
         target = self._target(hr.to(self.device), stage)
         # Without the cache of cast weights: a captured step would go on using the first ones.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
             result = self._result(pixels, rows, columns)
-        return total_loss(stage, result.float(), target, self._settings.scale)
+        loss = total_loss(stage, result.float(), target, self._settings.scale)
+        adversary = self._adversary_in(stage)
+        if adversary is None:
+            return loss, (result, target)
+        shown, wanted = (functional.pixel_shuffle(x, self._settings.scale) for x in (result.float(), target))
+        return loss + adversary.loss((shown, wanted), stage), (shown.detach(), wanted)
 
     def _target(self, hr: Tensor, stage: Stage) -> Tensor:
         if not stage.sharpen:
@@ -228,13 +270,6 @@ def _channels_last(network: RIPFDN) -> RIPFDN:
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
-
-
-def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """`gradient` in the memory order of `parameter`, as backward() leaves it: the optimizer goes by it."""
-    if gradient.stride() == parameter.stride():
-        return gradient
-    return torch.empty_like(parameter).copy_(gradient)
 
 
 def _add_gradients(parameters: list[nn.Parameter], gradients: list[Tensor]) -> None:

@@ -297,14 +297,15 @@ class Training:
         possible = (
             self.device.type == "cuda"
             and self.settings.optimizer != "soap"  # which looks at its step count
+            and not stage.has_discriminator
             and self.ranks.world_size == 1
             and isinstance(self.source, PackedPictures)
             and self.learner.micro_batch(stage, stage.batch) == stage.batch
         )
         if self.settings.capture == "on" and not possible:
             raise UsageError(
-                "`capture` on needs one GPU with the pictures on it, no `degrade` and no `micro_batch`; "
-                "use `capture` auto"
+                "`capture` on needs one GPU with the pictures on it, no `degrade`, no `micro_batch` and no "
+                "discriminator; use `capture` auto"
             )
         return possible and self.settings.capture != "off"
 

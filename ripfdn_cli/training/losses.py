@@ -29,7 +29,7 @@ def sub_pixels(pixels: Tensor, scale: int) -> Tensor:
 
 
 def sharpened(target: Tensor, amount: float) -> Tensor:
-    """`target` (N, 3, H, W) in [0, 1] with `amount` of its difference from its own Gaussian blur added, within
+    """`target` (N, 3, H, W) in [0, 1] with `amount` of its difference from its Gaussian blur added, within
     [0, 1]; H and W over SHARPENING_REACH. The mean of all that a picture may have been is softer than each
     of them: so a network that is to make them as sharp is shown more, as Real-ESRGAN was (Wang et al. 2021).
     """

@@ -1,6 +1,6 @@
 """The optimizers a run can have, and their states as tensors with names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -38,6 +38,27 @@ def make_optimizer(
         fused=True,
         capturable=cuda,
     )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Of the next step; where it is a tensor it is filled, since a captured step reads it."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def in_layout_of(parameters: Iterable[Tensor], gradients: Iterable[Tensor]) -> list[Tensor]:
+    """`gradients`, each in the memory order of its parameter, as backward() leaves it: fused optimizers go
+    through memory.
+    """
+    return [
+        gradient
+        if gradient.stride() == parameter.stride()
+        else torch.empty_like(parameter, requires_grad=False).copy_(gradient)
+        for parameter, gradient in zip(parameters, gradients, strict=True)
+    ]
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:

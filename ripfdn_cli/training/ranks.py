@@ -67,6 +67,11 @@ class Ranks:
         distributed.all_reduce(shared)
         return float(shared.item())
 
+    def sum_tensors(self, tensors: list[torch.Tensor]) -> None:
+        """Put into each of `tensors` the sum of those of all ranks."""
+        for tensor in tensors if self.world_size > 1 else ():
+            distributed.all_reduce(tensor)
+
     def wait(self) -> None:
         """Until all ranks are here."""
         self.largest(0.0)

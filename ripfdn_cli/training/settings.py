@@ -25,6 +25,7 @@ SWITCHES = ("auto", "on", "off")
 SAMPLINGS = ("pixels", "pictures")
 DRAWN_DEGRADATIONS = ("mild", "wild")
 DEGRADATIONS = (*DRAWN_DEGRADATIONS, *RECIPES)
+GAN_LOSSES = ("hinge", "bce")
 TEACHER_PRECISIONS = ("fp32", "bf16")
 TEACHER_SEES = ("clean", "degraded")
 
@@ -126,8 +127,8 @@ class TrainingSettings:
     )
     sharpen: tuple[float, ...] = _setting(
         (0.0,),
-        "Strength of an unsharp mask on the targets: how much of their difference from their blur (a Gaussian "
-        "of σ 1.5 px) is added to them.",
+        "Strength of an unsharp mask on the targets: how much of their difference from their blur (a "
+        "Gaussian of σ 1.5 px) is added to them.",
         low=0,
         high=10,
     )
@@ -157,6 +158,24 @@ class TrainingSettings:
     ema: float = _setting(
         0.999, "Decay of the running average of the weights; 0: none is kept.", low=0, high=0.999999
     )
+
+    gan: tuple[float, ...] = _setting(
+        (0.0,),
+        "Weight of the adversarial loss: a discriminator learns to tell results from targets.",
+        low=0,
+        high=1e3,
+    )
+    gan_features: tuple[float, ...] = _setting(
+        (0.0,), "Weight of the L1 distance of the discriminator's features.", low=0, high=1e3
+    )
+    gan_loss: str = _setting("hinge", "The discriminator's loss: hinge or bce.", choices=GAN_LOSSES)
+    gan_ramp: int = _setting(
+        0, "Steps of the discriminator in which both weights rise from zero.", low=0, high=10**9
+    )
+    gan_rate: float = _setting(
+        1.0, "Learning rate of the discriminator, as a multiple of the network's.", low=0, high=1e3
+    )
+    gan_channels: int = _setting(32, "Channels of the discriminator at full size.", low=4, high=256)
 
     sampling: str = _setting(
         "pixels", "Draw pictures in proportion to their pixels, or all equally often.", choices=SAMPLINGS
@@ -253,6 +272,8 @@ class TrainingSettings:
             raise UsageError(f"`crop` {self.crop} is less than `patch` {max(self.patch)}; raise `crop`")
         if self.capture == "on" and self.optimizer == "soap":
             raise UsageError("`capture` on does not work with `optimizer` soap; use `capture` auto")
+        if self.capture == "on" and self.has_discriminator:
+            raise UsageError("`capture` on does not work with a discriminator (`gan`); use `capture` auto")
 
     def _check_pairs(self) -> None:
         if not self.lr_folder:
@@ -308,6 +329,16 @@ class TrainingSettings:
     def network(self) -> NetworkConfig:
         """The dimensions of the network that is trained. Raises UsageError for impossible ones."""
         return NetworkConfig(self.scale, self.channels, self.blocks, self.partial_ratio)
+
+    @property
+    def has_discriminator(self) -> bool:
+        """Whether a stage has one."""
+        return any(stage.has_discriminator for stage in self.stages)
+
+    @property
+    def of_discriminator(self) -> "TrainingSettings":
+        """What its optimizer is made by: Adam, without decay of weights."""
+        return replace(self, optimizer="adam", weight_decay=0.0)
 
     @property
     def stages(self) -> tuple["Stage", ...]:
@@ -376,6 +407,13 @@ class Stage:
     ldl: float
     sharpen: float
     learning_rate: float
+    gan: float
+    gan_features: float
+
+    @property
+    def has_discriminator(self) -> bool:
+        """Whether a discriminator learns, and the network by it."""
+        return bool(self.gan or self.gan_features)
 
 
 STAGED = tuple(item.name for item in fields(Stage) if item.name not in ("start", "end"))

@@ -17,17 +17,21 @@ def spandrel() -> ModuleType:
     for name in ("spandrel", "torchvision"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
-    _import_torchvision()
+    fitting_torchvision()
     return importlib.import_module("spandrel")
 
 
-def _import_torchvision() -> None:
-    """Beside a CPU build of torch, PyPI's torchvision (a CUDA build) can't load its compiled half, and then
+def fitting_torchvision() -> ModuleType:
+    """torchvision, skipping the test where it isn't installed.
+
+    Beside a CPU build of torch, PyPI's torchvision (a CUDA build) can't load its compiled half, and then
     can't be imported because two of its operators have no schema. Given these it can. spandrel needs its
-    Python half only, and RIPFDN nothing of it.
+    Python half only, and so do metrics and losses that compare the features of its networks.
     """
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
     try:
-        importlib.import_module("torchvision")
+        return importlib.import_module("torchvision")
     except RuntimeError as error:
         if "torchvision::nms does not exist" not in str(error):
             raise
@@ -37,4 +41,4 @@ def _import_torchvision() -> None:
             torch.library.define(
                 f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
             )
-        importlib.import_module("torchvision")
+        return importlib.import_module("torchvision")

@@ -95,6 +95,19 @@ def test_two_ranks_equal_one(data: Path, tmp_path: Path, whole: dict[int, Path])
     assert log_two == pytest.approx(log_one, rel=1e-4)
 
 
+def test_two_ranks_train_one_discriminator(data: Path, tmp_path: Path) -> None:
+    """Each by its half of the batch, and both as one rank would by all of it."""
+    options = ["--gan", "0.1", "--gan-features", "0.1", "--gan-channels", "4", "--steps", "6"]
+    for ranks in (1, 2):
+        finish([*command(data, tmp_path / str(ranks), ranks=ranks, workers=0), *options])
+    one, two = (load_state(tmp_path / str(ranks)).tensors for ranks in (1, 2))
+    means = [name for name in one if name.startswith("adversary.optimizer.exp_avg.")]
+    assert means
+    for name in means:  # half a batch's gradients would be half as large
+        assert (two[name] - one[name]).norm() <= 0.02 * one[name].norm(), name
+    assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), rel=1e-4)
+
+
 def losses(folder: Path) -> list[float]:
     records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return [record["loss"] for record in records if record["event"] == "steps"]

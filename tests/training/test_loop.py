@@ -89,7 +89,15 @@ def test_scores_are_those_of_the_file(data: Path, small_data_set: Path, tmp_path
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(
-    "changes", [{}, {"degrade": True}, {"memory": 5e-5, "degrade": True}, {"optimizer": "soap"}], ids=str
+    "changes",
+    [
+        {},
+        {"degrade": True},
+        {"memory": 5e-5, "degrade": True},
+        {"optimizer": "soap"},
+        {"share": "1,2", "gan": "0,0.1", "gan_features": 0.1, "gan_ramp": 6, "gan_channels": 4},
+    ],
+    ids=str,
 )
 def test_a_resumed_run_is_the_same_to_the_bit(
     data: Path, tmp_path: Path, workers: int, changes: dict[str, object]

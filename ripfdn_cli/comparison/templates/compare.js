@@ -19,16 +19,22 @@ function draw() {
     viewer.style.setProperty("--y", `${look.y * box.width}px`);
     const size = (look.zoom * box.width) / viewer.dataset.width;
     viewer.classList.toggle("is-enlarged", size > 1.2);
+    // Where there is nothing to move, a finger scrolls the page.
+    viewer.classList.toggle("is-movable", look.zoom > 1 || lowest(viewer) < 0);
     viewer.closest(".picture").querySelector("output").textContent = `${Math.round(100 * size)} %`;
   }
 }
 
-function move(viewer, x, y) {
+// The shift at which the lower edge of the picture is that of the viewer; 0 where all is seen.
+function lowest(viewer) {
   const box = viewer.getBoundingClientRect();
-  const image = viewer.querySelector("img");
-  const tall = image.offsetHeight / box.width;
+  const rest = box.height - look.zoom * viewer.querySelector("img").offsetHeight;
+  return rest < -1 ? rest / box.width : 0;
+}
+
+function move(viewer, x, y) {
   look.x = clamp(x, 1 - look.zoom, 0);
-  look.y = clamp(y, Math.min(box.height / box.width - look.zoom * tall, 0), 0);
+  look.y = clamp(y, lowest(viewer), 0);
   draw();
 }
 
@@ -58,10 +64,14 @@ function place(viewer, event) {
 function tell(picture) {
   const viewer = picture.querySelector(".viewer");
   const line = picture.querySelector(".line");
-  const [left, right] = ["left", "right"].map((side) => viewer.querySelector(`.is-${side}`).dataset.label);
+  const shown = ["left", "right"].map((side) => viewer.querySelector(`.is-${side}`).dataset);
+  const [left, right] = shown.map((layer) => layer.label);
   viewer.style.setProperty("--at", `${line.value}%`);
-  viewer.querySelector(".tag-left").textContent = left;
-  viewer.querySelector(".tag-right").textContent = right;
+  const tags = [viewer.querySelector(".tag-left"), viewer.querySelector(".tag-right")];
+  tags.forEach((tag, index) => {
+    const { label, time } = shown[index];
+    tag.textContent = time ? `${label} · ${time}` : label;
+  });
   line.setAttribute("aria-label", `${line.dataset.name}: line between ${left} on its left and ${right} on its right`);
   line.setAttribute("aria-valuetext", `${Math.round(line.value)} % ${left}, the rest ${right}`);
 }
@@ -73,32 +83,21 @@ function show(picture, side, label) {
   tell(picture);
 }
 
-function dragLine(picture, handle) {
-  const viewer = picture.querySelector(".viewer");
+// One pointer moves the line where it took it, else the picture; two zoom about the point between them.
+function drag(picture, viewer) {
   const line = picture.querySelector(".line");
-  handle.addEventListener("pointerdown", (event) => {
-    event.stopPropagation();
-    handle.setPointerCapture(event.pointerId);
-  });
-  handle.addEventListener("pointermove", (event) => {
-    if (!(event.buttons & 1)) return;
-    event.stopPropagation();
-    line.value = 100 * place(viewer, event).x;
-    tell(picture);
-  });
-}
-
-// One pointer moves the picture; two zoom it about the point between them.
-function dragPicture(viewer) {
   const pointers = new Map();
+  const onLine = new Set();
   const release = (event) => {
     pointers.delete(event.pointerId);
-    viewer.classList.toggle("is-moving", pointers.size > 0);
+    onLine.delete(event.pointerId);
+    viewer.classList.toggle("is-moving", pointers.size > onLine.size);
   };
   viewer.addEventListener("pointerdown", (event) => {
-    viewer.setPointerCapture(event.pointerId);
+    event.target.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, place(viewer, event));
-    viewer.classList.add("is-moving");
+    if (event.target.closest(".handle")) onLine.add(event.pointerId);
+    viewer.classList.toggle("is-moving", pointers.size > onLine.size);
   });
   viewer.addEventListener("pointermove", (event) => {
     const before = pointers.get(event.pointerId);
@@ -106,13 +105,16 @@ function dragPicture(viewer) {
     const now = place(viewer, event);
     pointers.set(event.pointerId, now);
     const other = [...pointers].find(([id]) => id !== event.pointerId);
-    if (!other) {
+    if (other) {
+      const still = other[1];
+      const distance = (point) => Math.max(Math.hypot(point.x - still.x, point.y - still.y), 0.01);
+      zoomAt(viewer, distance(now) / distance(before), (now.x + still.x) / 2, (now.y + still.y) / 2);
+    } else if (onLine.has(event.pointerId)) {
+      line.value = 100 * now.x;
+      tell(picture);
+    } else {
       move(viewer, look.x + now.x - before.x, look.y + now.y - before.y);
-      return;
     }
-    const still = other[1];
-    const distance = (point) => Math.max(Math.hypot(point.x - still.x, point.y - still.y), 0.01);
-    zoomAt(viewer, distance(now) / distance(before), (now.x + still.x) / 2, (now.y + still.y) / 2);
   });
   for (const name of ["pointerup", "pointercancel"]) viewer.addEventListener(name, release);
 }
@@ -136,8 +138,7 @@ function keys(viewer, event) {
 
 for (const picture of document.querySelectorAll(".picture")) {
   const viewer = picture.querySelector(".viewer");
-  dragLine(picture, picture.querySelector(".handle"));
-  dragPicture(viewer);
+  drag(picture, viewer);
   viewer.addEventListener("keydown", (event) => keys(viewer, event));
   viewer.addEventListener("dblclick", () => fit(viewer));
   viewer.addEventListener(

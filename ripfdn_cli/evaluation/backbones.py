@@ -1,0 +1,51 @@
+"""Networks of torchvision trained on ImageNet, whose features some metrics and losses compare: only where
+their weights are on the machine, since nothing here downloads by itself.
+"""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from ripfdn_cli.errors import UnavailableError
+
+_EXTRA = "perceptual"
+
+
+def import_perceptual(name: str, wanted_by: str) -> ModuleType:
+    """The module `name` of the extra for such networks; `wanted_by`: what needs it, for messages. Raises
+    UnavailableError.
+    """
+    try:
+        importlib.import_module("torchvision")
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UnavailableError(
+            f"{wanted_by} needs a package that is not installed; pip install 'ripfdn-cli[{_EXTRA}]'"
+        ) from error
+    except RuntimeError as error:  # its compiled half is of another build of torch
+        raise UnavailableError(
+            f"{wanted_by} needs torchvision, and the one that is installed does not fit torch ({error}); "
+            "install both from the same place, such as https://download.pytorch.org/whl/cpu"
+        ) from error
+
+
+def require_backbone(name: str, wanted_by: str) -> None:
+    """Raises UnavailableError where torchvision, or its weights of the network `name` (alexnet, vgg16,
+    vgg19), are not on the machine, with the command that helps. `wanted_by`: what needs them.
+    """
+    import_perceptual("torchvision", wanted_by)
+    path = backbone_file(name)
+    if not path.is_file():
+        raise UnavailableError(
+            f"{wanted_by} needs the weights of torchvision's {name}, and there is no {path}; fetch them: "
+            f"python -c \"import torchvision; torchvision.models.{name}(weights='DEFAULT')\""
+        )
+
+
+def backbone_file(name: str) -> Path:
+    """Where torchvision keeps the weights of its network `name`, there or not."""
+    import torch
+    from torchvision.models import get_model_weights
+
+    url = str(get_model_weights(name)["DEFAULT"].url)
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
