@@ -66,7 +66,8 @@ _OPTIONS = (
         "--look",
         type=click.Choice(["faithful", "sharp"]),
         help="faithful keeps to what the picture shows; sharp cleans it and draws crisp edges, which need "
-        "not be true. Without it, JPEGs of quality 90 and lower get the sharp look, all else the faithful one.",
+        "not be true. By default, JPEGs of quality 90 and lower get the sharp look, all else the faithful "
+        "one.",
     ),
     click.option(
         "--device",

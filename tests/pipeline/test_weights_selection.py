@@ -80,7 +80,8 @@ def test_compressed_pictures_go_through_weights_of_their_own_first(
 def test_named_weights_are_for_everything(enlarging_weights: dict[int, Path]) -> None:
     path = enlarging_weights[3]
     selection = WeightsSelection(str(path))
-    assert selection.choices == selection.choices_for_compressed == {3: str(path)}
+    assert selection.choices == {3: str(path)}
+    assert selection.choices_for_compressed == {LIGHT: {3: str(path)}, STRONG: {3: str(path)}}
     assert selection.default_scale == 3
     assert selection.sha256() == {str(path): hashlib.sha256(path.read_bytes()).hexdigest()}
 
@@ -108,7 +109,7 @@ def test_two_weights_are_mixed_for_everything(small_checkpoint: Checkpoint, tmp_
     selection = settings.selection
     ((scale, name),) = selection.choices.items()
     assert scale == 4
-    assert selection.choices_for_compressed == selection.choices
+    assert selection.choices_for_compressed == {LIGHT: selection.choices, STRONG: selection.choices}
     mixture = selection.checkpoint(name)
     np.testing.assert_allclose(
         mixture.tensors["upsample.bias"], small_checkpoint.tensors["upsample.bias"] + 0.25, atol=1e-6
