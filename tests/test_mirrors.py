@@ -20,11 +20,6 @@ ELSEWHERE = {
     "exporting/ncnn_target.py": "exporting/test_export.py",
     "exporting/openvino_target.py": "exporting/test_export.py",
     "exporting/torchscript_target.py": "exporting/test_export.py",
-    # Crops reach a run only with what a teacher makes of them.
-    "training/degraded_crops.py": "training/test_teacher.py",
-    # Streams are told apart and converted only in whole files, with a picture beside them.
-    "video/conversion.py": "video_jobs/test_conversion.py",
-    "video/copies.py": "video_jobs/test_video_targets.py",
 }
 """Modules without a test file of their own, and the tests that cover them."""
 
