@@ -170,7 +170,7 @@ def test_what_a_format_clips_is_said(network: NetworkSettings, caplog: pytest.Lo
     bright = 2 * smooth(16, 20, 3, "float32")
     share = 100 * float((bright > 1).mean())
     upscaled(tiff((bright, {"photometric": "rgb"})), network, "png")
-    assert f"a.tif: {share:.3g} % of its samples lie outside of the range that PNG has" in caplog.text
+    assert f"a.tif: {share:.3g} % of its samples lie outside the range of PNG" in caplog.text
     caplog.clear()
     upscaled(tiff((bright, {"photometric": "rgb"})), network)
     upscaled(tiff((bright / 2, {"photometric": "rgb"})), network, "png")
