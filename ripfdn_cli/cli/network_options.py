@@ -48,7 +48,7 @@ _OPTIONS = (
         default="auto",
         help="A name from 'ripfdn weights list', or a file. auto chooses by the requested size, and takes "
         "x4-sharp for JPEGs of quality 90 and lower, and x4-photo for better ones up to 95 and for "
-        "compressed video.",
+        "compressed video. x4-fast takes about a quarter of the time of x4.",
     ),
     click.option(
         "--weights-to",

@@ -108,7 +108,7 @@ def test_names_are_completed() -> None:
     assert completions("upscale", "--engine") == ["auto", "openvino", "torch"]
     assert completions("eval", "--precision", incomplete="b") == ["bf16"]
     assert set(completions("upscale", "-w")) == {"auto", *list_weights()}
-    assert completions("export", "-w", incomplete="x4-") == ["x4-photo", "x4-sharp"]
+    assert completions("export", "-w", incomplete="x4-") == ["x4-fast", "x4-photo", "x4-sharp"]
     assert "jxl" in completions("upscale", "--format")
     assert completions("weights", "info", incomplete="x2") == ["x2"]
 
