@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -254,7 +254,7 @@ class VideoTarget:
             log.warning("%s lacks: %s", self._output, _listed(others))
         if wrong := [problem for problem in found if problem.essential]:
             kept = unchecked_name(self._output)
-            publish(joined, kept, overwrite=True)
+            publish(joined, kept, overwrite=False)
             raise InternalError(
                 f"{self._output} failed its check: {_listed(wrong)}; the finished file is {kept}: play it, "
                 f"and if it is good, rename it and delete {segments.folder}"
@@ -277,9 +277,10 @@ class VideoTarget:
             raise error
         kept = unchecked_name(self._output)
         mux(joined, self._container, track, None, name=kept)
-        publish(joined, kept, overwrite=True)
+        publish(joined, kept, overwrite=False)
         raise InternalError(
-            f"{error}; the picture alone, with every frame, is {kept}, and its segments are in {folder}"
+            f"{error}; the picture alone, with every frame, is {kept}: rename it if that will do, or run "
+            f"again without that stream (`drop`); no frame is computed again, as the segments are in {folder}"
         ) from error
 
     def _track(self, segments: Sequence[tuple[Path, Segment]]) -> VideoTrack:
@@ -392,8 +393,10 @@ def _made_and_checked(
 
 
 def unchecked_name(output: Path) -> Path:
-    """What a finished file is called that may differ from what it should be."""
-    return output.with_name(f"{output.stem}.unchecked{output.suffix}")
+    """A free name for a finished file that may differ from what it should be."""
+    numbers = chain([""], (f"-{number}" for number in count(2)))
+    paths = (output.with_name(f"{output.stem}.unchecked{number}{output.suffix}") for number in numbers)
+    return next(path for path in paths if not path.exists())
 
 
 def _missing(

@@ -219,7 +219,8 @@ def test_what_was_computed_stays_under_a_name_that_says_so(
 ) -> None:
     """Whatever is wrong at the end: every frame is in a file, and the message tells which and why."""
     source = make_clip(tmp_path / "a.mkv", Clip(audio="aac", subtitles="subrip"))
-    output, kept = tmp_path / "b.mkv", tmp_path / "b.unchecked.mkv"
+    output, kept = tmp_path / "b.mkv", tmp_path / "b.unchecked-2.mkv"
+    (tmp_path / "b.unchecked.mkv").write_text("of an earlier run")
     if fails_in == "check":
         monkeypatch.setattr(
             video_targets.VideoTarget, "_checked", lambda *a: [Difference("sound of its own")]
@@ -233,15 +234,17 @@ def test_what_was_computed_stays_under_a_name_that_says_so(
             true(temporary, container, track, streams, **others)
 
         monkeypatch.setattr(video_targets, "mux", failing)
-    with pytest.raises(InternalError, match=r"sound of its own.*b\.unchecked\.mkv"):
+    with pytest.raises(InternalError, match=r"sound of its own.*b\.unchecked-2\.mkv"):
         upscale(source, output)
     assert not output.exists()
     assert picture_times(kept) == picture_times(source)
+    assert (tmp_path / "b.unchecked.mkv").read_text() == "of an earlier run"
     assert segments_folder(output).is_dir()
     monkeypatch.undo()
-    facts = upscale(source, output)
+    dropped = {"drop": ("audio",)} if fails_in == "mux" else {}
+    facts = upscale(source, output, **dropped)
     assert (facts.resumed, facts.computed) == (12, 0)
-    assert len(streams_of(output)) == 3
+    assert len(streams_of(output)) == 3 - len(dropped)
 
 
 def with_timecode(path: Path, folder: Path) -> Path:
