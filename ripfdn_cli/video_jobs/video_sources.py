@@ -212,7 +212,7 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
     if info.codes_fields:
         raise InputError(
             f"{path} is interlaced with each field a picture of its own, which is not supported in H.265; "
-            "join them first, with FFmpeg's filter weave"
+            f"join them first: ffmpeg -i {path.name} -vf weave -c:v ffv1 -c:a copy joined.mkv"
         )
     if info.is_interlaced:
         log.info(
