@@ -43,6 +43,7 @@ _LENIENT = "mjpeg"
 """FFmpeg's decoder that says nothing of most damage unless it is told to; others say the same either way."""
 _VP8_SHOWN = 0x10
 _TS_DISCONT = 0x200  # AVFMT_TS_DISCONT
+_PALETTE_ENTRIES, _ALPHA_BITS, _OPAQUE = 256, 24, 255
 GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS, which PyAV sets
 CAPTIONS = "A53_CC"
 """FFmpeg's name for closed captions (ATSC A/53) inside a picture."""
@@ -257,10 +258,12 @@ def _may_be_joined(demuxer: str) -> bool:
 
 
 def _promised_end(container: InputContainer) -> Fraction | None:
-    """When the file ends, in seconds, by its header (see `damage`)."""
+    """When the file ends at least, in seconds, by its header (see `damage`): some programs write how long it
+    is, others, FFmpeg's for Matroska among them, when it ends.
+    """
     if container.duration is None:
         return None
-    return Fraction(container.duration + (container.start_time or 0), 1_000_000)
+    return Fraction(container.duration + min(0, container.start_time or 0), 1_000_000)
 
 
 def _timed(base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction | None) -> SourceTimes:
@@ -375,7 +378,7 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         height=first.height,
         pixel_format=first.format.name,
         bits=bits_of(first.format),
-        has_alpha=alpha_of(first.format),
+        has_alpha=alpha_of(first.format) and not all(map(_has_opaque_palette, frames)),
         chroma=(first.format.chroma_width(8), first.format.chroma_height(8)),
         colour=colour_of(first, context.name),
         hdr=hdr_metadata_of(frames),
@@ -389,6 +392,14 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         start=start,
         probed=len(frames),
     )
+
+
+def _has_opaque_palette(frame: av.VideoFrame) -> bool:
+    """A palette has room for alpha, which few codecs use."""
+    if not frame.format.has_palette:
+        return False
+    entries = np.frombuffer(bytes(frame.planes[1]), np.uint32)[:_PALETTE_ENTRIES]  # ARGB
+    return bool((entries >> _ALPHA_BITS == _OPAQUE).all())
 
 
 def _packets(container: InputContainer, complete: bool) -> Iterator[AnyPacket]:
