@@ -117,9 +117,10 @@ def _spread(stamps: Ticks, last: int, time_base: Fraction) -> Ticks:
             f"({float(distinct[place] * time_base):.3f} s), too many to spread them until the next; "
             "make a copy with new timestamps first: ffmpeg -r RATE -i FILE -c:v ffv1 copy.mkv"
         )
+    moved = int((counts - 1).sum())
     log.warning(
-        "%d frames have the timestamp of another one; they are spread over the time until the next",
-        int((counts - 1).sum()),
+        "%s the timestamp of another one; they are spread over the time until the next",
+        "1 frame has" if moved == 1 else f"{moved} frames have",
     )
     number = np.arange(len(stamps)) - np.repeat(first, counts)
     room, counts, distinct = (np.repeat(column, counts) for column in (room, counts, distinct))

@@ -109,7 +109,9 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
     deinterlace = options.deinterlace is not False
     fields = bool(info.is_interlaced or options.deinterlace) and info.codec == "h264"
     complete = options.bad_frames == "error"
-    scanned = scan_once(path, info.index, cache, complete=complete, fields=fields)
+    scanned = scan_once(
+        path, info.index, cache, complete=complete, fields=fields, first_shown=info.first_shown
+    )
     times = timeline(scanned.times, origin=info.start, start=options.start, end=options.end, fps=options.fps)
     frames = VideoFrames(
         path,
