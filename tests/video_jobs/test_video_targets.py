@@ -241,11 +241,15 @@ def test_what_was_computed_stays_under_a_name_that_says_so(
     assert picture_times(kept) == picture_times(source)
     assert (tmp_path / "b.unchecked.mkv").read_text() == "of an earlier run"
     assert segments_folder(output).is_dir()
+    with pytest.raises(InternalError, match=r"sound of its own.*b\.unchecked-2\.mkv"):
+        upscale(source, output)  # which takes the place of its own
     monkeypatch.undo()
     dropped = {"drop": ("audio",)} if fails_in == "mux" else {}
     facts = upscale(source, output, **dropped)
     assert (facts.resumed, facts.computed) == (12, 0)
     assert len(streams_of(output)) == 3 - len(dropped)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["a.mkv", "b.mkv", "b.unchecked.mkv"]
 
 
 def with_timecode(path: Path, folder: Path) -> Path:
