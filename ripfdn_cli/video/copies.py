@@ -209,7 +209,7 @@ class OpenSource:
         }
         sounds = {stream.index for stream in streams if stream.type == "audio"}
         timed = _with_decoding_times(retimed(self.container.demux(streams), self.streams.joints), covers)
-        for packet in _in_turn(timed, sounds):
+        for packet in _with_durations(_in_turn(timed, sounds), sounds):
             index = packet.stream_index
             if is_filler(packet, self.container.streams[index]):
                 continue
@@ -326,6 +326,26 @@ def _in_turn(packets: Iterable[AnyPacket], sounds: Collection[int]) -> Iterator[
                 packet.pts, packet.dts = max(packet.pts, least), least
             latest[index] = packet.dts
         yield packet
+
+
+def _with_durations(packets: Iterable[AnyPacket], sounds: Collection[int]) -> Iterator[AnyPacket]:
+    """`packets`, of which those of `sounds` last until the next where their duration isn't said, and the last
+    as long as the one before: Matroska doesn't say ALAC's, and MP4 loses what has none.
+    """
+    waiting: dict[int, AnyPacket] = {}
+    steps: dict[int, int] = {}
+    for packet in packets:
+        index = packet.stream_index
+        if (before := waiting.pop(index, None)) is not None:
+            before.duration = steps[index] = packet.dts - before.dts
+            yield before
+        if index in sounds and not packet.duration:
+            waiting[index] = packet
+        else:
+            yield packet
+    for index, last in waiting.items():
+        last.duration = steps.get(index, 0)
+        yield last
 
 
 def _with_decoding_times(packets: Iterable[AnyPacket], covers: Collection[int]) -> Iterator[AnyPacket]:

@@ -369,19 +369,21 @@ class VideoTarget:
             if container is not self._container
             and not any(problem.essential for problem in self._trial(folder, container, segment)[1])
         ]
-        elsewhere = f"write it as {' or '.join(able)}, which can" if able else "no container here can"
+        ways = [f"write it as {' or '.join(able)}, which can"] if able else []
+        ways += self._advice_for_sound(problems)
+        ways.append("leave out what it can't hold with `drop=unsupported`")
         return (
-            f"{self._container.title} can't hold {_listed(problems)}; {elsewhere}, "
-            f"{self._advice_for_sound(problems)}or leave out what it can't hold with `drop=unsupported`"
+            f"{self._container.title} can't hold {_listed(problems)}"
+            f"{'; ' if able else ', nor can any other container here: '}{', or '.join(ways)}"
         )
 
-    def _advice_for_sound(self, problems: Sequence[Difference]) -> str:
+    def _advice_for_sound(self, problems: Sequence[Difference]) -> list[str]:
         if self._streams is None or self._sound is not None:
-            return ""
+            return []
         refused = [problem.stream for problem in problems if problem.stream is not None]
         sound = self._container.sound
         helps = any(conversion_of(self._streams, i, self._container, sound) == sound for i in refused)
-        return f"re-encode the sound with `audio={sound}`, " if helps else ""
+        return [f"re-encode the sound with `audio={sound}`"] if helps else []
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:

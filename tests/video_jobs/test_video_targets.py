@@ -451,6 +451,35 @@ def test_layer_2_from_mp4_goes_into_matroska(tmp_path: Path, upscale: Upscale) -
     assert streams_of(tmp_path / "b.mkv")[1].digests == streams_of(source)[1].digests
 
 
+def test_sound_whose_lengths_are_not_said_is_kept_to_its_end(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(audio="alac"))
+    upscale(source, tmp_path / "b.mp4")
+    assert sound_of(tmp_path / "b.mp4") == sound_of(source)
+    with av.open(str(source)) as old, av.open(str(tmp_path / "b.mp4")) as new:
+        counts = [sum(frame.samples for frame in container.decode(audio=0)) for container in (old, new)]
+    assert counts[0] == counts[1]
+
+
+def test_the_ways_out_are_a_sentence(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(audio="wavpack"))
+    with pytest.raises(UsageError, match=r"; write it as \.mkv, which can, or re-encode the sound with"):
+        upscale(source, tmp_path / "b.mp4")
+    plain = make_clip(tmp_path / "plain.ts", Clip())
+    with av.open(str(plain)) as old, av.open(str(tmp_path / "c.ts"), "w") as new:
+        picture = new.add_stream_from_template(old.streams.video[0], opaque=True)
+        teletext: Any = new.add_mux_stream("dvb_teletext")
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = picture
+                new.mux(packet)
+        page = av.Packet(b"\x10" + bytes(45))
+        page.stream, page.time_base = teletext, Fraction(1, 90000)
+        page.pts = page.dts = 90000
+        new.mux(page)
+    with pytest.raises(UsageError, match=", nor can any other container here: leave out what it can't hold"):
+        upscale(tmp_path / "c.ts", tmp_path / "c.mkv")
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_sound_that_has_a_time_twice_is_kept(suffix: str, tmp_path: Path, upscale: Upscale) -> None:
     """As after a gap that a program filled: MP4 takes only times that rise."""
