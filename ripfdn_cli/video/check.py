@@ -238,7 +238,9 @@ def _is_in_codec(old: Any, new: Any, source: OpenSource) -> bool:
     """The copy `new` is in the codec of `old`, or in the one that it was to become."""
     wanted = source.streams.converted.get(old.index)
     if wanted is None:
-        return _codec(old) == _codec(new) or (_is_mp4(new.container) and _is_mpeg_audio(old, new))
+        return _codec(old) == _codec(new) or (
+            any(_is_mp4(stream.container) for stream in (old, new)) and _is_mpeg_audio(old, new)
+        )
     return bool(new.codec_context.codec.canonical_name == wanted)
 
 

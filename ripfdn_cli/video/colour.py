@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.video.pixel_formats import alpha_of, bits_of
+from ripfdn_cli.video.pixel_formats import alpha_of, bits_of, describe
 
 UNSPECIFIED = 2
 BT709, BT470BG, SMPTE170M = 1, 5, 6
@@ -98,6 +98,8 @@ def colour_of(frame: av.VideoFrame, codec: str) -> Colour:
     chroma = _chroma_of(frame, codec)
     if is_rgb:
         return Colour(replace(stated, matrix=RGB_MATRIX), chroma=chroma)
+    if stated.matrix == RGB_MATRIX and describe(frame.format).is_grey:  # as FFmpeg has it of PNG
+        stated = replace(stated, matrix=UNSPECIFIED)
     if stated.matrix not in (*_MATRICES, UNSPECIFIED):
         raise InputError(
             f"its colours are coded in a way that is not supported (matrix {stated.matrix} of ITU-T H.273); "

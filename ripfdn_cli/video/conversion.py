@@ -6,12 +6,14 @@ The same packets make the same result each time, so that what was written can be
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
 import av
 from av.container import OutputContainer
+from av.subtitles.subtitle import SubtitleSet
 
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction
 
@@ -28,6 +30,9 @@ _BITS_PER_SAMPLE = 6
 _VORBIS_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 """By number of channels, the only layouts that Opus has (RFC 7845, section 5.1.1.2)."""
 _DEEP = ("s32", "s32p")
+_MOV_TEXT = "mov_text"
+_TEXT_FIELD = 8
+"""Commas before the text of an event of ASS as FFmpeg hands it on."""
 
 
 class Converter(Protocol):
@@ -77,7 +82,7 @@ def converter(old: Any, codec: str, new: Any | None) -> Converter:
         context: Any = new.codec_context if new is not None else av.CodecContext.create(codec, "w")
         if new is None:
             _set_up_subtitles(context, old)
-        return _Subtitles(old, context)
+        return _Subtitles(old, context, in_turn=codec == _MOV_TEXT)
     encoder = AUDIO_ENCODERS[codec]
     if new is not None:
         return _Sound(old, new.codec_context)
@@ -163,25 +168,80 @@ def _pulled(graph: av.filter.Graph) -> Iterator[Any]:
             return
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A subtitle from `begin` to before `end`, in ticks; `events` as FFmpeg has them: fields of ASS, of which
+    the text is the last.
+    """
+
+    begin: int
+    end: int
+    events: tuple[bytes, ...]
+
+
 class _Subtitles:
-    def __init__(self, old: Any, encoder: Any) -> None:
-        self._old, self._encoder = old, encoder
+    """One packet for one. `in_turn`: the codec's packets follow each other, as those of `mov_text`; where
+    subtitles overlap, there is one with the text of both for the time that they share.
+    """
+
+    def __init__(self, old: Any, encoder: Any, *, in_turn: bool) -> None:
+        self._old, self._encoder, self._in_turn = old, encoder, in_turn
+        self._base = as_fraction(old.time_base)
+        self._shown: list[_Line] = []
+        self._done = 0
 
     def convert(self, packet: AnyPacket) -> Iterator[AnyPacket]:
         try:
-            shown = self._old.codec_context.decode2(packet)
-            made = None if shown is None or not len(shown) else self._encoder.encode_subtitle(shown)
+            decoded = self._old.codec_context.decode2(packet)
         except (av.FFmpegError, ValueError) as error:
             log.debug("a subtitle at %s can't be converted: %s", packet.pts, error)
             return
-        if made is None or not made.size:
+        if decoded is None or not len(decoded):
             return
-        made.time_base = packet.time_base
-        made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-        yield made
+        begin, length = packet.pts, packet.duration or 0
+        line = _Line(begin, begin + length, tuple(rect.ass for rect in decoded))
+        if not self._in_turn:
+            yield from self._encoded(line)
+            return
+        yield from self._until(begin)
+        if length:
+            self._shown.append(line)
+            self._done = begin
+        else:
+            yield from self._encoded(line)
 
     def flush(self) -> Iterator[AnyPacket]:
-        return iter(())
+        if self._shown:
+            yield from self._until(max(line.end for line in self._shown))
+
+    def _until(self, time: int) -> Iterator[AnyPacket]:
+        """What shows until `time`, in pieces throughout which the same lines do."""
+        for end in sorted({min(line.end, time) for line in self._shown}):
+            events = tuple(event for line in self._shown for event in line.events)
+            if end > self._done:
+                yield from self._encoded(_Line(self._done, end, events))
+                self._done = end
+            self._shown = [line for line in self._shown if line.end > end]
+
+    def _encoded(self, line: _Line) -> Iterator[AnyPacket]:
+        try:
+            made = self._encoder.encode_subtitle(
+                SubtitleSet.create(_together(line.events), 0, line.end - line.begin)
+            )
+        except (av.FFmpegError, ValueError) as error:
+            log.debug("a subtitle at %s can't be converted: %s", line.begin, error)
+            return
+        if made.size:
+            made.time_base, made.duration = self._base, line.end - line.begin
+            made.pts = made.dts = line.begin
+            yield made
+
+
+def _together(events: Sequence[bytes]) -> bytes:
+    """One event that shows the text of all, each in the style that it would have alone."""
+    first, *others = events
+    texts = (event.split(b",", _TEXT_FIELD)[-1] for event in others)
+    return first + b"".join(rb"{\r}\N" + text for text in texts)
 
 
 def _set_up_subtitles(encoder: Any, old: Any) -> None:
@@ -193,15 +253,20 @@ def _set_up_subtitles(encoder: Any, old: Any) -> None:
 
 def _set_up_sound(context: Any, encoder: str, old: Any) -> None:
     source = old.codec_context
-    channels = source.layout.nb_channels
-    unsaid = source.layout.name.endswith("channels")
-    usual = _VORBIS_LAYOUTS.get(channels, source.layout.name)
-    context.layout = usual if unsaid or encoder == "libopus" else source.layout.name
+    channels, name = source.layout.nb_channels, said_layout(source)
+    context.layout = _VORBIS_LAYOUTS.get(channels, name) if encoder == "libopus" else name
     context.format = _format(encoder, source.format.name)
     context.time_base = Fraction(1, context.sample_rate)
     if encoder in _BITS_PER_CHANNEL:
         most = _BITS_PER_SAMPLE * context.sample_rate
         context.bit_rate = channels * min(_BITS_PER_CHANNEL[encoder], most)
+
+
+def said_layout(context: Any) -> str:
+    """FFmpeg's name of the channels of the sound `context`; where only their number is said, the usual."""
+    name = str(context.layout.name)
+    usual = _VORBIS_LAYOUTS.get(context.layout.nb_channels, name)
+    return usual if name.endswith("channels") else name
 
 
 def _format(encoder: str, source: str) -> str:

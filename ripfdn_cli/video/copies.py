@@ -11,7 +11,13 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Discard
 
 from ripfdn_cli.video import matroska_headers, quicktime_boxes
-from ripfdn_cli.video.conversion import add_encoder, converted_time_base, converter, is_text
+from ripfdn_cli.video.conversion import (
+    add_encoder,
+    converted_time_base,
+    converter,
+    is_text,
+    said_layout,
+)
 from ripfdn_cli.video.files import is_cover, opened
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.matroska_headers import ChapterTitle, Descriptions, room_for_titles
@@ -176,6 +182,8 @@ class OpenSource:
             codec = self.streams.converted.get(old.index)
             if codec is None:
                 new: Any = output.add_stream_from_template(old, opaque=True)
+                if old.type == "audio" and old.codec_context is not None:  # MP4 must say it of PCM
+                    new.codec_context.layout = said_layout(old.codec_context)
             else:
                 new = add_encoder(output, old, codec)
             new.disposition = old.disposition
@@ -199,9 +207,9 @@ class OpenSource:
             for index, codec in self.streams.converted.items()
             if index in copies
         }
-        for packet in _with_decoding_times(
-            retimed(self.container.demux(streams), self.streams.joints), covers
-        ):
+        sounds = {stream.index for stream in streams if stream.type == "audio"}
+        timed = _with_decoding_times(retimed(self.container.demux(streams), self.streams.joints), covers)
+        for packet in _with_durations(_in_turn(timed, sounds), sounds):
             index = packet.stream_index
             if is_filler(packet, self.container.streams[index]):
                 continue
@@ -303,6 +311,41 @@ def is_filler(packet: AnyPacket, stream: Any) -> bool:
     """An empty subtitle that stands between two of MP4's; its muxer puts them there by itself."""
     context = stream.codec_context
     return context is not None and context.name == "mov_text" and packet.size <= _EMPTY_TEXT
+
+
+def _in_turn(packets: Iterable[AnyPacket], sounds: Collection[int]) -> Iterator[AnyPacket]:
+    """`packets`, of which those of `sounds` have rising times: one at the time of the one before, or earlier,
+    which most containers refuse, is a tick later.
+    """
+    latest: dict[int, int] = {}
+    for packet in packets:
+        index = packet.stream_index
+        if index in sounds:
+            least = latest.get(index, packet.dts - 1) + 1
+            if packet.dts < least:
+                packet.pts, packet.dts = max(packet.pts, least), least
+            latest[index] = packet.dts
+        yield packet
+
+
+def _with_durations(packets: Iterable[AnyPacket], sounds: Collection[int]) -> Iterator[AnyPacket]:
+    """`packets`, of which those of `sounds` last until the next where their duration isn't said, and the last
+    as long as the one before: Matroska doesn't say ALAC's, and MP4 loses what has none.
+    """
+    waiting: dict[int, AnyPacket] = {}
+    steps: dict[int, int] = {}
+    for packet in packets:
+        index = packet.stream_index
+        if (before := waiting.pop(index, None)) is not None:
+            before.duration = steps[index] = packet.dts - before.dts
+            yield before
+        if index in sounds and not packet.duration:
+            waiting[index] = packet
+        else:
+            yield packet
+    for index, last in waiting.items():
+        last.duration = steps.get(index, 0)
+        yield last
 
 
 def _with_decoding_times(packets: Iterable[AnyPacket], covers: Collection[int]) -> Iterator[AnyPacket]:

@@ -43,6 +43,7 @@ _LENIENT = "mjpeg"
 """FFmpeg's decoder that says nothing of most damage unless it is told to; others say the same either way."""
 _VP8_SHOWN = 0x10
 _TS_DISCONT = 0x200  # AVFMT_TS_DISCONT
+_PALETTE_ENTRIES, _ALPHA_BITS, _OPAQUE = 256, 24, 255
 GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS, which PyAV sets
 CAPTIONS = "A53_CC"
 """FFmpeg's name for closed captions (ATSC A/53) inside a picture."""
@@ -53,8 +54,9 @@ class VideoInfo:
     """What the video stream `index` of a file is, from its header and its first frames.
 
     `counted`: see `is_counted`. `start`: when the file starts, in seconds. `matrix`: FFmpeg's display matrix,
-    for rotation and mirroring. `codes_fields`: each frame is a field only. `probed`: how many of
-    the first frames were decoded. `strict`: see `prepare`.
+    for rotation and mirroring. `codes_fields`: each frame is a field only. `probed`: how many of the first
+    frames were decoded; `first_shown`: when the first of them shows, in ticks of the stream. `strict`: see
+    `prepare`.
     """
 
     index: int
@@ -75,6 +77,7 @@ class VideoInfo:
     counted: bool
     start: Fraction
     probed: int
+    first_shown: int | None = None
     strict: bool = False
 
 
@@ -184,10 +187,14 @@ def _bears_strictness(path: Path, info: VideoInfo, max_pixels: int) -> bool:
     return 2 * whole > min(_PROBED_FRAMES, info.probed)
 
 
-def scan(path: Path, index: int, *, complete: bool = True, fields: bool = False) -> Scan:
+def scan(
+    path: Path, index: int, *, complete: bool = True, fields: bool = False, first_shown: int | None = None
+) -> Scan:
     """Read every packet of `path`, whose video stream is `index`. Raises InputError where the file is
     damaged or cut off; with `complete=False`, a cut-off file is what it is, with a warning.
 
+    `first_shown`: the time of the first frame that can be decoded, where known. What lies before it and
+    before the first keyframe is no damage: recordings begin anywhere, and every player leaves it out.
     `fields`: packets may hold single fields; what is a frame is found out by decoding all of them.
     """
     with opened(path) as container:
@@ -200,8 +207,9 @@ def scan(path: Path, index: int, *, complete: bool = True, fields: bool = False)
         missing = _check_whole(path, container, stream, seen.packets, complete)
     joints = seen.clock.joints(index) if _may_be_joined(demuxer) else ()
     frames = seen.frames(joints, base)
-    packets = len(frames)
     breaks = seen.first_times(joints, frames)
+    frames = _from_first_whole(path, frames, seen.first_key, first_shown)
+    packets = len(frames)
     if fields:
         frames = without_second_fields(frames, _decoded_times(path, index, joints))
     with reading(path):
@@ -216,6 +224,8 @@ class _Seen:
     def __init__(self, index: int, codec: str, clock: ClockWatch, *, counted: bool) -> None:
         self._index, self._codec, self._counted, self.clock = index, codec, counted, clock
         self.digest, self.copied, self.packets, self.end = hashlib.sha256(), 0, 0, Fraction(0)
+        self.first_key: int | None = None
+        """The time of the first keyframe."""
         self._pts: list[int | None] = []
         self._durations: list[int] = []
         self._positions: list[int] = []
@@ -229,6 +239,8 @@ class _Seen:
             self.end = max(self.end, (time + (packet.duration or 0)) * as_fraction(packet.time_base))
         self.copied += 0 if own else packet.size
         self.packets += own
+        if own and packet.is_keyframe and self.first_key is None:
+            self.first_key = time
         if own and is_shown(packet, self._codec):
             self._pts.append(packet.dts if self._counted else packet.pts)
             self._durations.append(packet.duration or 0)
@@ -251,16 +263,38 @@ class _Seen:
         return frozenset(firsts.values())
 
 
+def _from_first_whole(
+    path: Path, frames: list[tuple[int | None, int]], first_key: int | None, first_shown: int | None
+) -> list[tuple[int | None, int]]:
+    """`frames` (timestamps and durations) without those before the first that can be decoded, where they
+    refer to a keyframe that the file begins after.
+    """
+    if first_key is None or first_shown is None:
+        return frames
+    whole = [frame for frame in frames if frame[0] is None or frame[0] >= min(first_key, first_shown)]
+    if left_out := len(frames) - len(whole):
+        log.warning(
+            "%s begins between two keyframes: its first %s",
+            path,
+            "frame can't be decoded and is left out"
+            if left_out == 1
+            else f"{left_out} frames can't be decoded and are left out",
+        )
+    return whole
+
+
 def _may_be_joined(demuxer: str) -> bool:
     """Files of this kind can be joined byte by byte, and players read them so."""
     return bool(av.ContainerFormat(demuxer.partition(",")[0]).flags & _TS_DISCONT)
 
 
 def _promised_end(container: InputContainer) -> Fraction | None:
-    """When the file ends, in seconds, by its header (see `damage`)."""
+    """When the file ends at least, in seconds, by its header (see `damage`): some programs write how long it
+    is, others, FFmpeg's for Matroska among them, when it ends.
+    """
     if container.duration is None:
         return None
-    return Fraction(container.duration + (container.start_time or 0), 1_000_000)
+    return Fraction(container.duration + min(0, container.start_time or 0), 1_000_000)
 
 
 def _timed(base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction | None) -> SourceTimes:
@@ -375,7 +409,7 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         height=first.height,
         pixel_format=first.format.name,
         bits=bits_of(first.format),
-        has_alpha=alpha_of(first.format),
+        has_alpha=alpha_of(first.format) and not all(map(_has_opaque_palette, frames)),
         chroma=(first.format.chroma_width(8), first.format.chroma_height(8)),
         colour=colour_of(first, context.name),
         hdr=hdr_metadata_of(frames),
@@ -388,7 +422,16 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         counted=is_counted(container),
         start=start,
         probed=len(frames),
+        first_shown=first.pts,
     )
+
+
+def _has_opaque_palette(frame: av.VideoFrame) -> bool:
+    """A palette has room for alpha, which few codecs use."""
+    if not frame.format.has_palette:
+        return False
+    entries = np.frombuffer(bytes(frame.planes[1]), np.uint32)[:_PALETTE_ENTRIES]  # ARGB
+    return bool((entries >> _ALPHA_BITS == _OPAQUE).all())
 
 
 def _packets(container: InputContainer, complete: bool) -> Iterator[AnyPacket]:

@@ -18,6 +18,7 @@ import numpy as np
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.picture import Frame, check_size
 from ripfdn_cli.video.colour import FromRgb, ToRgb, colour_of, output_tags
+from ripfdn_cli.video.frames import deinterlaced
 from ripfdn_cli.video.pixel_formats import bits_of
 from ripfdn_cli.video.pyav_versions import fraction
 
@@ -94,7 +95,8 @@ class _RawWriter:
 class Y4mStream:
     """The y4m `stream`, whose first bytes `head` are read already. Use as a context manager.
 
-    Raises InputError where it is none, is interlaced, or its frames have more than `max_pixels`.
+    Interlaced frames become whole ones. Raises InputError where it is none, or its frames have more than
+    `max_pixels`.
     """
 
     def __init__(self, stream: BinaryIO, head: bytes, max_pixels: int) -> None:
@@ -110,7 +112,7 @@ class Y4mStream:
                 check_size(self.width, self.height, 1, max_pixels)
             except InputError as error:
                 raise InputError(f"can't read {_NAME}: {error}") from error
-            self._decoded = self._decode()
+            self._decoded = deinterlaced(self._decode(), _tell_interlaced)
             self._first = next(self._decoded, None)
             if self._first is None:
                 raise InputError(f"{_NAME} has no frames")
@@ -149,12 +151,7 @@ class Y4mStream:
                 # FRAME and its parameters, as long before each frame.
                 header = packet.pos - end if end else len(b"FRAME\n")
                 end = packet.pos + header + packet.size
-                for frame in packet.decode():
-                    if frame.interlaced_frame:
-                        raise InputError(
-                            f"{_NAME} is interlaced; put a deinterlacer before it, such as ffmpeg -vf bwdif"
-                        )
-                    yield frame
+                yield from packet.decode()
         except av.FFmpegError as error:
             raise _unreadable(error) from error
         if end and self._source.count > end:
@@ -254,6 +251,10 @@ class _Writable:
     def check(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def _tell_interlaced(number: int) -> None:
+    log.info("%s is interlaced from frame %d on; its frames become whole ones, one for one", _NAME, number)
 
 
 def _unreadable(error: Exception) -> InputError:

@@ -215,6 +215,14 @@ def _captions(frame: av.VideoFrame) -> av.VideoFrame | None:
     return frame if CAPTIONS in side_data_of(frame) else None
 
 
+def deinterlaced(frames: Iterable[av.VideoFrame], tell: Callable[[int], None]) -> Iterator[av.VideoFrame]:
+    """`frames` with whole ones in place of those that are marked as interlaced, one for one. `tell` is given
+    the number of the first of those.
+    """
+    decoded = (_Decoded(number, number + 1, frame) for number, frame in enumerate(frames))
+    return (entry.frame for entry in _deinterlaced(decoded, tell))
+
+
 def _deinterlaced(decoded: Iterable[_Decoded], tell: Callable[[int], None]) -> Iterator[_Decoded]:
     """Frames marked as interlaced go through FFmpeg's bwdif, one for one; others stay as they are. `tell` is
     given the number of the first one that is marked.

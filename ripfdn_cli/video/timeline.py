@@ -38,13 +38,20 @@ class SourceTimes:
 
     @property
     def rate(self) -> Fraction:
-        """Frames per second: what the file says where they are equally far apart, else the average."""
-        if self.nominal_rate is not None and self.is_constant:
+        """Frames per second: what the file says where all frames are so far apart, else the average."""
+        if self.nominal_rate is not None and self.is_constant and self._is_at(self.nominal_rate):
             return self.nominal_rate
         first, end = int(self.pts[0]), int(self.pts[-1] + self.durations[-1])
         if end <= first:
             return Fraction(1)
         return Fraction(len(self.pts)) / ((end - first) * self.time_base)
+
+    def _is_at(self, rate: Fraction) -> bool:
+        """Frames are `rate` a second, to a tick."""
+        if len(self.pts) < 2:
+            return True
+        step = Fraction(int(self.pts[-1] - self.pts[0]), len(self.pts) - 1) * self.time_base
+        return abs(step - 1 / rate) <= self.time_base
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +117,10 @@ def _spread(stamps: Ticks, last: int, time_base: Fraction) -> Ticks:
             f"({float(distinct[place] * time_base):.3f} s), too many to spread them until the next; "
             "make a copy with new timestamps first: ffmpeg -r RATE -i FILE -c:v ffv1 copy.mkv"
         )
+    moved = int((counts - 1).sum())
     log.warning(
-        "%d frames have the timestamp of another one; they are spread over the time until the next",
-        int((counts - 1).sum()),
+        "%s the timestamp of another one; they are spread over the time until the next",
+        "1 frame has" if moved == 1 else f"{moved} frames have",
     )
     number = np.arange(len(stamps)) - np.repeat(first, counts)
     room, counts, distinct = (np.repeat(column, counts) for column in (room, counts, distinct))

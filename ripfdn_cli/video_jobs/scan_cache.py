@@ -15,11 +15,15 @@ from ripfdn_cli.video.timeline import SourceTimes
 _NAME = "scan.npz"
 
 
-def scan_once(path: Path, index: int, folder: Path, *, complete: bool, fields: bool) -> Scan:
+def scan_once(
+    path: Path, index: int, folder: Path, *, complete: bool, fields: bool, first_shown: int | None = None
+) -> Scan:
     """The scan of `path` (see `video.files.scan`): the one kept in `folder`, where `path` is of the same size
     and age as then.
     """
-    return _kept(folder, _stamp(path, index, fields)) or scan(path, index, complete=complete, fields=fields)
+    return _kept(folder, _stamp(path, index, fields)) or scan(
+        path, index, complete=complete, fields=fields, first_shown=first_shown
+    )
 
 
 def keep_scan(path: Path, index: int, folder: Path, *, fields: bool, scanned: Scan) -> None:

@@ -44,8 +44,10 @@ _SEGMENT_PIXELS = 12_000_000
 """Input pixels of a segment: a second of work on a GPU, half a minute or so on a processor."""
 _SHORTEST_SEGMENT, _LONGEST_SEGMENT = 24, 250
 _DEEPEST_HDR = 10
-_COMPRESSED_BITS = 2.0
-"""Bits a pixel, up to which the weights for compressed pictures give more."""
+_COMPRESSED_BITS, _COMPRESSED_BITS_AT_2 = 2.0, 0.5
+"""Bits a pixel, up to which the weights for compressed pictures give more (`benchmarks/compressed_video.py`);
+the second where frames grow by no more than two.
+"""
 _DEFAULT_BACKGROUND = (255, 255, 255)
 
 
@@ -102,11 +104,10 @@ def plan_video(
 
 
 def _route(source: VideoSource, size: tuple[int, int], selection: WeightsSelection) -> Route:
-    """Through weights for compressed pictures where the source is one (`benchmarks/compressed_video.py`)
-    and grows by more than two, so that no frame is made of four times the pixels that are kept.
-    """
+    """Through weights for compressed pictures where the source is one."""
     bits, own_size = source.bits_per_pixel, (source.width, source.height)
-    compressed = bits is not None and bits <= _COMPRESSED_BITS and growth(own_size, size) > 2
+    limit = _COMPRESSED_BITS if growth(own_size, size) > 2 else _COMPRESSED_BITS_AT_2
+    compressed = bits is not None and bits <= limit
     route = selection.route(own_size, size, Compression.LIGHT if compressed else Compression.NONE)
     if compressed and route.passes:
         used = ", ".join(route.choices[scale] for scale in route.passes)

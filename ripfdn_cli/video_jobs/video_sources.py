@@ -109,7 +109,9 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
     deinterlace = options.deinterlace is not False
     fields = bool(info.is_interlaced or options.deinterlace) and info.codec == "h264"
     complete = options.bad_frames == "error"
-    scanned = scan_once(path, info.index, cache, complete=complete, fields=fields)
+    scanned = scan_once(
+        path, info.index, cache, complete=complete, fields=fields, first_shown=info.first_shown
+    )
     times = timeline(scanned.times, origin=info.start, start=options.start, end=options.end, fps=options.fps)
     frames = VideoFrames(
         path,
@@ -212,7 +214,7 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
     if info.codes_fields:
         raise InputError(
             f"{path} is interlaced with each field a picture of its own, which is not supported in H.265; "
-            "join them first, with FFmpeg's filter weave"
+            f"join them first: ffmpeg -i {path.name} -vf weave -c:v ffv1 -c:a copy joined.mkv"
         )
     if info.is_interlaced:
         log.info(

@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 
 _TRIAL = "trial.segment"
 _JOINED = "joined"
+_UNCHECKED = "unchecked"
+"""In the folder of segments, the name of a finished file beside it that may be wrong, where there is one."""
 _TRIAL_PACKETS = 200
 _ENCODERS_FRAMES = 60
 """What an encoder keeps to look ahead and refer to: x264 at its defaults has 40 to look ahead alone."""
@@ -253,13 +255,28 @@ class VideoTarget:
         if others := [problem for problem in found if not problem.essential]:
             log.warning("%s lacks: %s", self._output, _listed(others))
         if wrong := [problem for problem in found if problem.essential]:
-            kept = unchecked_name(self._output)
-            publish(joined, kept, overwrite=False)
+            kept = self._keep(joined, segments.folder)
             raise InternalError(
                 f"{self._output} failed its check: {_listed(wrong)}; the finished file is {kept}: play it, "
                 f"and if it is good, rename it and delete {segments.folder}"
             )
         publish(joined, self._output, overwrite=overwrite)
+        if (old := self._unchecked(segments.folder)) is not None:
+            old.unlink(missing_ok=True)
+            log.info("deleted %s, which %s takes the place of", old, self._output)
+
+    def _keep(self, joined: Path, folder: Path) -> Path:
+        """Give `joined` the name of a file that may be wrong, until there is a checked one; the name."""
+        own = self._unchecked(folder)
+        kept = own or unchecked_name(self._output)
+        publish(joined, kept, overwrite=own is not None)
+        (folder / _UNCHECKED).write_text(kept.name, encoding="utf-8")
+        return kept
+
+    def _unchecked(self, folder: Path) -> Path | None:
+        """The file that may be wrong which an earlier run of this job left."""
+        note = folder / _UNCHECKED
+        return self._output.with_name(note.read_text(encoding="utf-8")) if note.exists() else None
 
     def _checked(self, joined: Path, track: VideoTrack) -> list[Difference]:
         try:
@@ -275,9 +292,8 @@ class VideoTarget:
         """Nothing that was computed may be lost because of a stream that was only to be copied."""
         if self._streams is None:
             raise error
-        kept = unchecked_name(self._output)
-        mux(joined, self._container, track, None, name=kept)
-        publish(joined, kept, overwrite=False)
+        mux(joined, self._container, track, None, name=unchecked_name(self._output))
+        kept = self._keep(joined, folder)
         raise InternalError(
             f"{error}; the picture alone, with every frame, is {kept}: rename it if that will do, or run "
             f"again without that stream (`drop`); no frame is computed again, as the segments are in {folder}"
@@ -353,19 +369,21 @@ class VideoTarget:
             if container is not self._container
             and not any(problem.essential for problem in self._trial(folder, container, segment)[1])
         ]
-        elsewhere = f"write it as {' or '.join(able)}, which can" if able else "no container here can"
+        ways = [f"write it as {' or '.join(able)}, which can"] if able else []
+        ways += self._advice_for_sound(problems)
+        ways.append("leave out what it can't hold with `drop=unsupported`")
         return (
-            f"{self._container.title} can't hold {_listed(problems)}; {elsewhere}, "
-            f"{self._advice_for_sound(problems)}or leave out what it can't hold with `drop=unsupported`"
+            f"{self._container.title} can't hold {_listed(problems)}"
+            f"{'; ' if able else ', nor can any other container here: '}{', or '.join(ways)}"
         )
 
-    def _advice_for_sound(self, problems: Sequence[Difference]) -> str:
+    def _advice_for_sound(self, problems: Sequence[Difference]) -> list[str]:
         if self._streams is None or self._sound is not None:
-            return ""
+            return []
         refused = [problem.stream for problem in problems if problem.stream is not None]
         sound = self._container.sound
         helps = any(conversion_of(self._streams, i, self._container, sound) == sound for i in refused)
-        return f"re-encode the sound with `audio={sound}`, " if helps else ""
+        return [f"re-encode the sound with `audio={sound}`"] if helps else []
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:

@@ -155,6 +155,14 @@ def test_colours_that_would_come_out_wrong_are_refused() -> None:
         colour_of(frame, "hevc")
 
 
+def test_grey_has_no_matrix() -> None:
+    """FFmpeg gives that of RGB to grey PNGs in QuickTime."""
+    frame = av.VideoFrame.from_ndarray(np.full((48, 64), 77, np.uint8), format="gray")
+    frame.colorspace, frame.color_range = RGB_MATRIX, 2
+    colour = colour_of(frame, "png")
+    assert (ToRgb(frame, colour)(frame) == 77).all()
+
+
 def test_rgb_that_becomes_yuv_is_tagged_as_bt709() -> None:
     tags = output_tags(ColourTags(RGB_MATRIX, full_range=True), to_rgb=False)
     assert tags == ColourTags(1, 1, 1, full_range=False)

@@ -87,3 +87,14 @@ def test_frames_behind_the_end_of_the_file_are_missing(tmp_path: Path) -> None:
         scan(path, 0)
     found = scan(path, 0, complete=False)
     assert len(found.times.pts) < 48
+
+
+def test_a_whole_file_that_starts_late_lacks_nothing(tmp_path: Path) -> None:
+    """FFmpeg writes into Matroska when it ends, not how long it is."""
+    times = [24000 * 5 + 1000 * number for number in range(24)]
+    late = Clip(times=times, audio="aac", audio_start=Fraction(5))
+    path = make_clip(tmp_path / "a.mkv", late)
+    with av.open(str(path)) as container:
+        assert container.start_time is not None
+        assert container.start_time > 4_900_000
+    assert scan(path, 0).lost_frames == 0

@@ -107,3 +107,14 @@ def test_a_clock_too_coarse_for_a_rate_still_counts_as_constant() -> None:
     source = times(*[round(n * 1000 / 24) for n in range(50)])
     assert source.is_constant
     assert not times(0, 40, 90, 120).is_constant
+
+
+def test_a_rate_that_the_times_do_not_have_is_not_believed() -> None:
+    """FFmpeg takes the clock of DV for its rate."""
+    base = Fraction(1, 60000)
+    step, steady = 2400, [2400] * 5
+    pts = [step * number for number in range(5)]
+    assert source_times(base, pts, steady, Fraction(60000)).rate == 25
+    assert source_times(base, pts, steady, Fraction(25)).rate == 25
+    in_milliseconds = [0, 42, 83, 125, 167]
+    assert source_times(TICK, in_milliseconds, [42] * 5, Fraction(24000, 1001)).rate == Fraction(24000, 1001)

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from av.audio.stream import AudioStream
-from av.subtitles.subtitle import AssSubtitle
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 from numpy.typing import NDArray
 from support.video_clips import Clip, make_clip, picture
 from support.video_facts import streams_of
@@ -23,6 +23,20 @@ from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions
 Upscale = Callable[..., VideoFacts]
 
 pytestmark = pytest.mark.any_precision
+
+
+ASS_HEADER = b"""[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, \
+Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, \
+MarginR, MarginV, Encoding
+Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
 
 
 @pytest.fixture
@@ -209,3 +223,51 @@ def test_there_and_back_again(tmp_path: Path, upscale: Upscale) -> None:
     )
     assert (new.digests, new.times) == (old.digests, old.times)
     assert new.metadata["language"] == old.metadata["language"]
+
+
+def overlapping_clip(path: Path, codec: str, shown: dict[str, tuple[int, int]]) -> Path:
+    """Of a second, with lines that show from one millisecond to another, in the codec."""
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = 48, 32, "yuv420p"
+        lines: Any = container.add_stream(codec)
+        lines.codec_context.subtitle_header = ASS_HEADER
+        lines.codec_context.time_base = lines.time_base = Fraction(1, 1000)
+        for number in range(24):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 24)
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        for number, (text, (begin, end)) in enumerate(shown.items()):
+            event = f"{number},0,Default,,0,0,0,,{text}".encode()
+            packet = lines.codec_context.encode_subtitle(SubtitleSet.create(event, 0, end - begin))
+            packet.stream, packet.time_base = lines, Fraction(1, 1000)
+            packet.pts = packet.dts = begin
+            packet.duration = end - begin
+            container.mux(packet)
+    return path
+
+
+def shown_in_mp4(path: Path, millisecond: int) -> list[str]:
+    """The lines of the sample of timed text that shows then: each does until the next (3GPP TS 26.245)."""
+    text = ""
+    with av.open(str(path)) as container:
+        for packet in container.demux(container.streams.subtitles[0]):
+            if packet.size and packet.pts is not None and packet.time_base is not None:
+                data = bytes(packet)
+                place = Fraction(millisecond, 1000) / packet.time_base - packet.pts
+                if place >= 0:
+                    shows = place < (packet.duration or 0)
+                    text = data[2 : 2 + int.from_bytes(data[:2], "big")].decode() if shows else ""
+    return text.splitlines()
+
+
+@pytest.mark.parametrize("codec", ["ass", "srt"])
+def test_lines_that_overlap_show_together_in_mp4(codec: str, tmp_path: Path, upscale: Upscale) -> None:
+    """Its samples follow each other, and none may be put off until another has ended."""
+    lines = {"one": (100, 500), "two": (300, 900), "three": (300, 400), "four": (900, 950)}
+    source = overlapping_clip(tmp_path / "a.mkv", codec, lines)
+    upscale(source, tmp_path / "a.mp4")
+    for time in (50, 150, 290, 310, 390, 410, 490, 510, 890, 910, 960):
+        wanted = [text for text, (begin, end) in lines.items() if begin <= time < end]
+        assert shown_in_mp4(tmp_path / "a.mp4", time) == wanted, time

@@ -1,8 +1,11 @@
 """What a job will do: its weights, its codec, its options."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from support.transparent_clips import make_transparent_clip
 from support.video_clips import Clip, make_clip
@@ -39,6 +42,31 @@ def test_compressed_video_has_weights_of_its_own(
     clip = Clip(frames=24, width=192, height=128, codec=codec, pixel_format=pixel_format, options=options)
     source = make_clip(tmp_path / "in.nut", clip)
     assert plan(source, "out.mkv").weights[4] == weights
+
+
+def noisy_clip(path: Path, crf: int) -> Path:
+    """Of noise, which takes about a bit a pixel at crf 23 and next to none at 35."""
+    random = np.random.default_rng(1)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=24, options={"preset": "ultrafast", "crf": str(crf)})
+        assert isinstance(video, av.VideoStream)
+        video.width, video.height, video.pix_fmt = 192, 128, "yuv420p"
+        for _ in range(24):
+            levels = (128 + 6 * random.standard_normal((128, 192, 3))).clip(0, 255)
+            frame = av.VideoFrame.from_ndarray(levels.astype(np.uint8), format="rgb24")
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+    return path
+
+
+@pytest.mark.parametrize(("crf", "at_2"), [(23, "x2"), (35, "x4-photo")])
+def test_what_grows_by_two_has_them_only_where_it_was_compressed_more(
+    crf: int, at_2: str, tmp_path: Path
+) -> None:
+    source = noisy_clip(tmp_path / "in.mkv", crf)
+    for scale, weights in ((2, at_2), (4, "x4-photo")):
+        made = plan(source, "out.mkv", size=SizeRequest(scale=Fraction(scale)))
+        assert [made.weights[scale] for scale in made.passes] == [weights]
 
 
 def test_weights_that_were_asked_for_are_taken(tmp_path: Path, bilinear_weights: Path) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 from support.captioned_clip import captioned, captions_of
 from support.dynamic_hdr import dolby_vision, dynamic_clip, hdr10_plus
 from support.field_pictures import field_clip
+from support.joined_files import without_transport_packets
 from support.video_clips import SILENT_X265, Clip, Tags, make_clip, picture, segmenting_command
 from support.video_facts import decoded, picture_times, planes, streams_of, tags_of
 
@@ -809,3 +810,31 @@ def test_the_journal_is_lines_of_json(tmp_path: Path, upscale: Upscale) -> None:
     ]
     assert lines[0]["job"]["segment"] == 5
     assert [line["segment"]["frames"] for line in lines[1:]] == [5, 5]
+
+
+CUT_STREAMS = {
+    "mpeg2video": {"bf": "2", "g": "12"},
+    "libx264": {"preset": "fast", "g": "12", "bf": "2"},
+    "libx265": {"preset": "fast", "x265-params": f"{SILENT_X265}:keyint=12:min-keyint=12:open-gop=1"},
+}
+
+
+@pytest.mark.parametrize("codec", CUT_STREAMS)
+def test_a_recording_that_begins_between_keyframes_begins_with_the_next(
+    codec: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a decoder has it, and with what lies between picture and sound; after an interruption, too."""
+    clip = Clip(frames=48, width=96, height=64, codec=codec, time_base=Fraction(1, 24), audio="mp2")
+    whole = make_clip(tmp_path / "whole.ts", replace(clip, options=CUT_STREAMS[codec]))
+    source = without_transport_packets(whole, tmp_path / "a.ts", 0, 0.12)
+    wanted, output = picture_times(source), tmp_path / "b.mkv"
+    assert 12 < len(wanted) < 48
+    with pytest.raises(Killed):
+        upscale(source, output, progress=stop_after(11))
+    assert upscale(source, output).resumed == 10
+    have = picture_times(output)
+    assert "begins between two keyframes" in caplog.text
+    assert_times([time - have[0] for time in have], [time - wanted[0] for time in wanted], Fraction(1, 500))
+    lead = wanted[0] - streams_of(source)[1].times[0]
+    assert abs(have[0] - streams_of(output)[1].times[0] - lead) <= Fraction(2, 1000)
+    assert_alike(decoded(source), decoded(output))

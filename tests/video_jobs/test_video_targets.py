@@ -11,11 +11,12 @@ from shutil import which
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
 from support.joined_files import concatenated
 from support.video_clips import Clip, make_clip
-from support.video_facts import picture_times, streams_of
+from support.video_facts import decoded, picture_times, streams_of
 
 from ripfdn_cli.errors import InternalError, UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
@@ -240,11 +241,15 @@ def test_what_was_computed_stays_under_a_name_that_says_so(
     assert picture_times(kept) == picture_times(source)
     assert (tmp_path / "b.unchecked.mkv").read_text() == "of an earlier run"
     assert segments_folder(output).is_dir()
+    with pytest.raises(InternalError, match=r"sound of its own.*b\.unchecked-2\.mkv"):
+        upscale(source, output)  # which takes the place of its own
     monkeypatch.undo()
     dropped = {"drop": ("audio",)} if fails_in == "mux" else {}
     facts = upscale(source, output, **dropped)
     assert (facts.resumed, facts.computed) == (12, 0)
     assert len(streams_of(output)) == 3 - len(dropped)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["a.mkv", "b.mkv", "b.unchecked.mkv"]
 
 
 def with_timecode(path: Path, folder: Path) -> Path:
@@ -420,3 +425,105 @@ def test_a_chapter_without_a_length_is_kept(suffix: str, tmp_path: Path, upscale
 def mkvinfo(path: Path) -> list[str]:
     done = subprocess.run(["mkvinfo", str(path)], check=True, capture_output=True, text=True)
     return done.stdout.splitlines()
+
+
+def sound_of(path: Path) -> bytes:
+    with av.open(str(path)) as container:
+        return b"".join(bytes(packet) for packet in container.demux(container.streams.audio[0]))
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.avi"])
+@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_s24le"])
+def test_samples_whose_channels_have_no_names_go_into_mp4(
+    name: str, codec: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    """Matroska and AVI say how many channels there are; MP4 wants to know which."""
+    source = make_clip(tmp_path / name, Clip(codec="mpeg4", time_base=Fraction(1, 24), audio=codec))
+    upscale(source, tmp_path / "b.mp4")
+    assert sound_of(tmp_path / "b.mp4") == sound_of(source)
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.audio[0].layout.name == "stereo"
+
+
+def test_layer_2_from_mp4_goes_into_matroska(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "a.mp4", Clip(audio="mp2"))
+    upscale(source, tmp_path / "b.mkv")
+    assert streams_of(tmp_path / "b.mkv")[1].digests == streams_of(source)[1].digests
+
+
+def test_sound_whose_lengths_are_not_said_is_kept_to_its_end(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(audio="alac"))
+    upscale(source, tmp_path / "b.mp4")
+    assert sound_of(tmp_path / "b.mp4") == sound_of(source)
+    with av.open(str(source)) as old, av.open(str(tmp_path / "b.mp4")) as new:
+        counts = [sum(frame.samples for frame in container.decode(audio=0)) for container in (old, new)]
+    assert counts[0] == counts[1]
+
+
+def test_the_ways_out_are_a_sentence(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(audio="wavpack"))
+    with pytest.raises(UsageError, match=r"; write it as \.mkv, which can, or re-encode the sound with"):
+        upscale(source, tmp_path / "b.mp4")
+    plain = make_clip(tmp_path / "plain.ts", Clip())
+    with av.open(str(plain)) as old, av.open(str(tmp_path / "c.ts"), "w") as new:
+        picture = new.add_stream_from_template(old.streams.video[0], opaque=True)
+        teletext: Any = new.add_mux_stream("dvb_teletext")
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = picture
+                new.mux(packet)
+        page = av.Packet(b"\x10" + bytes(45))
+        page.stream, page.time_base = teletext, Fraction(1, 90000)
+        page.pts = page.dts = 90000
+        new.mux(page)
+    with pytest.raises(UsageError, match=", nor can any other container here: leave out what it can't hold"):
+        upscale(tmp_path / "c.ts", tmp_path / "c.mkv")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_that_has_a_time_twice_is_kept(suffix: str, tmp_path: Path, upscale: Upscale) -> None:
+    """As after a gap that a program filled: MP4 takes only times that rise."""
+    whole = make_clip(tmp_path / "whole.mkv", Clip(audio="aac"))
+    source = tmp_path / "a.mkv"
+    with av.open(str(whole)) as old, av.open(str(source), "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream, opaque=True) for stream in old.streams}
+        before: Any = None
+        for packet in old.demux():
+            if packet.size:
+                if packet.stream.type == "audio":
+                    if packet.pts is not None and 200 < packet.pts < 260:
+                        packet.pts = packet.dts = before
+                    before = packet.pts
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    have = streams_of(source)[1]
+    assert len(set(have.times)) < len(have.times)
+    upscale(source, tmp_path / f"b{suffix}")
+    made = streams_of(tmp_path / f"b{suffix}")[1]
+    assert sorted(made.digests) == sorted(have.digests)
+    assert max(abs(a - b) for a, b in zip(made.times, have.times, strict=True)) <= Fraction(3, 1000)
+
+
+def test_a_palette_without_transparency_is_not_mentioned(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = tmp_path / "a.avi"
+    palette = np.stack([np.full(256, 255)] + [np.arange(256)] * 3, axis=1).astype(np.uint8)
+    with av.open(str(source), "w") as container:
+        video: Any = container.add_stream("rawvideo", rate=24)
+        video.width, video.height, video.pix_fmt = 48, 32, "pal8"
+        for number in range(3):
+            grey = np.full((32, 48), 60 * number, np.uint8)
+            pixels: Any = (grey, palette)  # as PyAV takes them, whose stubs say otherwise
+            frame = av.VideoFrame.from_ndarray(pixels, format="pal8")
+            frame.pts, frame.time_base = number, Fraction(1, 24)
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+    with caplog.at_level("WARNING"):
+        upscale(source, tmp_path / "b.mkv")
+    assert not caplog.records
+    assert [round(frame.to_ndarray(format="gray").mean() / 60) for frame in decoded(tmp_path / "b.mkv")] == [
+        0,
+        1,
+        2,
+    ]
