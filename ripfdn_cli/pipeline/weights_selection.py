@@ -78,9 +78,9 @@ class WeightsSelection:
         self.choices_for_compressed = {Compression.LIGHT: light, Compression.STRONG: strong}
 
     def _sharpened(self, choices: Mapping[int, str], strength: float) -> dict[int, str]:
-        """The way from those of the scale of x4-sharp towards these, as far as `strength` says."""
-        start = load_weights(choices[DEFAULT_SCALE])
-        return {DEFAULT_SCALE: self._keep(between(start, load_weights(SHARP), strength))}
+        """Those of `choices` that are of x4-sharp's scale, moved by `strength` of the way towards it."""
+        start, sharp = self.checkpoint(choices[DEFAULT_SCALE]), self.checkpoint(SHARP)
+        return {DEFAULT_SCALE: self._keep(between(start, sharp, strength))}
 
     def _keep(self, checkpoint: Checkpoint) -> str:
         self._loaded[checkpoint.name] = checkpoint.identified()

@@ -13,11 +13,13 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ripfdn_cli.errors import CheckpointError
 from ripfdn_cli.training.optimizers import (
+    add_gradients,
     in_layout_of,
     make_optimizer,
     optimizer_tensors,
     restore_optimizer,
     set_learning_rate,
+    tensors_below,
 )
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
@@ -91,7 +93,6 @@ class Adversary:
         self.optimizer = make_optimizer(self.discriminator, settings.of_discriminator, device)
         self.parameters = list(self.discriminator.parameters())
         self.steps = 0
-        self._gradients: list[Tensor] | None = None
 
     def ramp(self) -> float:
         """What share of their weights the losses have at the next step."""
@@ -117,19 +118,15 @@ class Adversary:
 
     def clear(self) -> None:
         """Forget the gradients of a step that was not finished."""
-        self._gradients = None
+        self.optimizer.zero_grad(set_to_none=True)
 
     def add(self, gradients: list[Tensor]) -> None:
         """Add `gradients` of a micro-batch to those of the step."""
-        if self._gradients is None:
-            self._gradients = gradients
-        else:
-            torch._foreach_add_(self._gradients, gradients)
+        add_gradients(self.parameters, gradients)
 
     def sum_over_ranks(self) -> None:
         """Make the step's gradients those of all ranks."""
-        if self._gradients is not None:
-            self._ranks.sum_tensors(self._gradients)
+        self._ranks.sum_tensors([p.grad for p in self.parameters if p.grad is not None])
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -148,12 +145,9 @@ class Adversary:
         """One step by the gradients there are, and the norms of what came of it; nothing where there are
         none.
         """
-        if self._gradients is None:
+        if all(parameter.grad is None for parameter in self.parameters):
             return
-        for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
-            parameter.grad = gradient
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         self.discriminator.renew_norms()
         self.steps += 1
         self.clear()
@@ -169,16 +163,12 @@ class Adversary:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over what `state` gave. Raises CheckpointError where the tensors are of another one."""
-        below = {
-            prefix: {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            for prefix in ("network.", "optimizer.")
-        }
         try:
             self.steps = int(tensors[_STEPS])
-            self.discriminator.load_state_dict(below["network."])
+            self.discriminator.load_state_dict(tensors_below("network.", tensors))
         except (KeyError, RuntimeError) as error:
             raise CheckpointError("the state has no discriminator of this size; start a new run") from error
-        restore_optimizer(self.optimizer, self.discriminator, below["optimizer."])
+        restore_optimizer(self.optimizer, self.discriminator, tensors_below("optimizer.", tensors))
 
 
 def telling_loss(name: str, of_targets: Tensor, of_results: Tensor) -> Tensor:

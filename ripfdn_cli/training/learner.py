@@ -22,11 +22,13 @@ from ripfdn_cli.training.adversary import Adversary, Pictures
 from ripfdn_cli.training.cpu_workers import Workers
 from ripfdn_cli.training.losses import sharpened, sub_pixels, total_loss
 from ripfdn_cli.training.optimizers import (
+    add_gradients,
     in_layout_of,
     make_optimizer,
     optimizer_tensors,
     restore_optimizer,
     set_learning_rate,
+    tensors_below,
 )
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
@@ -97,7 +99,7 @@ class Learner:
             found = self._workers.map(lambda batch: self._gradients_of(batch, stage, parameters), batches)
             for loss, gradients, of_adversary in found:  # in their order: another one would round otherwise
                 total += loss
-                _add_gradients(parameters, gradients)
+                add_gradients(parameters, gradients)
                 if adversary:
                     adversary.add(of_adversary)
             return total
@@ -167,16 +169,16 @@ class Learner:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over what `state` gave. Raises CheckpointError where the tensors are of another network."""
         try:
-            self.network.load_state_dict(_below("network.", tensors))
+            self.network.load_state_dict(tensors_below("network.", tensors))
             if self.average is not None:
-                self.average.load_state_dict(_below("average.", tensors))
+                self.average.load_state_dict(tensors_below("average.", tensors))
         except RuntimeError as error:
             raise CheckpointError(
                 f"the state is of another network: {str(error).splitlines()[-1].strip()}"
             ) from error
-        restore_optimizer(self.optimizer, self.network, _below("optimizer.", tensors))
+        restore_optimizer(self.optimizer, self.network, tensors_below("optimizer.", tensors))
         if self.adversary:
-            self.adversary.restore(_below("adversary.", tensors))
+            self.adversary.restore(tensors_below("adversary.", tensors))
 
     def _distributed(self, model: nn.Module) -> nn.Module:
         if self._ranks.world_size == 1:
@@ -272,11 +274,6 @@ def _channels_last(network: RIPFDN) -> RIPFDN:
     return network
 
 
-def _add_gradients(parameters: list[nn.Parameter], gradients: list[Tensor]) -> None:
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
-
-
 def _wants_bf16(precision: str, device: torch.device) -> bool:
     """Whether to compute in bfloat16; where it isn't native it is slower than fp32. Raises
     UnavailableError.
@@ -293,7 +290,3 @@ def _wants_bf16(precision: str, device: torch.device) -> bool:
 
 def _wants_compile(choice: str, device: torch.device) -> bool:
     return choice == "on" or (choice == "auto" and can_compile(device))
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

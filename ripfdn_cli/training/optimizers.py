@@ -54,11 +54,20 @@ def in_layout_of(parameters: Iterable[Tensor], gradients: Iterable[Tensor]) -> l
     through memory.
     """
     return [
-        gradient
-        if gradient.stride() == parameter.stride()
-        else torch.empty_like(parameter, requires_grad=False).copy_(gradient)
+        gradient if gradient.stride() == parameter.stride() else _laid_out_as(parameter, gradient)
         for parameter, gradient in zip(parameters, gradients, strict=True)
     ]
+
+
+def add_gradients(parameters: Iterable[Tensor], gradients: Iterable[Tensor]) -> None:
+    """Add `gradients` to those that `parameters` have."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+
+
+def tensors_below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of a saved state whose names begin with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:

@@ -270,7 +270,7 @@ class VideoTarget:
         own = self._unchecked(folder)
         kept = own or unchecked_name(self._output)
         publish(joined, kept, overwrite=own is not None)
-        (folder / _UNCHECKED).write_text(kept.name, encoding="utf-8")
+        write_bytes(folder / _UNCHECKED, kept.name.encode())
         return kept
 
     def _unchecked(self, folder: Path) -> Path | None:
@@ -292,7 +292,7 @@ class VideoTarget:
         """Nothing that was computed may be lost because of a stream that was only to be copied."""
         if self._streams is None:
             raise error
-        mux(joined, self._container, track, None, name=unchecked_name(self._output))
+        mux(joined, self._container, track, None, name=self._output)
         kept = self._keep(joined, folder)
         raise InternalError(
             f"{error}; the picture alone, with every frame, is {kept}: rename it if that will do, or run "

@@ -8,6 +8,7 @@ from support.video_clips import picture
 from ripfdn_cli.video.codecs import EncoderChoices, codec_named
 from ripfdn_cli.video.colour import ColourTags
 from ripfdn_cli.video.encoding import EncoderSettings, Segment, segment_writer
+from ripfdn_cli.video.timeline import Timeline
 
 FAST = {"x264": "ultrafast", "x265": "ultrafast", "av1": "12", "vp9": "5"}
 
@@ -38,6 +39,21 @@ def write(path: Path, times: list[int], encoder: EncoderSettings) -> Segment:
             written.writer.add(picture(number, encoder.width, encoder.height), pts, 1)
     assert written.segment is not None
     return written.segment
+
+
+def write_all(
+    folder: Path, line: Timeline, encoder: EncoderSettings, length: int
+) -> list[tuple[Path, Segment]]:
+    """All frames of `line`, in segments of `length`."""
+    segments = []
+    for start in range(0, len(line), length):
+        with segment_writer(folder / f"{start}.part", encoder) as written:
+            for n in range(start, min(start + length, len(line))):
+                frame = picture(n, encoder.width, encoder.height)
+                written.writer.add(frame, int(line.pts[n]), int(line.durations[n]))
+        assert written.segment is not None
+        segments.append((folder / f"{start}.part", written.segment))
+    return segments
 
 
 def x264_settings(path: Path) -> str:

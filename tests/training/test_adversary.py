@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.learners import CPU, learner_of, pixels
 from torch import nn
 from torch.nn import functional
 
@@ -21,7 +22,6 @@ from ripfdn_cli.training.settings import TrainingSettings
 
 pytestmark = pytest.mark.any_precision
 
-CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(
     steps=10,
     channels=8,
@@ -46,13 +46,7 @@ def one_thread() -> None:
 
 
 def learner(settings: TrainingSettings = SETTINGS) -> Learner:
-    return Learner(start_network(settings)[0], settings, CPU, Ranks())
-
-
-def pixels(count: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-    random = torch.Generator().manual_seed(0)
-    lr = torch.randint(0, 256, (count, 3, 16, 16), generator=random, dtype=torch.uint8)
-    return lr, torch.randint(0, 256, (count, 3, 64, 64), generator=random, dtype=torch.uint8)
+    return learner_of(settings)
 
 
 def step(subject: Learner, parts: int = 1, rate: float = 1e-2) -> float:

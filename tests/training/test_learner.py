@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.learners import CPU, learner_of, pixels
 from support.small_inputs import small_network
 from support.training_runs import Watcher, make_pictures, tiny_settings
 
@@ -13,11 +14,9 @@ from ripfdn_cli.training.cuda_graph import captured_body, put_back
 from ripfdn_cli.training.learner import Learner, start_network
 from ripfdn_cli.training.losses import pixel_loss, sharpened, spectrum_loss
 from ripfdn_cli.training.patches import PackedPictures, Request
-from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.training.sources import open_source
 
-CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(
     steps=10,
     channels=8,
@@ -33,13 +32,7 @@ STAGE = SETTINGS.stages[0]
 
 
 def learner(settings: TrainingSettings = SETTINGS) -> Learner:
-    return Learner(start_network(settings)[0], settings, CPU, Ranks())
-
-
-def pixels(count: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-    random = torch.Generator().manual_seed(0)
-    lr = torch.randint(0, 256, (count, 3, 16, 16), generator=random, dtype=torch.uint8)
-    return lr, torch.randint(0, 256, (count, 3, 64, 64), generator=random, dtype=torch.uint8)
+    return learner_of(settings)
 
 
 def step(subject: Learner, rate: float = 1e-2, decay: float = 0.75, stage: Stage = STAGE) -> float:

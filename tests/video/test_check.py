@@ -8,27 +8,18 @@ from typing import Any
 
 import av
 import pytest
-from support.video_clips import Clip, make_clip, picture
+from support.video_clips import Clip, make_clip
+from support.video_segments import settings, write_all
 
 from ripfdn_cli.video.check import missing_parts, wrong_packets
-from ripfdn_cli.video.codecs import EncoderChoices, codec_named
 from ripfdn_cli.video.colour import ColourTags
 from ripfdn_cli.video.copies import SourceStreams, copied_streams
-from ripfdn_cli.video.encoding import EncoderSettings, segment_writer
 from ripfdn_cli.video.files import opened, probe, scan
 from ripfdn_cli.video.formats import container_of
 from ripfdn_cli.video.mux import VideoTrack, mux
-from ripfdn_cli.video.timeline import Timeline, timeline
+from ripfdn_cli.video.timeline import timeline
 
 MKV = container_of(Path("a.mkv"))
-
-
-def encoder_for(line: Timeline, size: tuple[int, int]) -> EncoderSettings:
-    tags = ColourTags(1, 1, 1)
-    codec = codec_named("x264")
-    return EncoderSettings(
-        codec, *size, "yuv420p", line.time_base, line.rate, tags, choices=EncoderChoices(preset="ultrafast")
-    )
 
 
 class Joined:
@@ -46,23 +37,9 @@ class Joined:
         source = make_clip(folder / "in.mkv", clip)
         info = probe(source)
         line = timeline(scan(source, info.index).times)
-        encoder = EncoderSettings(
-            codec_named("x264"),
-            96,
-            64,
-            "yuv420p",
-            line.time_base,
-            line.rate,
-            ColourTags(1, 1, 1),
-            choices=EncoderChoices(preset="ultrafast"),
-        )
-        segments = []
-        for start in (0, 4):
-            with segment_writer(folder / f"{start}.part", encoder) as written:
-                for n in range(start, start + 4):
-                    written.writer.add(picture(n, 96, 64), int(line.pts[n]), int(line.durations[n]))
-            assert written.segment is not None
-            segments.append((folder / f"{start}.part", written.segment))
+        encoder = replace(settings(base=line.time_base, size=(96, 64)), rate=line.rate)
+        segments = write_all(folder, line, encoder, 4)
+        assert len(segments) == 2
         with opened(source) as container:
             copied = tuple(stream.index for stream in copied_streams(container, info.index))
         self.track = VideoTrack(encoder, line, segments)
