@@ -8,11 +8,12 @@ import os
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -364,19 +365,30 @@ def decode_packets(
 ) -> Iterator[av.VideoFrame]:
     """Every frame that can be decoded, in showing order; packets that can't be leave a gap."""
     decoder = decoder_of(stream)
-    for packet in retimed(container.demux(stream), joints):
-        if not packet.size:
-            continue  # an empty packet would end the decoder's work
-        try:
-            frames = decoder.decode(packet)
-        except av.FFmpegError as error:
-            log.debug("a packet at %s can't be decoded: %s", packet.pts, error)
-            continue
-        yield from frames
     try:
-        yield from decoder.decode(None)
-    except av.FFmpegError as error:
-        log.debug("the end can't be decoded: %s", error)
+        for packet in retimed(container.demux(stream), joints):
+            if not packet.size:
+                continue  # an empty packet would end the decoder's work
+            try:
+                frames = decoder.decode(packet)
+            except av.FFmpegError as error:
+                log.debug("a packet at %s can't be decoded: %s", packet.pts, error)
+                continue
+            yield from frames
+        try:
+            yield from decoder.decode(None)
+        except av.FFmpegError as error:
+            log.debug("the end can't be decoded: %s", error)
+    finally:
+        _end_work(decoder)
+
+
+def _end_work(decoder: Any) -> None:
+    """Wait for the decoder's threads. PyAV closes it with Python's lock held, for which one of them would
+    wait forever that has a message for `warnings_of_ffmpeg`.
+    """
+    with suppress(av.FFmpegError):
+        decoder.decode(None)
 
 
 def _first_frames(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:

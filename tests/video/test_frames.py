@@ -1,5 +1,7 @@
 """Every frame comes out once, at its number; what can't be decoded is said or repeated, never dropped."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -137,6 +139,38 @@ def test_when_seeking_finds_other_frames_all_is_decoded(
     found = numbers(frames_of(path)(20, {17: 1, 18: 2, 19: 3}))
     assert found == [(n, n + 1) for n in range(20, 30)]
     assert "not exact" in caplog.text
+
+
+CLOSE_OFTEN = """
+import sys
+from pathlib import Path
+from ripfdn_cli.video.files import probe, scan
+from ripfdn_cli.video.frames import VideoFrames
+from ripfdn_cli.video.pyav_versions import warnings_of_ffmpeg
+whole, damaged = map(Path, sys.argv[1:])
+info = probe(whole)
+frames = VideoFrames(damaged, info, scan(whole, info.index).times, bad_frames="repeat")
+with warnings_of_ffmpeg():
+    for _ in range(300):
+        reading = frames()
+        next(reading)
+        reading.close()
+"""
+
+
+def test_decoders_that_have_something_to_say_can_be_closed_while_ffmpeg_is_listened_to(
+    tmp_path: Path,
+) -> None:
+    options = {"preset": "fast", "g": "20"}
+    whole = make_clip(tmp_path / "in.mkv", Clip(frames=40, width=320, height=240, options=options))
+    data = bytearray(whole.read_bytes())
+    for place in range(3000, len(data) - 2000, 97):
+        data[place] ^= 0x55
+    damaged = tmp_path / "damaged.mkv"
+    damaged.write_bytes(bytes(data))
+    # In a process of its own, for what waits forever with Python's lock can't be ended by pytest.
+    command = [sys.executable, "-c", CLOSE_OFTEN, str(whole), str(damaged)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
 
 
 def interlaced(path: Path) -> Path:
