@@ -33,6 +33,7 @@ from ripfdn_cli.training.optimizers import (
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.training.training_network import TrainingNetwork
+from ripfdn_cli.training.vgg_loss import VggLoss
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Learner:
         )
         self.optimizer = make_optimizer(self.network, settings, device)
         self.adversary = Adversary(settings, device, ranks) if settings.has_discriminator else None
+        self._vgg = VggLoss().to(device) if any(stage.vgg for stage in settings.stages) else None
         self._renewal = torch.zeros((), device=device)
         self.bf16 = _wants_bf16(settings.precision, device)
         self.compiled = _wants_compile(settings.compile, device)
@@ -211,10 +213,14 @@ class Learner:
             result = self._result(pixels, rows, columns)
         loss = total_loss(stage, result.float(), target, self._settings.scale)
         adversary = self._adversary_in(stage)
-        if adversary is None:
+        if adversary is None and not stage.vgg:
             return loss, (result, target)
         shown, wanted = (functional.pixel_shuffle(x, self._settings.scale) for x in (result.float(), target))
-        return loss + adversary.loss((shown, wanted), stage), (shown.detach(), wanted)
+        if self._vgg is not None and stage.vgg:
+            loss = loss + stage.vgg * self._vgg(shown, wanted)
+        if adversary is not None:
+            loss = loss + adversary.loss((shown, wanted), stage)
+        return loss, (shown.detach(), wanted)
 
     def _target(self, hr: Tensor, stage: Stage) -> Tensor:
         if not stage.sharpen:

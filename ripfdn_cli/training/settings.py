@@ -125,6 +125,13 @@ class TrainingSettings:
     ldl: tuple[float, ...] = _setting(
         (0.0,), "Weight of L1 where errors are unsteady, as artefacts are (after LDL).", low=0, high=1e3
     )
+    vgg: tuple[float, ...] = _setting(
+        (0.0,),
+        "Weight of the L1 distance of VGG19's features, where torchvision and its weights of that network "
+        "are on the machine.",
+        low=0,
+        high=1e3,
+    )
     sharpen: tuple[float, ...] = _setting(
         (0.0,),
         "Strength of an unsharp mask on the targets: how much of their difference from their blur (a "
@@ -405,6 +412,7 @@ class Stage:
     focal_frequency: float
     ms_ssim: float
     ldl: float
+    vgg: float
     sharpen: float
     learning_rate: float
     gan: float

@@ -42,7 +42,8 @@ def command(data: Path, folder: Path, *, ranks: int, workers: int) -> list[str]:
 
 
 def finish(arguments: list[str]) -> None:
-    subprocess.run(arguments, env=ALONE, check=True, capture_output=True, timeout=240)
+    process = subprocess.run(arguments, env=ALONE, capture_output=True, text=True, timeout=240)
+    assert process.returncode == 0, process.stderr
 
 
 def start(arguments: list[str]) -> "subprocess.Popen[str]":
