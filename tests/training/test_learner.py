@@ -44,7 +44,9 @@ def step(subject: Learner, rate: float = 1e-2, decay: float = 0.75, stage: Stage
 
 
 def test_a_step_is_that_of_a_plain_loop() -> None:
-    """Against PyTorch's own Adam and an average written out, in the plainest form."""
+    """Against PyTorch's own Adam and an average written out, in the plainest form: closer than a thousandth
+    of a step, which Adam makes as long for gradients that are little more than rounding.
+    """
     ours = learner()
     network = start_network(SETTINGS)[0]
     averaged = [p.detach().clone() for p in network.parameters()]
@@ -62,9 +64,9 @@ def test_a_step_is_that_of_a_plain_loop() -> None:
         assert step(ours) == pytest.approx(loss.item(), rel=1e-5)
     assert ours.average is not None
     for theirs, mine in zip(network.parameters(), ours.network.parameters(), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
     for expected, mine in zip(averaged, ours.average.parameters(), strict=True):
-        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_without_its_package_soap_names_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
