@@ -92,7 +92,11 @@ class Report:
             difference_headings=difference_headings(self.protocols, metrics),
             difference_notes=difference_notes(rows, self.protocols),
             networks=_network_lines(rows),
-            panels=report_plots.panels(rows, self.protocols[0], series, frame),
+            panels=[
+                panel
+                for quantity in (report_plots.psnr(self.protocols[0]), *map(report_plots.values, metrics))
+                for panel in report_plots.panels(rows, quantity, series, frame)
+            ],
             gains=report_plots.gain_charts(self._cards, frame),
             gain_of=next(row.method.name for row in rows if row.method.network is not None),
             gain_over=next(row.method.name for row in rows if row.method.network is None),

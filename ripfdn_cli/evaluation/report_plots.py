@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ripfdn_cli.evaluation.benchmark import Row
+from ripfdn_cli.evaluation.library_metrics import Metric
 from ripfdn_cli.evaluation.report_pictures import Card
 from ripfdn_cli.image_math.metrics import Protocol
 
@@ -35,6 +36,19 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """What a panel shows against time: `of` a row, None where it wasn't scored; `axis` names it and its unit,
+    `text` writes a value, and of two values `best` gives the better one.
+    """
+
+    heading: str
+    axis: str
+    of: Callable[[Row], float | None]
+    text: Callable[[float], str]
+    best: Callable[[Iterable[float]], float]
+
+
+@dataclass(frozen=True)
 class Tick:
     """A mark on an axis, `at` px."""
 
@@ -55,9 +69,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Panel:
-    """PSNR against time of one data set."""
+    """A quantity against time of one data set; what is better is further up."""
 
     title: str
+    quantity: Quantity
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     marks: tuple[Mark, ...]
@@ -88,14 +103,38 @@ class GainChart:
     bars: tuple[Bar, ...]
 
 
-def panels(rows: Sequence[Row], protocol: Protocol, series: Sequence[str], frame: Frame) -> list[Panel]:
-    """A panel for each data set and scale that was scored with finite PSNR, in the order of `rows`."""
+def psnr(protocol: Protocol) -> Quantity:
+    """The mean PSNR by `protocol`."""
+
+    def of(row: Row) -> float | None:
+        mean = row.mean_score(protocol)
+        return None if mean is None else mean.psnr
+
+    heading = f"PSNR {protocol.name}"
+    return Quantity(heading, f"{heading} [dB]", of, lambda value: f"{value:.2f} dB", max)
+
+
+def values(metric: Metric) -> Quantity:
+    """The mean value by `metric`."""
+
+    def of(row: Row) -> float | None:
+        return row.mean_value(metric)
+
+    return Quantity(
+        metric.heading, metric.heading, of, lambda value: f"{value:.{metric.digits}f}", metric.best
+    )
+
+
+def panels(rows: Sequence[Row], quantity: Quantity, series: Sequence[str], frame: Frame) -> list[Panel]:
+    """A panel for each data set and scale that was scored with finite values, in the order of `rows`."""
     groups: dict[tuple[str, int], list[tuple[Row, float]]] = {}
     for row in rows:
-        mean = row.mean_score(protocol)
-        if mean is not None and math.isfinite(mean.psnr):
-            groups.setdefault((row.data_set, row.method.scale), []).append((row, mean.psnr))
-    return [_panel(f"{name} ×{scale}", group, series, frame) for (name, scale), group in groups.items()]
+        value = quantity.of(row)
+        if value is not None and math.isfinite(value):
+            groups.setdefault((row.data_set, row.method.scale), []).append((row, value))
+    return [
+        _panel(f"{name} ×{scale}", quantity, group, series, frame) for (name, scale), group in groups.items()
+    ]
 
 
 def gain_charts(cards: Sequence[Card], frame: Frame) -> list[GainChart]:
@@ -127,24 +166,27 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
     return [tick for decade in decades for f in factors if low <= (tick := f * 10.0**decade) <= high]
 
 
-def _panel(title: str, group: list[tuple[Row, float]], series: Sequence[str], frame: Frame) -> Panel:
+def _panel(
+    title: str, quantity: Quantity, group: list[tuple[Row, float]], series: Sequence[str], frame: Frame
+) -> Panel:
     times = [1000 * row.seconds for row, _ in group]
     x_low, x_high = min(times) / 1.6, max(times) * 1.6
-    y_low, y_high = _padded([psnr for _, psnr in group])
+    y_low, y_high = _padded([value for _, value in group])
+    worst, best = (y_high, y_low) if quantity.best((y_low, y_high)) == y_low else (y_low, y_high)
     x = _scale(math.log(x_low), math.log(x_high), frame.left, frame.right)
-    y = _scale(y_low, y_high, frame.bottom, frame.top)
+    y = _scale(worst, best, frame.bottom, frame.top)
     marks = tuple(
         Mark(
             x(math.log(time)),
-            y(psnr),
-            f"{row.method.name}: {psnr:.2f} dB, {time:.1f} ms",
+            y(value),
+            f"{row.method.name}: {quantity.text(value)}, {time:.1f} ms",
             series.index(row.method.name),
             row.method.network is not None,
         )
-        for (row, psnr), time in zip(group, times, strict=True)
+        for (row, value), time in zip(group, times, strict=True)
     )
     x_ticks = tuple(Tick(x(math.log(t)), f"{t:g}") for t in logarithmic_ticks(x_low, x_high))
-    return Panel(title, x_ticks, _y_ticks(y_low, y_high, y), marks)
+    return Panel(title, quantity, x_ticks, _y_ticks(y_low, y_high, y), marks)
 
 
 def _gain_chart(title: str, gains: list[tuple[float, int]], cards: Sequence[Card], frame: Frame) -> GainChart:
@@ -179,7 +221,7 @@ def _y_ticks(low: float, high: float, y: Scale) -> tuple[Tick, ...]:
 
 def _padded(values: Iterable[float]) -> tuple[float, float]:
     values = list(values)
-    margin = 0.12 * (max(values) - min(values)) or 0.5
+    margin = 0.12 * (max(values) - min(values)) or 0.05 * abs(values[0]) or 0.5
     return min(values) - margin, max(values) + margin
 
 

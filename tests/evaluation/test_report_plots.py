@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from ripfdn_cli.evaluation.benchmark import Method, Network, PictureResult, Row
 from ripfdn_cli.evaluation.complexity import Complexity
+from ripfdn_cli.evaluation.library_metrics import METRICS
 from ripfdn_cli.evaluation.report_pictures import Card, PictureScore, Shot, Window
 from ripfdn_cli.evaluation.report_plots import (
     Frame,
@@ -12,6 +13,8 @@ from ripfdn_cli.evaluation.report_plots import (
     linear_ticks,
     logarithmic_ticks,
     panels,
+    psnr,
+    values,
 )
 from ripfdn_cli.image_math.metrics import PAPERS, Score
 
@@ -56,7 +59,7 @@ def test_better_is_higher_and_slower_is_further_right() -> None:
         row("A", "ours", 32, 0.1, NETWORK),
         row("B", "Bicubic", 26, 0.002),
     ]
-    first, second = panels(rows, PAPERS, ["Bicubic", "ours"], FRAME)
+    first, second = panels(rows, psnr(PAPERS), ["Bicubic", "ours"], FRAME)
     bicubic, ours = first.marks
     assert (first.title, second.title) == ("A ×4", "B ×4")
     assert ours.y < bicubic.y
@@ -73,7 +76,24 @@ def test_better_is_higher_and_slower_is_further_right() -> None:
 
 def test_what_was_not_scored_is_not_plotted() -> None:
     unscored = Row("A", Method("ours", 4, lambda p: p, NETWORK), (PictureResult("p", 4, 4, 0.1, {}),), None)
-    assert panels([unscored, row("B", "ours", float("inf"), 0.1)], PAPERS, ["ours"], FRAME) == []
+    assert panels([unscored, row("B", "ours", float("inf"), 0.1)], psnr(PAPERS), ["ours"], FRAME) == []
+
+
+def test_where_less_is_better_less_is_further_up() -> None:
+    def scored(name: str, lpips: float, ssimulacra2: float) -> Row:
+        found = {"lpips": lpips, "ssimulacra2": ssimulacra2}
+        picture = PictureResult("p", 4, 4, 0.1, {"Y": Score(30, 0.9)}, found)
+        return Row("A", Method(name, 4, lambda pixels: pixels), (picture,), None)
+
+    rows = [scored("soft", 0.3, 40), scored("sharp", 0.125, 65)]
+    for name, label in (("lpips", "sharp: 0.1250, 100.0 ms"), ("ssimulacra2", "sharp: 65.00, 100.0 ms")):
+        (panel,) = panels(rows, values(METRICS[name]), ["soft", "sharp"], FRAME)
+        soft, sharp = panel.marks
+        assert sharp.y < soft.y
+        assert sharp.label == label
+        texts = [float(tick.text) for tick in sorted(panel.y_ticks, key=lambda tick: tick.at)]
+        assert texts == sorted(texts, reverse=name == "ssimulacra2")
+    assert panels([row("A", "ours", 30, 0.1)], values(METRICS["lpips"]), ["ours"], FRAME) == []
 
 
 def test_gains_ascend_and_lead_to_their_cards() -> None:
