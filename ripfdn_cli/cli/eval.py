@@ -100,7 +100,7 @@ _EXAMPLES = (
         "--metric",
         multiple=True,
         type=Names(_metric_names),
-        help="A further metric, with the extras `metrics` and `perceptual`; may be repeated.",
+        help="A further metric, with the extras `metrics`, `perceptual` and `niqe`; may be repeated.",
     ),
     click.option("--repeat", type=Count(1), default=1, help="Runs per picture; the fastest counts."),
 )

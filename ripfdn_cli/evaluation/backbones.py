@@ -1,5 +1,5 @@
-"""Networks of torchvision trained on ImageNet, whose features some metrics and losses compare: only where
-their weights are on the machine, since nothing here downloads by itself.
+"""What some metrics and losses need that has to be fetched first, such as networks of torchvision trained on
+ImageNet: only where it is on the machine, since nothing here downloads by itself.
 """
 
 import importlib
@@ -8,19 +8,20 @@ from types import ModuleType
 
 from ripfdn_cli.errors import UnavailableError
 
-_EXTRA = "perceptual"
+PERCEPTUAL = "perceptual"
+"""The extra for torchvision's networks."""
 
 
-def import_perceptual(name: str, wanted_by: str) -> ModuleType:
-    """The module `name` of the extra for such networks; `wanted_by`: what needs it, for messages. Raises
-    UnavailableError.
+def import_perceptual(name: str, wanted_by: str, extra: str = PERCEPTUAL) -> ModuleType:
+    """The module `name` of `extra`, which goes with torchvision; `wanted_by`: what needs it, for messages.
+    Raises UnavailableError.
     """
     try:
         importlib.import_module("torchvision")
         return importlib.import_module(name)
     except ImportError as error:
         raise UnavailableError(
-            f"{wanted_by} needs a package that is not installed; pip install 'ripfdn-cli[{_EXTRA}]'"
+            f"{wanted_by} needs a package that is not installed; pip install 'ripfdn-cli[{extra}]'"
         ) from error
     except RuntimeError as error:  # its compiled half is of another build of torch
         raise UnavailableError(
@@ -34,11 +35,19 @@ def require_backbone(name: str, wanted_by: str) -> None:
     vgg19), are not on the machine, with the command that helps. `wanted_by`: what needs them.
     """
     import_perceptual("torchvision", wanted_by)
-    path = backbone_file(name)
+    require_file(
+        backbone_file(name),
+        f"the weights of torchvision's {name}",
+        wanted_by,
+        f"import torchvision; torchvision.models.{name}(weights='DEFAULT')",
+    )
+
+
+def require_file(path: Path, what: str, wanted_by: str, fetch: str) -> None:
+    """Raises UnavailableError where there is no `path`, which is `what`; `fetch`: the Python that helps."""
     if not path.is_file():
         raise UnavailableError(
-            f"{wanted_by} needs the weights of torchvision's {name}, and there is no {path}; fetch them: "
-            f"python -c \"import torchvision; torchvision.models.{name}(weights='DEFAULT')\""
+            f'{wanted_by} needs {what}, and there is no {path}; fetch them: python -c "{fetch}"'
         )
 
 

@@ -1,15 +1,18 @@
-"""Metrics beside PSNR and SSIM, computed by libraries that the extras `metrics` and `perceptual` install."""
+"""Metrics beside PSNR and SSIM, computed by libraries that the extras `metrics`, `perceptual` and `niqe`
+install.
+"""
 
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import UnavailableError, UsageError
-from ripfdn_cli.evaluation.backbones import import_perceptual, require_backbone
+from ripfdn_cli.evaluation.backbones import import_perceptual, require_backbone, require_file
 from ripfdn_cli.image_math.metrics import PAPERS, PEAK, cut_border
 
 Pixels = NDArray[np.uint8]
@@ -17,6 +20,8 @@ Compare = Callable[[Pixels, Pixels], float]
 """The value of a result against its reference, both (H, W, 3) uint8 RGB of one size."""
 
 MS_SSIM_SCALES, MS_SSIM_WINDOW = 5, 11
+NIQE_BLOCK = 96
+"""Side in px; of one block alone there are no statistics."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,21 @@ def _learned(metric: Any) -> Compare:
     return compare
 
 
+def _niqe(scale: int) -> Compare:
+    wanted_by = "`metric` niqe"
+    pyiqa = import_perceptual("pyiqa", wanted_by, extra="niqe")
+    folder = import_perceptual("pyiqa.utils.download_util", wanted_by, extra="niqe").DEFAULT_CACHE_DIR
+    model = Path(folder) / "niqe_modelparameters.mat"
+    fetch = "import pyiqa; pyiqa.create_metric('niqe')"
+    require_file(model, "the statistics of natural pictures", wanted_by, fetch)
+    metric = pyiqa.create_metric("niqe", device="cpu")
+
+    def compare(result: Pixels, reference: Pixels) -> float:
+        return float(metric(_in_unit_range(result)))
+
+    return compare
+
+
 def _in_unit_range(pixels: Pixels) -> Any:
     import torch
 
@@ -171,6 +191,16 @@ METRICS = {
             4,
             lambda scale: 32,
             _dists,
+        ),
+        Metric(
+            "niqe",
+            "NIQE",
+            "NIQE: how far 8-bit luma is from the statistics of natural pictures (Mittal et al. 2013), whole "
+            "pictures, HR not looked at; pyiqa. Less is better.",
+            min,
+            3,
+            lambda scale: 2 * NIQE_BLOCK,
+            _niqe,
         ),
     )
 }

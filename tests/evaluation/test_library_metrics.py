@@ -1,4 +1,5 @@
 import io
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from scipy.io import savemat
 from skimage.data import astronaut
 from support.spandrel_import import fitting_torchvision
 
@@ -110,7 +112,9 @@ def test_differences_have_intervals(photo: Pixels) -> None:
 
 
 def test_an_unknown_metric_is_told() -> None:
-    with pytest.raises(UsageError, match="`metric` vmaf is not one of ms-ssim, ssimulacra2, lpips, dists"):
+    with pytest.raises(
+        UsageError, match="`metric` vmaf is not one of ms-ssim, ssimulacra2, lpips, dists, niqe"
+    ):
         metrics_named(["ssimulacra2", "vmaf"])
 
 
@@ -151,3 +155,42 @@ def test_features_are_of_the_weights_on_the_machine(
         assert values[-1] == sorted(values[-1])
         assert METRICS[name].best(values[-1]) == values[-1][0]
     assert values[0][2] != pytest.approx(values[1][2], rel=1e-3)
+
+
+@pytest.fixture
+def niqe_statistics(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where pyiqa would keep them; not there."""
+    fitting_torchvision()
+    folder = pytest.importorskip("pyiqa", reason="pyiqa is not installed").utils.download_util
+    monkeypatch.setattr(folder, "DEFAULT_CACHE_DIR", str(tmp_path))
+    return tmp_path / "niqe_modelparameters.mat"
+
+
+def test_without_its_statistics_niqe_says_how_to_fetch_them(niqe_statistics: Path) -> None:
+    with pytest.raises(UnavailableError) as caught:
+        METRICS["niqe"].load(4)
+    assert "python -c \"import pyiqa; pyiqa.create_metric('niqe')\"" in str(caught.value)
+    assert str(niqe_statistics) in str(caught.value)
+
+
+def test_without_its_package_niqe_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyiqa", None)
+    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    with pytest.raises(UnavailableError, match=r"pip install 'ripfdn-cli\[niqe\]'"):
+        METRICS["niqe"].load(4)
+
+
+def test_niqe_is_a_distance_from_the_statistics_in_the_file(niqe_statistics: Path, photo: Pixels) -> None:
+    """Of natural pictures they can't be had everywhere. The distance is Mahalanobis', so that statistics with
+    four times the covariance, where the picture's own is small beside them, halve it; HR makes no difference.
+    """
+    picture = np.tile(photo, (2, 2, 1))[:288, :288]
+    values = []
+    for factor in (1e4, 4e4):
+        found = {"mu_prisparam": np.zeros((1, 36)), "cov_prisparam": factor * np.eye(36)}
+        savemat(niqe_statistics, found)
+        compare = METRICS["niqe"].load(4)
+        values.append(compare(picture, picture))
+        assert compare(picture, picture // 2) == values[-1]
+    assert values[0] > 0
+    assert values[1] == pytest.approx(values[0] / 2, rel=1e-2)
