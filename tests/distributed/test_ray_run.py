@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.ray_workers import ray_workers
 from support.sample_pictures import smooth
 
 from ripfdn_cli.distributed.ray_run import RayCluster
@@ -70,20 +71,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != JOURNAL_NAME}
 
 
-def workers() -> list[int]:
-    """Process ids of this machine's Ray workers that upscale."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            try:
-                command = (process / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if command.startswith(b"ray::Worker"):
-                found.append(int(process.name))
-    return found
-
-
 def run_with_kills(batch: Batch, kills: int, seed: int) -> list[Outcome]:
     """The outcomes of `batch` on two workers, of which one dies at random times."""
     chance, outcomes = random.Random(seed), list[Outcome]()
@@ -91,7 +78,7 @@ def run_with_kills(batch: Batch, kills: int, seed: int) -> list[Outcome]:
     for outcome in batch.run(cluster=RayCluster(workers=2)):
         outcomes.append(outcome)
         if len(outcomes) in moments:
-            os.kill(chance.choice(workers()), signal.SIGKILL)
+            os.kill(chance.choice(ray_workers("PictureWorker")), signal.SIGKILL)
     return outcomes
 
 

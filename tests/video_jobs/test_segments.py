@@ -15,9 +15,9 @@ JOB = {"input": "abc", "encoder": {"codec": "x264", "crf": 18}}
 
 
 def add(segments: Segments, size: int = 10) -> None:
-    path = segments.path(len(segments.entries))
-    path.write_bytes(bytes(size))
-    segments.add(SegmentEntry(Segment(24, 7, size, "00"), {22: 5, 23: 6}, size))
+    number = len(segments.entries)
+    segments.path(number).write_bytes(bytes(size))
+    segments.add(number, SegmentEntry(Segment(24, 7, size, "00"), {22: 5, 23: 6}, size))
 
 
 def test_segments_are_found_again(tmp_path: Path) -> None:
@@ -56,10 +56,12 @@ def test_a_segment_that_is_not_whole_is_made_again(harm: str, tmp_path: Path) ->
     path.unlink() if harm == "missing" else path.write_bytes(b"12345")
     with open_segments(tmp_path, JOB, restart=False) as segments:
         assert len(segments.entries) == 1
+        assert segments.missing(4) == [1, 3]
         add(segments, 40)
+        assert [record.segment.size for record in segments.entries] == [10, 40, 10]
         add(segments, 50)
     with open_segments(tmp_path, JOB, restart=False) as segments:
-        assert [record.segment.size for record in segments.entries] == [10, 40, 50]
+        assert [record.segment.size for record in segments.entries] == [10, 40, 10, 50]
 
 
 def test_another_job_is_noticed_and_named(tmp_path: Path) -> None:
