@@ -1,4 +1,4 @@
-"""Pictures on a local Ray cluster, whose workers die; with -m slow 500 pictures and 10 kills."""
+"""Pictures and a video on a local Ray cluster, whose workers die; with -m slow 500 pictures and 10 kills."""
 
 import gc
 import os
@@ -16,15 +16,21 @@ import pytest
 from PIL import Image
 from support.ray_workers import ray_workers
 from support.sample_pictures import smooth
+from support.segment_runs import Killed, after, assert_same, in_fives, stop, with_broken_packets
+from support.video_clips import Clip, make_clip
 
+from ripfdn_cli.distributed import ray_run
 from ripfdn_cli.distributed.ray_run import RayCluster
 from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.files.durable_log import read_log
 from ripfdn_cli.files.storage import Location, location, publish, read_objects, walk_objects
 from ripfdn_cli.image_jobs.batch import Batch, BatchRequest, plan_batch
 from ripfdn_cli.image_jobs.image_run import Outcome
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME
+from ripfdn_cli.video_jobs.segments import segments_folder
+from ripfdn_cli.video_jobs.video_run import upscale_video
 
 pytestmark = [
     pytest.mark.any_precision,
@@ -139,6 +145,71 @@ def test_what_concerns_all_pictures_ends_the_run(network: NetworkSettings, tmp_p
         list(planned(unknown, source, tmp_path / "b").run(cluster=RayCluster(workers=1)))
     with pytest.raises(InputError):
         planned(NetworkSettings(weights="nosuch"), source, tmp_path / "c")
+
+
+OPEN_GOP = {"preset": "fast", "x264-params": "open-gop=1:keyint=8:min-keyint=8:bframes=3:scenecut=0"}
+FILM = Clip(frames=32, options=OPEN_GOP, audio="aac")
+
+
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[RayCluster]:
+    """Of a cluster that is there for all tests that ask for it."""
+    with ray_run._connected(RayCluster()):
+        yield RayCluster(workers=2)
+
+
+def kill_a_worker() -> None:
+    os.kill(ray_workers("SegmentWorker")[0], signal.SIGKILL)
+
+
+@needs_ray
+@pytest.mark.parametrize("codec", ["ffv1", "x264"])
+def test_a_video_is_that_of_one_machine_though_a_worker_dies(
+    codec: str, tmp_path: Path, network: NetworkSettings, two_workers: RayCluster
+) -> None:
+    source, settings = make_clip(tmp_path / "in.mp4", FILM), in_fives(codec)
+    one = upscale_video([source], tmp_path / "one.mkv", settings, network)
+    kill = after(5, kill_a_worker)
+    many = upscale_video(
+        [source], tmp_path / "ray.mkv", settings, network, progress=kill, cluster=two_workers
+    )
+    assert_same(tmp_path / "ray.mkv", tmp_path / "one.mkv")
+    assert (many.frames, many.segments, many.computed) == (one.frames, one.segments, one.computed)
+    assert not segments_folder(tmp_path / "ray.mkv").exists()
+
+
+@needs_ray
+def test_a_video_that_was_stopped_goes_on_elsewhere(
+    tmp_path: Path, network: NetworkSettings, two_workers: RayCluster
+) -> None:
+    source, output, resumed = make_clip(tmp_path / "in.mp4", FILM), tmp_path / "out.mkv", []
+    upscale_video([source], tmp_path / "one.mkv", in_fives(), network)
+    for end, cluster in ((8, two_workers), (21, None)):
+        with pytest.raises(Killed):
+            upscale_video([source], output, in_fives(), network, progress=after(end, stop), cluster=cluster)
+        entries = read_log(segments_folder(output) / "journal.jsonl")[1:]
+        resumed.append(sum(entry["segment"]["frames"] for entry in entries))
+    facts = upscale_video([source], output, in_fives(), network, cluster=two_workers)
+    assert 5 <= resumed[0] < resumed[1] == facts.resumed
+    assert facts.computed == 32 - facts.resumed
+    assert_same(output, tmp_path / "one.mkv")
+
+
+@needs_ray
+def test_damage_is_said_as_on_one_machine_and_loses_nothing_that_is_done(
+    tmp_path: Path, network: NetworkSettings, two_workers: RayCluster
+) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", Clip(frames=32, codec="mjpeg", pixel_format="yuvj420p"))
+    source = with_broken_packets(clip, tmp_path / "in.mkv", 17)
+    with pytest.raises(InputError, match=r"frame 17 at 0\.708 s.*`bad_frames=repeat`") as one:
+        upscale_video([source], tmp_path / "one.mkv", in_fives(), network)
+    with pytest.raises(InputError) as many:
+        upscale_video([source], tmp_path / "ray.mkv", in_fives(), network, cluster=two_workers)
+    assert str(many.value) == str(one.value)
+    made = [
+        {path.name for path in segments_folder(tmp_path / name).iterdir()} for name in ("one.mkv", "ray.mkv")
+    ]
+    assert made[0] <= made[1]
 
 
 def test_without_ray_the_pip_line_is_said(network: NetworkSettings, tmp_path: Path) -> None:
