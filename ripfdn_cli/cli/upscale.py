@@ -151,10 +151,6 @@ def upscale(
     videos = plan_videos_among(inputs, wanted, _for_videos(video, picture), network)
     _check_kinds(videos)
     if videos is None and (PIPE in inputs or output == PIPE):
-        if cluster is not None:
-            raise UsageError(
-                "--on does not apply to pipes, which end on this machine; leave it out, or name files"
-            )
         upscale_pipe(console, inputs, output, overwrite, network, picture, file_format, raw)
         return
     if raw is not None:
