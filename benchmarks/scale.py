@@ -158,17 +158,13 @@ def print_film(seconds: float, threads: int, core_hour: float) -> None:
     gigabytes = FILM_FRAMES * width * height * codec_named("x264").bits_per_pixel / 8e9
     end = PASSES_AT_THE_END * gigabytes * 1000 / SHARED_FOLDER / 60
     segments = FILM_FRAMES // FILM_SEGMENT
+    print(f"A film of two hours, {FILM_FRAMES:,} frames of 1920×1080 px, ×4, at {seconds} s a frame on")
+    print(f"{threads} cores: {core_hours:,.0f} core hours, US$ {core_hours * core_hour:.0f}; an hour on")
     print(
-        f"A film of two hours, {FILM_FRAMES:,} frames of 1920×1080 px, ×4, {seconds} s a frame on {threads}"
+        f"{machines:.0f} machines of {MACHINE_CORES} cores; {segments:,} segments of {FILM_SEGMENT} frames."
     )
-    print(f"cores: {core_hours:,.0f} core hours, US$ {core_hours * core_hour:.0f}; in an hour by", end=" ")
-    print(
-        f"{machines:.0f} machines of {MACHINE_CORES} cores, {segments:,} segments of {FILM_SEGMENT} frames."
-    )
-    print(f"Result: {gigabytes:.0f} GB; the workers write {gigabytes * 1000 / 3600:.0f} MB/s together.")
-    print(
-        f"At the end one machine moves it {PASSES_AT_THE_END} times: {end:.0f} min at {SHARED_FOLDER:.0f} MB/s"
-    )
+    print(f"Result: {gigabytes:.0f} GB; in an hour the workers write {gigabytes * 1000 / 3600:.0f} MB/s.")
+    print(f"Then one machine moves it {PASSES_AT_THE_END} times: {end:.0f} min at {SHARED_FOLDER:.0f} MB/s.")
 
 
 def main() -> None:
