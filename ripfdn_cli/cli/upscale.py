@@ -100,7 +100,7 @@ _EXAMPLES = (
     click.option(
         "--on",
         type=click.Choice(["ray"]),
-        help="Run pictures, and the segments of each video, on a Ray cluster; without --address, a local one.",
+        help="Run pictures, and the segments of a video, on a Ray cluster; without --address, a local one.",
     ),
     click.option("--address", help="Address of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT."),
     click.option(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import socket
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ripfdn_cli.distributed.worker_pool import Fatal, Home, other_weights
+from ripfdn_cli.distributed.worker_pool import Fatal, Home, a_worker, other_weights
 from ripfdn_cli.errors import DiskFullError, InputError, RipfdnError, UnavailableError, UsageError
 from ripfdn_cli.pipeline.devices import Devices, NetworkUnavailableError
 from ripfdn_cli.video_jobs.segment_maker import SegmentMaker
@@ -53,7 +55,8 @@ class SegmentWorker:
         entries: list[SegmentEntry] = []
         outputs = self._plan.outputs(task.number)
         try:
-            computed = self._maker.make(outputs, task.before, lambda _, entry: entries.append(entry))
+            with _warnings() as warnings:
+                computed = self._maker.make(outputs, task.before, lambda _, entry: entries.append(entry))
         except NetworkUnavailableError as error:
             return Fatal(error.reason)
         except DiskFullError as error:
@@ -61,7 +64,7 @@ class SegmentWorker:
         except RipfdnError as error:
             return error
         (entry,) = entries
-        return MadeSegment(entry, computed)
+        return MadeSegment(entry, computed, tuple(warnings))
 
 
 def _plan(order: SegmentOrder) -> VideoPlan:
@@ -76,14 +79,28 @@ def _plan(order: SegmentOrder) -> VideoPlan:
         raise other_weights()
     if differing := differences(order.job, job):
         raise UnavailableError(
-            f"a worker on {socket.gethostname()} would make other segments ({', '.join(differing)}); the "
-            "same input and the same versions must be on every machine"
+            f"{a_worker()} would make other segments ({', '.join(differing)}); the same input and the same "
+            "versions must be on every machine"
         )
     return plan
 
 
 def _not_shared(error: Exception) -> UnavailableError:
     return UnavailableError(
-        f"a worker on {socket.gethostname()} can't do it: {error}; input and output must be at the same path "
+        f"{a_worker()} can't do it: {error}; input and output must be at the same path "
         "on every machine, in folders that all share"
     )
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What is warned of meanwhile, for the driver to say: nobody reads it here."""
+    said: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("ripfdn_cli")
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -43,17 +44,22 @@ class Home:
         """Make this process one of the run's. Raises UnavailableError, OSError."""
         if self.version != __version__:
             raise UnavailableError(
-                f"a worker has ripfdn-cli {__version__}, and this machine has {self.version}; install the "
-                "same version everywhere"
+                f"{a_worker()} has ripfdn-cli {__version__}, and this machine has {self.version}; install "
+                "the same version everywhere"
             )
         if self.cwd is not None:
             os.chdir(self.cwd)
 
 
+def a_worker() -> str:
+    """What messages of this process call it."""
+    return f"a worker on {socket.gethostname()}"
+
+
 def other_weights() -> UnavailableError:
     """What a worker says that has other weights than its driver."""
     return UnavailableError(
-        "a worker has other weights under the same name; install the same weights everywhere"
+        f"{a_worker()} has other weights under the same name; install the same weights everywhere"
     )
 
 

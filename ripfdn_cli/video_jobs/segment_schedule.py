@@ -27,10 +27,13 @@ class SegmentTask:
 
 @dataclass(frozen=True)
 class MadeSegment:
-    """What is to be recorded of a segment whose file is there, and how many frames were `computed` for it."""
+    """What is to be recorded of a segment whose file is there, how many frames were `computed` for it, and
+    the `warnings` meanwhile.
+    """
 
     entry: SegmentEntry
     computed: int
+    warnings: tuple[str, ...] = ()
 
 
 class SegmentSchedule:

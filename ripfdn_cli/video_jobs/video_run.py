@@ -172,12 +172,16 @@ class _Run:
 
     def compute_on(self, cluster: Cluster, order: SegmentOrder) -> None:
         """On the machines of `cluster`."""
-        schedule = SegmentSchedule(self._segments, self._plan.segments)
+        schedule, said = SegmentSchedule(self._segments, self._plan.segments), set[str]()
         with closing(cluster.make_segments(order, schedule.waiting)) as ended:
             for task, result in ended:
                 if isinstance(result, RipfdnError):
                     schedule.failed(task, result)
                     continue
+                for warning in result.warnings:
+                    if warning not in said:
+                        log.warning("%s", warning)
+                said.update(result.warnings)
                 self._computed += result.computed
                 self._segment_done(task.number, result.entry)
                 schedule.made(task)

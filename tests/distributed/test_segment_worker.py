@@ -11,6 +11,7 @@ from support.video_clips import Clip, make_clip
 from ripfdn_cli.distributed.segment_worker import SegmentJob, SegmentWorker
 from ripfdn_cli.distributed.worker_pool import Fatal, Home
 from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.video_jobs.segment_schedule import MadeSegment, SegmentTask
 from ripfdn_cli.video_jobs.segments import open_segments, segments_folder
 from ripfdn_cli.video_jobs.video_plan import describe_job, plan_video
 from ripfdn_cli.video_jobs.video_run import SegmentOrder, upscale_video
@@ -90,9 +91,26 @@ def test_a_video_becomes_numbered_frames_or_an_animation(tmp_path: Path, network
     assert len(one) == 13
 
 
-def order_of(source: Path, output: Path, network: NetworkSettings) -> SegmentOrder:
-    job = describe_job(plan_video([source], output, in_fives(), network), network)
-    return SegmentOrder((source,), output, in_fives(), network, job)
+def order_of(
+    source: Path, output: Path, network: NetworkSettings, settings: VideoSettings | None = None
+) -> SegmentOrder:
+    settings = settings or in_fives()
+    job = describe_job(plan_video([source], output, settings, network), network)
+    return SegmentOrder((source,), output, settings, network, job)
+
+
+def test_warnings_go_with_the_segment_that_they_are_of(tmp_path: Path, network: NetworkSettings) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", Clip(frames=15, codec="mjpeg", pixel_format="yuvj420p"))
+    source = with_broken_packets(clip, tmp_path / "in.mkv", 7)
+    order = order_of(source, tmp_path / "out.mkv", network, in_fives(bad_frames="repeat"))
+    with open_segments(segments_folder(order.output), order.job, restart=False):
+        worker = SegmentWorker(SegmentJob(order, Home(None)))
+        first, second = (worker.work(SegmentTask(number, {}), again=False) for number in (0, 1))
+    assert isinstance(first, MadeSegment)
+    assert isinstance(second, MadeSegment)
+    assert first.warnings == ()
+    assert len(second.warnings) == 1
+    assert "a frame from frame 7 at 0.292 s on can't be decoded" in second.warnings[0]
 
 
 def refusal(order: SegmentOrder, home: Home) -> str:
