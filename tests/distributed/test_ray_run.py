@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.commands import QUICK
 from support.ray_workers import ray_workers
 from support.sample_pictures import smooth
 from support.segment_runs import Killed, after, assert_same, in_fives, stop, with_broken_packets
@@ -149,6 +151,7 @@ def test_what_concerns_all_pictures_ends_the_run(network: NetworkSettings, tmp_p
 
 OPEN_GOP = {"preset": "fast", "x264-params": "open-gop=1:keyint=8:min-keyint=8:bframes=3:scenecut=0"}
 FILM = Clip(frames=32, options=OPEN_GOP, audio="aac")
+LONG_FILM = Clip(frames=240, options=OPEN_GOP)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +159,12 @@ def two_workers() -> Iterator[RayCluster]:
     """Of a cluster that is there for all tests that ask for it."""
     with ray_run._connected(RayCluster()):
         yield RayCluster(workers=2)
+
+
+def frames_in(output: Path) -> int:
+    """How many frames the segments of `output` have."""
+    lines = read_log(segments_folder(output) / "journal.jsonl")[1:]
+    return sum(line["segment"]["frames"] for line in lines)
 
 
 def kill_a_worker() -> None:
@@ -182,16 +191,23 @@ def test_a_video_is_that_of_one_machine_though_a_worker_dies(
 def test_a_video_that_was_stopped_goes_on_elsewhere(
     tmp_path: Path, network: NetworkSettings, two_workers: RayCluster
 ) -> None:
-    source, output, resumed = make_clip(tmp_path / "in.mp4", FILM), tmp_path / "out.mkv", []
+    """Begun by the command on Ray, which is terminated, then by this machine, and ended on Ray."""
+    source, output = make_clip(tmp_path / "in.mp4", LONG_FILM), tmp_path / "out.mkv"
     upscale_video([source], tmp_path / "one.mkv", in_fives(), network)
-    for end, cluster in ((8, two_workers), (21, None)):
-        with pytest.raises(Killed):
-            upscale_video([source], output, in_fives(), network, progress=after(end, stop), cluster=cluster)
-        entries = read_log(segments_folder(output) / "journal.jsonl")[1:]
-        resumed.append(sum(entry["segment"]["frames"] for entry in entries))
+    command = [sys.executable, "-m", "ripfdn_cli", "upscale", str(source), "-o", str(output), *QUICK]
+    options = ["--segment", "5", "--codec", "ffv1", "--weights", str(network.weights)]
+    process = subprocess.Popen([*command, *options, "--on", "ray", "--workers", "1"])
+    while not (begun := frames_in(output)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(60) == 143
+    with pytest.raises(Killed):
+        upscale_video([source], output, in_fives(), network, progress=after(begun + 60, stop))
+    done = frames_in(output)
     facts = upscale_video([source], output, in_fives(), network, cluster=two_workers)
-    assert 5 <= resumed[0] < resumed[1] == facts.resumed
-    assert facts.computed == 32 - facts.resumed
+    assert begun < done == facts.resumed < facts.frames
+    assert facts.computed == facts.frames - facts.resumed
     assert_same(output, tmp_path / "one.mkv")
 
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from support.joined_files import concatenated
 from support.segment_runs import LastFirst, assert_same, in_fives, with_broken_packets, with_false_keyframes
 from support.video_clips import Clip, make_clip
 
@@ -24,6 +25,7 @@ FILMS = {
     "b_frames.mkv": Clip(frames=32, options={"preset": "fast", "bf": "3", "g": "12"}),
     "open_gop.mp4": Clip(frames=32, options=OPEN_GOP, audio="aac"),
     "counted.avi": Clip(frames=32, codec="mpeg4", time_base=Fraction(1, 24)),
+    "fields.mkv": Clip(frames=32, options={"g": "8", "flags": "+ildct", "x264-params": "tff=1"}),
     "transport.ts": Clip(
         frames=32, codec="mpeg2video", time_base=Fraction(1, 24), options={"bf": "2", "g": "12"}
     ),
@@ -51,6 +53,15 @@ def test_segments_made_in_any_order_are_those_of_one_machine(
 ) -> None:
     cluster = both(make_clip(tmp_path / name, FILMS[name]), in_fives(), network)
     assert [task.number for task in cluster.tasks] == [6, 5, 4, 3, 2, 1, 0]  # none twice
+
+
+def test_a_clock_that_starts_anew_leaves_no_place_to_seek_to(
+    tmp_path: Path, network: NetworkSettings
+) -> None:
+    clip = Clip(frames=16, codec="mpeg2video", time_base=Fraction(1, 24))
+    parts = [make_clip(tmp_path / name, clip) for name in ("a.ts", "b.ts")]
+    cluster = both(concatenated(tmp_path / "in.ts", *parts), in_fives(), network)
+    assert [task.number for task in cluster.tasks] == [6, 5, 4, 3, 2, 1, 0]
 
 
 @pytest.mark.parametrize("fps", [10, 60])
