@@ -100,7 +100,7 @@ _EXAMPLES = (
     click.option(
         "--on",
         type=click.Choice(["ray"]),
-        help="Run on a Ray cluster; without --address, on a local one.",
+        help="Run pictures, and the segments of a video, on a Ray cluster; without --address, a local one.",
     ),
     click.option("--address", help="Address of the Ray cluster: HOST:PORT, auto, or ray://HOST:PORT."),
     click.option(
@@ -149,7 +149,7 @@ def upscale(
     choices = (include, exclude, overwrite, skip_existing, share)
     wanted = VideoRequest(local_paths(inputs), output, *choices)
     videos = plan_videos_among(inputs, wanted, _for_videos(video, picture), network)
-    _check_kinds(videos, on)
+    _check_kinds(videos)
     if videos is None and (PIPE in inputs or output == PIPE):
         upscale_pipe(console, inputs, output, overwrite, network, picture, file_format, raw)
         return
@@ -176,12 +176,10 @@ def _for_videos(video: VideoSettings, picture: PictureSettings) -> VideoSettings
     )
 
 
-def _check_kinds(videos: VideosAmong | None, on: str | None) -> None:
+def _check_kinds(videos: VideosAmong | None) -> None:
     """Raises UsageError for options of a kind that isn't there."""
     if videos is None and (given := given_options(FOR_VIDEO)):
         raise UsageError(f"{given[0]} is for video and does not apply to pictures; leave it out")
-    if videos is not None and on is not None:
-        raise UsageError("--on is for pictures; give each machine its share of the videos with --shard")
     if videos is not None and not videos.other_inputs and (given := given_options(FOR_PICTURES)):
         raise UsageError(f"{given[0]} is for pictures and does not apply to video; leave it out")
 
@@ -195,13 +193,13 @@ def _cluster(on: str | None, address: str | None, workers: int | None) -> RayClu
 
 
 def _run(
-    console: Console, pictures: Batch | None, cluster: Cluster | None, videos: VideosAmong | None
+    console: Console, pictures: Batch | None, cluster: RayCluster | None, videos: VideosAmong | None
 ) -> None:
     started, count = time.perf_counter(), Counter[str]()
     if pictures is not None:
         count += _run_pictures(console, pictures, cluster, alone=_is_single(pictures, videos))
     if videos is not None:
-        count += run_videos(console, videos.batch)
+        count += run_videos(console, videos.batch, cluster)
     damaged = count.pop(DAMAGED, 0)
     seconds = round(time.perf_counter() - started, 3)
     console.record({"summary": True, **{name: count[name] for name in STATUSES}, "seconds": seconds})

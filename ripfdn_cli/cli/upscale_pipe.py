@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 PIPE = "-"
 _FOR_FILES = ("background", "skip_existing", "include", "exclude")
+_FOR_MANY = ("on", "shard")
 Y4M_MAGIC = b"YUV4MPEG2"
 
 
@@ -57,6 +58,8 @@ def upscale_pipe(
     """One picture from stdin, to stdout, or both; or frames from one to the other."""
     if len(inputs) > 1:
         raise UsageError("a pipe takes one picture: give one input with -, or with -o -")
+    if given := given_options(_FOR_MANY):
+        raise UsageError(f"{given[0]} is for files and does not apply to pipes; leave it out, or name files")
     from_stdin, to_stdout = inputs[0] == PIPE, output == PIPE
     _check_pipes(console, from_stdin=from_stdin, to_stdout=to_stdout)
     if raw is not None and not (from_stdin and to_stdout):

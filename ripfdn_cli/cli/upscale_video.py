@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ripfdn_cli.video_jobs.video_estimate import VideoEstimate
     from ripfdn_cli.video_jobs.video_plan import VideoPlan
     from ripfdn_cli.video_jobs.video_request import VideoRequest
-    from ripfdn_cli.video_jobs.video_run import VideoFacts, VideoProgress
+    from ripfdn_cli.video_jobs.video_run import Cluster, VideoFacts, VideoProgress
     from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
 log = logging.getLogger(__name__)
@@ -107,9 +107,9 @@ def _refuse_choices(output: str) -> None:
         )
 
 
-def run_videos(console: Console, batch: VideoBatch) -> Counter[str]:
-    """Make the videos of `batch`; how many were done, skipped and failed, and of the done ones `DAMAGED`.
-    Raises RipfdnError.
+def run_videos(console: Console, batch: VideoBatch, cluster: Cluster | None) -> Counter[str]:
+    """Make the videos of `batch`, on `cluster` if there is one; how many were done, skipped and failed, and
+    of the done ones `DAMAGED`. Raises RipfdnError.
     """
     count: Counter[str] = Counter()
 
@@ -118,7 +118,7 @@ def run_videos(console: Console, batch: VideoBatch) -> Counter[str]:
         with console.progress(total=None, unit="frame", description=task.output.name) as bar:
             yield _frame_progress(bar)
 
-    with closing(batch.run(progress)) as outcomes:
+    with closing(batch.run(progress, cluster)) as outcomes:
         for outcome in outcomes:
             record = _outcome_record(outcome)
             if outcome.error is not None and batch.is_single:

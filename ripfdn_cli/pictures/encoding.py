@@ -44,6 +44,15 @@ class Encoding:
         for refusal in unsupported_options(self.file_format, self.quality, self.lossless).values():
             raise UsageError(refusal)
 
+    def describe(self) -> dict[str, Any]:
+        """What makes two encodings differ, as JSON."""
+        return {
+            "format": self.file_format.name,
+            "quality": self.quality,
+            "lossless": self.lossless,
+            "background": list(self.background),
+        }
+
 
 def unsupported_options(file_format: Format, quality: int | None, lossless: bool) -> dict[str, str]:
     """Those of these options that do not apply to `file_format`, each with what is wrong and what to do."""

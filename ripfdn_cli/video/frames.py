@@ -27,6 +27,8 @@ from ripfdn_cli.video.yuv import ToSamples
 log = logging.getLogger(__name__)
 
 BadFrames = Literal["error", "repeat"]
+Checksums = dict[int, int]
+"""CRC-32 of source frames' pixels, by number."""
 
 _WARM_UP = 8
 """Frames decoded before those that are compared with what they were, for references to settle."""
@@ -48,6 +50,10 @@ class SourceFrame:
     def checksum(self) -> int:
         """CRC-32 of the pixels."""
         return zlib.crc32(np.ascontiguousarray(self.pixels).data)
+
+
+FramesFrom = Callable[[int, Checksums | None], Iterator[SourceFrame]]
+"""Gives a source's frames from a number on, as `VideoFrames` does."""
 
 
 @dataclass(frozen=True)
@@ -77,43 +83,54 @@ class VideoFrames:
     layout: YuvFormat | None = None
     joints: tuple[Joint, ...] = ()
 
-    def __call__(self, first: int = 0, before: dict[int, int] | None = None) -> Iterator[SourceFrame]:
-        """Frames from number `first` on. `before`: checksums of frames shortly before it, by number, from the
-        run that is resumed; where seeking gives other frames, everything is decoded from the start.
+    def __call__(self, first: int = 0, before: Checksums | None = None) -> Iterator[SourceFrame]:
+        """Frames from number `first` on. `before`: checksums of frames up to it, from the run that is
+        resumed; where seeking gives other frames, or none are known, everything is decoded from the start.
+        None: the place that seeking finds is taken unseen, for a caller who compares what comes from there.
 
         Raises InputError for damage, with the time in the video.
         """
         with reading(self.path):
-            if first and before:
-                yield from self._after_seeking(first, before)
+            if not first or before == {}:
+                yield from self._from(0, first)
             else:
-                yield from (frame for frame in self._from(0) if frame.stop > first)
+                yield from self._after_seeking(first, before or {})
 
-    def _after_seeking(self, first: int, before: dict[int, int]) -> Iterator[SourceFrame]:
-        frames = self._from(min(before))
-        missing = dict(before)
-        for frame in frames:
-            if frame.index >= first:
-                if missing:
-                    break
-                yield frame
-                yield from frames
-                return
-            if missing.get(frame.index) == frame.checksum:
-                del missing[frame.index]
+    def _after_seeking(self, first: int, before: Checksums) -> Iterator[SourceFrame]:
+        begin = min(before, default=first)
+        frames = self._from(begin, begin)
+        if (found := self._proven(frames, first, before)) is not None:
+            yield found
+            yield from frames
+            return
         log.debug("seeking in %s is not exact; decoding from its start", self.path)
-        yield from (frame for frame in self._from(0) if frame.stop > first)
+        yield from self._from(0, first)
 
-    def _from(self, first: int) -> Iterator[SourceFrame]:
-        decoded = self._numbered(first)
+    def _proven(self, frames: Iterator[SourceFrame], first: int, before: Checksums) -> SourceFrame | None:
+        """The one of `frames` that shows at `first`, if those of `before` are among the ones up to it."""
+        missing = dict(before)
+        try:
+            for frame in frames:
+                if missing.get(frame.index) == frame.checksum:
+                    del missing[frame.index]
+                if frame.stop > first:
+                    return frame if not missing and frame.index <= first else None
+        except InputError as error:  # which may be the wrong place's alone
+            log.debug("%s: %s", self.path, error)
+        return None
+
+    def _from(self, begin: int, wanted: int) -> Iterator[SourceFrame]:
+        """Frames that show at `wanted` or later, decoded from before `begin` on."""
+        decoded = self._numbered(begin)
         if self.deinterlace:
             decoded = _deinterlaced(decoded, self._tell_late_fields)
         convert: ToRgb | ToSamples | None = None if self.layout is None else ToSamples(self.layout)
         for entry in decoded:
             if convert is None:
                 convert = ToRgb(entry.frame, self.info.colour)
-            captions = _captions(entry.frame) if self.with_captions else None
-            yield SourceFrame(entry.index, entry.stop, convert(entry.frame), captions)
+            if entry.stop > wanted:
+                captions = _captions(entry.frame) if self.with_captions else None
+                yield SourceFrame(entry.index, entry.stop, convert(entry.frame), captions)
 
     def _numbered(self, first: int) -> Iterator[_Decoded]:
         """Decoded frames with their numbers, from a keyframe before number `first` on."""

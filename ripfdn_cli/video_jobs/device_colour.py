@@ -24,7 +24,7 @@ from ripfdn_cli.pipeline.suspicions import shrunk
 from ripfdn_cli.pipeline.upscaler_stage import UpscaledFrame, UpscalerStage, prepare
 from ripfdn_cli.upscaler import Progress, Upscaler
 from ripfdn_cli.video.colour import ToRgb
-from ripfdn_cli.video.frames import SourceFrame
+from ripfdn_cli.video.frames import Checksums, SourceFrame
 from ripfdn_cli.video.yuv import frame_of
 from ripfdn_cli.video_jobs.video_plan import VideoPlan
 from ripfdn_cli.video_jobs.video_sources import YuvSource
@@ -82,7 +82,7 @@ class DeviceColour:
         self._to_rgb: ToRgb | None = None
         self._converting = threading.Lock()
 
-    def frames(self, first: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+    def frames(self, first: int, before: Checksums | None) -> Iterator[SourceFrame]:
         """The source's frames, from frame `first` on."""
         return self._source.frames(first, before)
 

@@ -1,7 +1,8 @@
 """What a video job has done so far: closed segments in a folder beside its output, and a journal of them.
 
 The journal's first line says what the job is; one line for each segment follows, written after the segment's
-file is whole and on the disk.
+file is whole and on the disk. Segments may end in any order. One that was decoded from a place in the source
+that seeking found counts once the one before it is there and shows that the place was right.
 """
 
 import json
@@ -15,8 +16,9 @@ from typing import Any
 
 from ripfdn_cli.errors import OutputError, UsageError
 from ripfdn_cli.files.atomic_file import output_error, remove_stale_temporaries
-from ripfdn_cli.files.durable_log import DurableLog, open_log
+from ripfdn_cli.files.durable_log import DurableLog, open_log, read_log
 from ripfdn_cli.video.encoding import Segment
+from ripfdn_cli.video.frames import Checksums
 
 log = logging.getLogger(__name__)
 
@@ -28,43 +30,75 @@ _SHOWN_DIFFERENCES = 3
 @dataclass(frozen=True)
 class SegmentEntry:
     """A segment that is done. `before`: checksums of the source's last frames up to its end, by number.
-    `written`: bytes that it takes on the disk, wherever they are.
+    `written`: bytes that it takes on the disk, wherever they are. `lead`: checksums of the source's frames
+    that came up to its first one, where seeking led there unseen; None where the place was known.
     """
 
     segment: Segment
-    before: dict[int, int]
+    before: Checksums
     written: int
+    lead: Checksums | None = None
+
+    def follows(self, previous: "SegmentEntry") -> bool:
+        """Whether it begins where `previous` ends."""
+        return self.lead is None or previous.before.items() <= self.lead.items()
 
 
 class Segments:
-    """The segments of one job in `folder`, held by this process alone. Made by `open_segments`."""
+    """The segments of one job in `folder`, held by this process alone. Made by `open_segments`.
 
-    def __init__(self, folder: Path, lines: DurableLog, entries: list[SegmentEntry]) -> None:
-        self.folder, self._lines, self.entries = folder, lines, entries
+    `entries`: those from the first on, without a gap, each known to begin where the one before it ends.
+    """
+
+    def __init__(self, folder: Path, lines: DurableLog, found: dict[int, SegmentEntry]) -> None:
+        self.folder, self._lines, self._beyond = folder, lines, found
+        self.entries: list[SegmentEntry] = []
+        self._take_over()
 
     def path(self, number: int) -> Path:
         """The file of segment `number`."""
         return segment_path(self.folder, number)
 
-    def add(self, entry: SegmentEntry) -> None:
-        """Record that the next segment's file is there. Raises OutputError."""
-        number = len(self.entries)
+    def add(self, number: int, entry: SegmentEntry) -> None:
+        """Record that the file of segment `number` is there. Raises OutputError."""
         self._lines.append({"number": number, **asdict(entry)})
-        self.entries.append(entry)
+        self._beyond[number] = entry
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Into `entries`, what lies directly beyond them. One that doesn't follow is none."""
+        while (entry := self._beyond.pop(len(self.entries), None)) is not None:
+            if self.entries and not entry.follows(self.entries[-1]):
+                log.debug("segment %d begins at a wrong place; it is made again", len(self.entries))
+                return
+            self.entries.append(entry)
+
+    def missing(self, count: int) -> list[int]:
+        """Numbers of those of `count` segments that are not there."""
+        return [number for number in range(len(self.entries), count) if number not in self._beyond]
+
+    def gap(self, count: int) -> range:
+        """The first of `count` segments that are missing, one after the other."""
+        return range(len(self.entries), min(self._beyond, default=count))
 
     def remove(self) -> None:
         """Delete the folder with all that is in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
+    def done(self) -> list[SegmentEntry]:
+        """All segments that are there, those beyond a gap too."""
+        return [*self.entries, *self._beyond.values()]
+
+    @property
     def written(self) -> int:
         """Bytes of all segments."""
-        return sum(entry.written for entry in self.entries)
+        return sum(entry.written for entry in self.done)
 
     @property
     def frames(self) -> int:
         """How many frames the segments so far hold."""
-        return sum(entry.segment.frames for entry in self.entries)
+        return sum(entry.segment.frames for entry in self.done)
 
 
 @contextmanager
@@ -82,7 +116,15 @@ def open_segments(folder: Path, job: dict[str, Any], *, restart: bool) -> Iterat
             _check_same(lines.lines[0], job, folder)
         else:
             lines.restart({"version": _VERSION, "job": job})
-        yield Segments(folder, lines, _entries(folder, lines.lines[1:]))
+        yield Segments(folder, lines, _found(folder, lines.lines[1:]))
+
+
+def check_folder(folder: Path, job: dict[str, Any]) -> None:
+    """Raises UsageError where `folder`, of another process, isn't there or is that of another job."""
+    lines = read_log(folder / _JOURNAL)
+    if not lines:
+        raise UsageError(f"{folder} isn't there")
+    _check_same(lines[0], job, folder)
 
 
 def segments_folder(output: Path) -> Path:
@@ -106,15 +148,19 @@ def _delete(folder: Path) -> None:
         raise output_error(folder, error) from error
 
 
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """How the job `now` differs from `before`, the first few settings by name."""
+    old, new = _flat(json.loads(json.dumps(before))), _flat(json.loads(json.dumps(now)))
+    differing = [name for name in new | old if old.get(name) != new.get(name)]
+    return [f"{name} was {old.get(name)}, is {new.get(name)}" for name in differing[:_SHOWN_DIFFERENCES]]
+
+
 def _check_same(header: dict[str, Any], job: dict[str, Any], folder: Path) -> None:
-    before, now = _flat(header.get("job", {})), _flat(json.loads(json.dumps(job)))
-    differing = [name for name in now | before if before.get(name) != now.get(name)]
+    differing = differences(header.get("job", {}), job)
     if header.get("version") != _VERSION or differing:
-        shown = ", ".join(
-            f"{name} was {before.get(name)}, is {now.get(name)}" for name in differing[:_SHOWN_DIFFERENCES]
-        )
+        shown = ", ".join(differing) or "of another version"
         raise UsageError(
-            f"{folder} holds the work of another run ({shown or 'of another version'}); repeat its command "
+            f"{folder} holds the work of another run ({shown}); repeat its command "
             "to finish it, or pass `restart=True` to delete it and start over"
         )
 
@@ -129,23 +175,33 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _entries(folder: Path, lines: list[dict[str, Any]]) -> list[SegmentEntry]:
-    """Segments from the first on, as long as their files are there and of the size that was recorded."""
+def _found(folder: Path, lines: list[dict[str, Any]]) -> dict[int, SegmentEntry]:
+    """Segments by number whose files are there and of the size that was recorded."""
     try:
         # One that was done again has a later line, which holds.
-        found = {line["number"]: _entry(line) for line in lines}
+        recorded = {int(line["number"]): _entry(line) for line in lines}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise OutputError(f"{folder / _JOURNAL} is damaged; pass `restart=True` to start over") from error
-    entries: list[SegmentEntry] = []
-    while (entry := found.get(len(entries))) is not None:
-        path = segment_path(folder, len(entries))
-        if not path.is_file() or path.stat().st_size != entry.segment.size:
-            log.warning("%s is missing or cut off; continuing from there", path)
-            break
-        entries.append(entry)
-    return entries
+    return {number: entry for number, entry in recorded.items() if _is_whole(folder, number, entry)}
+
+
+def _is_whole(folder: Path, number: int, entry: SegmentEntry) -> bool:
+    path = segment_path(folder, number)
+    if path.is_file() and path.stat().st_size == entry.segment.size:
+        return True
+    log.warning("%s is missing or cut off; it is made again", path)
+    return False
 
 
 def _entry(line: dict[str, Any]) -> SegmentEntry:
-    before = {int(frame): int(checksum) for frame, checksum in line["before"].items()}
-    return SegmentEntry(Segment(**line["segment"]), before, int(line["written"]))
+    lead = line.get("lead")
+    return SegmentEntry(
+        Segment(**line["segment"]),
+        _checksums(line["before"]),
+        int(line["written"]),
+        None if lead is None else _checksums(lead),
+    )
+
+
+def _checksums(values: dict[str, Any]) -> Checksums:
+    return {int(frame): int(checksum) for frame, checksum in values.items()}

@@ -24,7 +24,7 @@ from ripfdn_cli.video.files import probe
 from ripfdn_cli.video.formats import is_video, written_suffix
 from ripfdn_cli.video.numbered_frames import is_pattern
 from ripfdn_cli.video_jobs.video_request import VideoRequest
-from ripfdn_cli.video_jobs.video_run import VideoFacts, VideoProgress, upscale_video
+from ripfdn_cli.video_jobs.video_run import Cluster, VideoFacts, VideoProgress, upscale_video
 from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
 log = logging.getLogger(__name__)
@@ -62,16 +62,18 @@ class VideoBatch(JournaledBatch[VideoTask, VideoOutcome]):
     network: NetworkSettings
 
     def run(
-        self, progress: Callable[[VideoTask], AbstractContextManager[VideoProgress]]
+        self,
+        progress: Callable[[VideoTask], AbstractContextManager[VideoProgress]],
+        cluster: Cluster | None = None,
     ) -> Generator[VideoOutcome]:
-        """What became of each task. `progress`: shows that of one.
+        """What became of each task. `progress`: shows that of one. `cluster`: see `upscale_video`.
 
         Raises OutputError before the first where outputs exist already and may not be replaced,
         DiskFullError.
         """
 
         def start(tasks: list[VideoTask], journal: Journal | None) -> Generator[VideoOutcome]:
-            return (self._attempt(task, journal, progress) for task in tasks)
+            return (self._attempt(task, journal, progress, cluster) for task in tasks)
 
         return self._run(start)
 
@@ -80,6 +82,7 @@ class VideoBatch(JournaledBatch[VideoTask, VideoOutcome]):
         task: VideoTask,
         journal: Journal | None,
         progress: Callable[[VideoTask], AbstractContextManager[VideoProgress]],
+        cluster: Cluster | None,
     ) -> VideoOutcome:
         read = stamp_of(task.input)
         try:
@@ -91,6 +94,7 @@ class VideoBatch(JournaledBatch[VideoTask, VideoOutcome]):
                     self.network,
                     overwrite=self.request.overwrite,
                     progress=show,
+                    cluster=cluster,
                 )
         except DiskFullError:
             raise

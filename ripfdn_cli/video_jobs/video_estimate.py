@@ -8,8 +8,8 @@ import numpy as np
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.pipeline.frame_pipeline import ALIKE, WRITE_BEHIND
 from ripfdn_cli.pipeline.network_cost import NetworkTrials
+from ripfdn_cli.video_jobs.segment_maker import READ_AHEAD, frames_per_batch
 from ripfdn_cli.video_jobs.video_plan import VideoPlan
-from ripfdn_cli.video_jobs.video_run import READ_AHEAD, frames_per_batch
 
 
 @dataclass(frozen=True)

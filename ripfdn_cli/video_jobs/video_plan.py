@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import is_folder
@@ -65,6 +67,16 @@ class VideoPlan:
     segment: int
 
     @property
+    def segments(self) -> int:
+        """How many segments the output frames make."""
+        return -(-len(self.target.timeline) // self.segment)
+
+    def outputs(self, number: int) -> range:
+        """The output frames of segment `number`."""
+        first = number * self.segment
+        return range(first, min(first + self.segment, len(self.target.timeline)))
+
+    @property
     def expected_bytes(self) -> int:
         """About how large the result will be."""
         return int(len(self.target.timeline) * self.target.frame_bytes) + self.source.copied_bytes
@@ -101,6 +113,23 @@ def plan_video(
         weights=route.choices,
         segment=settings.segment or _segment_length(source.width * source.height),
     )
+
+
+def describe_job(plan: VideoPlan, network: NetworkSettings) -> dict[str, Any]:
+    """Everything that shapes the segments: input, weights, sizes, times, encoder. Not what shapes speed."""
+    timeline, selection = plan.target.timeline, network.selection
+    checkpoints = [selection.checkpoint(plan.weights[scale]) for scale in plan.passes]
+    shown = hashlib.sha256(timeline.source.tobytes() + timeline.pts.tobytes() + timeline.durations.tobytes())
+    return {
+        "input": plan.source.identity,
+        "reading": plan.source.reading,
+        "times": [str(timeline.time_base), len(timeline), shown.hexdigest()],
+        "weights": [checkpoint.sha256 for checkpoint in checkpoints],
+        "network": {"engine": network.engine, "precision": network.precision, "ensemble": network.ensemble},
+        "tiles": {"tile": network.tile, "halo": network.halo},
+        "output": plan.target.describe(),
+        "segment": plan.segment,
+    }
 
 
 def _route(source: VideoSource, size: tuple[int, int], selection: WeightsSelection) -> Route:

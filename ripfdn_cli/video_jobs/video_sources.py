@@ -21,7 +21,7 @@ from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video.copies import TIMECODE, SourceStreams, copied_streams, is_timecode
 from ripfdn_cli.video.decoders import is_lossy
 from ripfdn_cli.video.files import Scan, VideoInfo, opened, probe
-from ripfdn_cli.video.frames import SourceFrame, VideoFrames
+from ripfdn_cli.video.frames import Checksums, FramesFrom, SourceFrame, VideoFrames
 from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
 from ripfdn_cli.video.numbered_frames import find_frames
 from ripfdn_cli.video.packet_times import Joint
@@ -44,7 +44,7 @@ class YuvSource:
 
     layout: YuvFormat
     colour: Colour
-    frames: Callable[[int, dict[int, int]], Iterator[SourceFrame]]
+    frames: FramesFrom
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class VideoSource:
     chroma: tuple[int, int]
     has_alpha: bool
     timeline: Timeline
-    frames: Callable[[int, dict[int, int]], Iterator[SourceFrame]]
+    frames: FramesFrom
     identity: dict[str, Any]
     tags: ColourTags = RGB_TAGS
     hdr: HdrMetadata = NO_HDR
@@ -91,7 +91,7 @@ class VideoSource:
     def without_alpha(self, background: tuple[int, int, int]) -> VideoSource:
         """The same frames laid on `background`, 8-bit RGB, before anything else is done to them."""
 
-        def frames(first: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+        def frames(first: int, before: Checksums | None) -> Iterator[SourceFrame]:
             for frame in self.frames(first, before):
                 yield replace(frame, pixels=without_alpha(frame.pixels, background))
 
@@ -177,7 +177,7 @@ def sequence_source(paths: Sequence[Path], options: ReadingOptions) -> VideoSour
     first = _only_frame(files[0], options.max_pixels)
     times = timeline(at_rate(len(files), options.fps), start=options.start, end=options.end)
 
-    def frames(begin: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+    def frames(begin: int, before: Checksums | None) -> Iterator[SourceFrame]:
         for number in range(begin, len(files)):
             frame = _only_frame(files[number], options.max_pixels)
             _check_alike(files[number], frame, first)
@@ -203,7 +203,7 @@ def animation_source(path: Path, options: ReadingOptions) -> VideoSource:
         fps=options.fps,
     )
 
-    def frames(begin: int, before: dict[int, int]) -> Iterator[SourceFrame]:
+    def frames(begin: int, before: Checksums | None) -> Iterator[SourceFrame]:
         for number in range(begin, len(pictures)):
             yield SourceFrame(number, number + 1, as_rgb(pictures[number]))
 
@@ -283,7 +283,7 @@ def _of_pictures(
     files: Sequence[Path],
     first: Frame,
     times: Timeline,
-    frames: Callable[[int, dict[int, int]], Iterator[SourceFrame]],
+    frames: FramesFrom,
     first_number: int,
 ) -> VideoSource:
     """4:2:0 and 8 or 10 bits are what players know; pictures would ask for more."""

@@ -450,7 +450,7 @@ class SequenceTarget:
 
     def describe(self) -> dict[str, Any]:
         """The names, the first number and the picture format."""
-        return {"pattern": self._pattern.name, "first": self._first, "encoding": repr(self._encoding)}
+        return {"pattern": self._pattern.name, "first": self._first, "encoding": self._encoding.describe()}
 
     def outputs(self) -> list[Path]:
         """A file for each frame."""
@@ -526,7 +526,7 @@ class AnimationTarget:
 
     def describe(self) -> dict[str, Any]:
         """The settings of the lossless video and of the picture."""
-        return self._settings.describe() | {"encoding": repr(self._encoding)}
+        return self._settings.describe() | {"encoding": self._encoding.describe()}
 
     def outputs(self) -> list[Path]:
         """The one file."""

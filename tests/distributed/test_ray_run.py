@@ -1,4 +1,4 @@
-"""Pictures on a local Ray cluster, whose workers die; with -m slow 500 pictures and 10 kills."""
+"""Pictures and a video on a local Ray cluster, whose workers die; with -m slow 500 pictures and 10 kills."""
 
 import gc
 import os
@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,16 +15,24 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.commands import QUICK
+from support.ray_workers import ray_workers
 from support.sample_pictures import smooth
+from support.segment_runs import Killed, after, assert_same, in_fives, stop, with_broken_packets
+from support.video_clips import Clip, make_clip
 
+from ripfdn_cli.distributed import ray_run
 from ripfdn_cli.distributed.ray_run import RayCluster
 from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.files.durable_log import read_log
 from ripfdn_cli.files.storage import Location, location, publish, read_objects, walk_objects
 from ripfdn_cli.image_jobs.batch import Batch, BatchRequest, plan_batch
 from ripfdn_cli.image_jobs.image_run import Outcome
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.journal import JOURNAL_NAME
+from ripfdn_cli.video_jobs.segments import segments_folder
+from ripfdn_cli.video_jobs.video_run import upscale_video
 
 pytestmark = [
     pytest.mark.any_precision,
@@ -70,20 +79,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != JOURNAL_NAME}
 
 
-def workers() -> list[int]:
-    """Process ids of this machine's Ray workers that upscale."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            try:
-                command = (process / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if command.startswith(b"ray::Worker"):
-                found.append(int(process.name))
-    return found
-
-
 def run_with_kills(batch: Batch, kills: int, seed: int) -> list[Outcome]:
     """The outcomes of `batch` on two workers, of which one dies at random times."""
     chance, outcomes = random.Random(seed), list[Outcome]()
@@ -91,7 +86,7 @@ def run_with_kills(batch: Batch, kills: int, seed: int) -> list[Outcome]:
     for outcome in batch.run(cluster=RayCluster(workers=2)):
         outcomes.append(outcome)
         if len(outcomes) in moments:
-            os.kill(chance.choice(workers()), signal.SIGKILL)
+            os.kill(chance.choice(ray_workers("PictureWorker")), signal.SIGKILL)
     return outcomes
 
 
@@ -152,6 +147,85 @@ def test_what_concerns_all_pictures_ends_the_run(network: NetworkSettings, tmp_p
         list(planned(unknown, source, tmp_path / "b").run(cluster=RayCluster(workers=1)))
     with pytest.raises(InputError):
         planned(NetworkSettings(weights="nosuch"), source, tmp_path / "c")
+
+
+OPEN_GOP = {"preset": "fast", "x264-params": "open-gop=1:keyint=8:min-keyint=8:bframes=3:scenecut=0"}
+FILM = Clip(frames=32, options=OPEN_GOP, audio="aac")
+LONG_FILM = Clip(frames=240, options=OPEN_GOP)
+
+
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[RayCluster]:
+    """Of a cluster that is there for all tests that ask for it."""
+    with ray_run._connected(RayCluster()):
+        yield RayCluster(workers=2)
+
+
+def frames_in(output: Path) -> int:
+    """How many frames the segments of `output` have."""
+    lines = read_log(segments_folder(output) / "journal.jsonl")[1:]
+    return sum(line["segment"]["frames"] for line in lines)
+
+
+def kill_a_worker() -> None:
+    os.kill(ray_workers("SegmentWorker")[0], signal.SIGKILL)
+
+
+@needs_ray
+@pytest.mark.parametrize("codec", ["ffv1", "x264"])
+def test_a_video_is_that_of_one_machine_though_a_worker_dies(
+    codec: str, tmp_path: Path, network: NetworkSettings, two_workers: RayCluster
+) -> None:
+    source, settings = make_clip(tmp_path / "in.mp4", FILM), in_fives(codec)
+    one = upscale_video([source], tmp_path / "one.mkv", settings, network)
+    kill = after(5, kill_a_worker)
+    many = upscale_video(
+        [source], tmp_path / "ray.mkv", settings, network, progress=kill, cluster=two_workers
+    )
+    assert_same(tmp_path / "ray.mkv", tmp_path / "one.mkv")
+    assert (many.frames, many.segments, many.computed) == (one.frames, one.segments, one.computed)
+    assert not segments_folder(tmp_path / "ray.mkv").exists()
+
+
+@needs_ray
+def test_a_video_that_was_stopped_goes_on_elsewhere(
+    tmp_path: Path, network: NetworkSettings, two_workers: RayCluster
+) -> None:
+    """Begun by the command on Ray, which is terminated, then by this machine, and ended on Ray."""
+    source, output = make_clip(tmp_path / "in.mp4", LONG_FILM), tmp_path / "out.mkv"
+    upscale_video([source], tmp_path / "one.mkv", in_fives(), network)
+    command = [sys.executable, "-m", "ripfdn_cli", "upscale", str(source), "-o", str(output), *QUICK]
+    options = ["--segment", "5", "--codec", "ffv1", "--weights", str(network.weights)]
+    process = subprocess.Popen([*command, *options, "--on", "ray", "--workers", "1"])
+    while not (begun := frames_in(output)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(60) == 143
+    with pytest.raises(Killed):
+        upscale_video([source], output, in_fives(), network, progress=after(begun + 60, stop))
+    done = frames_in(output)
+    facts = upscale_video([source], output, in_fives(), network, cluster=two_workers)
+    assert begun < done == facts.resumed < facts.frames
+    assert facts.computed == facts.frames - facts.resumed
+    assert_same(output, tmp_path / "one.mkv")
+
+
+@needs_ray
+def test_damage_is_said_as_on_one_machine_and_loses_nothing_that_is_done(
+    tmp_path: Path, network: NetworkSettings, two_workers: RayCluster
+) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", Clip(frames=32, codec="mjpeg", pixel_format="yuvj420p"))
+    source = with_broken_packets(clip, tmp_path / "in.mkv", 17)
+    with pytest.raises(InputError, match=r"frame 17 at 0\.708 s.*`bad_frames=repeat`") as one:
+        upscale_video([source], tmp_path / "one.mkv", in_fives(), network)
+    with pytest.raises(InputError) as many:
+        upscale_video([source], tmp_path / "ray.mkv", in_fives(), network, cluster=two_workers)
+    assert str(many.value) == str(one.value)
+    made = [
+        {path.name for path in segments_folder(tmp_path / name).iterdir()} for name in ("one.mkv", "ray.mkv")
+    ]
+    assert made[0] <= made[1]
 
 
 def test_without_ray_the_pip_line_is_said(network: NetworkSettings, tmp_path: Path) -> None:

@@ -141,6 +141,34 @@ def test_when_seeking_finds_other_frames_all_is_decoded(
     assert "not exact" in caplog.text
 
 
+@pytest.mark.parametrize("first", [1, 9, 30, 39])
+@pytest.mark.parametrize("name", ["closed.mkv", "open.mp4", "counted.avi"])
+def test_beginning_where_seeking_leads_gives_the_same_frames(name: str, first: int, tmp_path: Path) -> None:
+    options = {"preset": "fast", "x264-params": "keyint=8:min-keyint=8:bframes=3:scenecut=0:open-gop=1"}
+    if name.startswith("counted"):
+        clip = Clip(frames=40, codec="mpeg4", time_base=Fraction(1, 24))
+    else:
+        clip = Clip(frames=40, options=options)
+    frames = frames_of(make_clip(tmp_path / name, clip))
+    checksums = {frame.index: frame.checksum for frame in frames()}
+    assert {frame.index: frame.checksum for frame in frames(first, None)} == {
+        number: checksum for number, checksum in checksums.items() if number >= first
+    }
+
+
+def test_going_on_within_the_time_of_a_missing_frame_gives_the_one_that_stands_for_it(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", Clip(frames=24, codec="mjpeg", pixel_format="yuvj420p"))
+    path = damage(clip, 10, DAMAGES["cut"])
+    frames = frames_of(path, "repeat")
+    whole = {frame.index: frame for frame in frames()}
+    assert (whole[9].index, whole[9].stop) == (9, 11)
+    before = {number: whole[number].checksum for number in (7, 8, 9)}
+    for known in (before, None):
+        found = list(frames(10, known))
+        assert numbers(iter(found[:2])) == [(9, 11), (11, 12)]
+        assert found[0].checksum == whole[9].checksum
+
+
 CLOSE_OFTEN = """
 import sys
 from pathlib import Path
