@@ -110,7 +110,7 @@ def test_names_are_completed() -> None:
     assert set(completions("upscale", "-w")) == {"auto", *list_weights()}
     assert completions("export", "-w", incomplete="x4-") == ["x4-fast", "x4-photo", "x4-sharp"]
     assert "jxl" in completions("upscale", "--format")
-    assert completions("weights", "info", incomplete="x2") == ["x2"]
+    assert completions("weights", "info", incomplete="x2") == ["x2", "x2-fast"]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "--weights NAME" in help_of(name)])
