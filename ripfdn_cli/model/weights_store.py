@@ -37,11 +37,10 @@ def user_folder() -> Path:
 
 
 def list_weights() -> dict[str, Path]:
-    """Name → file; the user's own come before shipped ones of the same name."""
-    found: dict[str, Path] = {}
-    for folder in (shipped_folder(), user_folder()):
-        found.update({path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))})
-    return found
+    """Name → file, by name; the user's own come before shipped ones of the same name."""
+    folders = shipped_folder(), user_folder()
+    found = {path.stem: path for folder in folders for path in folder.glob(f"*{SUFFIX}")}
+    return dict(sorted(found.items()))
 
 
 def weights_path(name_or_path: str | Path) -> Path:
@@ -52,7 +51,7 @@ def weights_path(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.exists() or path.suffix or len(path.parts) > 1:
         return path
-    names = ", ".join(sorted(known))
+    names = ", ".join(known)
     if str(name_or_path) == RELEASED:
         raise CheckpointError(
             f"the weights {RELEASED} are not on this machine yet; download them with 'ripfdn weights fetch "

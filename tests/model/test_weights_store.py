@@ -48,7 +48,7 @@ def test_own_weights_come_before_shipped_ones(small_checkpoint: Checkpoint) -> N
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(CheckpointError, match=r"no weights named x9; use one of (\w+, )*x4"):
+    with pytest.raises(CheckpointError, match=r"no weights named x9; use one of x2, x2-fast, x3, x4, "):
         load_weights("x9")
 
 
