@@ -3,6 +3,8 @@ ImageNet: only where it is on the machine, since nothing here downloads by itsel
 """
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -30,25 +32,36 @@ def import_perceptual(name: str, wanted_by: str, extra: str = PERCEPTUAL) -> Mod
         ) from error
 
 
-def require_backbone(name: str, wanted_by: str) -> None:
-    """Raises UnavailableError where torchvision, or its weights of the network `name` (alexnet, vgg16,
-    vgg19), are not on the machine, with the command that helps. `wanted_by`: what needs them.
+@contextmanager
+def loading_backbone(name: str, wanted_by: str) -> Iterator[Path]:
+    """The file with torchvision's weights of the network `name` (alexnet, vgg16, vgg19), to be loaded within;
+    `wanted_by`: what needs them. Raises UnavailableError where torchvision or the file are not on the
+    machine, or the file can't be loaded, with the command that helps.
     """
     import_perceptual("torchvision", wanted_by)
-    require_file(
-        backbone_file(name),
-        f"the weights of torchvision's {name}",
-        wanted_by,
-        f"import torchvision; torchvision.models.{name}(weights='DEFAULT')",
-    )
+    what = f"the weights of torchvision's {name}"
+    fetch = f"import torchvision; torchvision.models.{name}(weights='DEFAULT')"
+    path = backbone_file(name)
+    with loading_file(path, what, wanted_by, fetch):
+        yield path
 
 
-def require_file(path: Path, what: str, wanted_by: str, fetch: str) -> None:
-    """Raises UnavailableError where there is no `path`, which is `what`; `fetch`: the Python that helps."""
+@contextmanager
+def loading_file(path: Path, what: str, wanted_by: str, fetch: str) -> Iterator[None]:
+    """Loads `path`, which is `what`, within; `fetch`: the Python that gets it. Raises UnavailableError where
+    the file is not there, or loading it fails.
+    """
     if not path.is_file():
         raise UnavailableError(
             f'{wanted_by} needs {what}, and there is no {path}; fetch them: python -c "{fetch}"'
         )
+    try:
+        yield
+    except Exception as error:  # what a loader raises for a damaged file is anything
+        raise UnavailableError(
+            f"{wanted_by} needs {what}, and {path} is damaged or holds something else; delete it and fetch "
+            f'them again: python -c "{fetch}"'
+        ) from error
 
 
 def backbone_file(name: str) -> Path:

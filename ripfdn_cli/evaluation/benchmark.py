@@ -213,6 +213,7 @@ def evaluate_sets(
     is called after every picture. Raises InputError, UnavailableError.
     """
     total, done, rows = sum(len(data_set.pairs) for data_set in data_sets), 0, list[Row]()
+    metrics = [metric.loaded_once() for metric in metrics]
 
     def tell(picture: UpscaledPicture) -> None:
         nonlocal done

@@ -4,15 +4,16 @@ install.
 
 import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import UnavailableError, UsageError
-from ripfdn_cli.evaluation.backbones import import_perceptual, require_backbone, require_file
+from ripfdn_cli.evaluation.backbones import import_perceptual, loading_backbone, loading_file
 from ripfdn_cli.image_math.metrics import PAPERS, PEAK, cut_border
 
 Pixels = NDArray[np.uint8]
@@ -40,6 +41,10 @@ class Metric:
     digits: int
     smallest_side: Callable[[int], int]
     load: Callable[[int], Compare]
+
+    def loaded_once(self) -> Self:
+        """Itself, with what `load` gives for a scale kept, for the next of several data sets."""
+        return replace(self, load=cache(self.load))
 
     @property
     def key(self) -> str:
@@ -82,26 +87,32 @@ def _ssimulacra2(scale: int) -> Compare:
 
 
 def _lpips(scale: int) -> Compare:
-    require_backbone("alexnet", "`metric` lpips")
     image = import_perceptual("torchmetrics.image", "`metric` lpips")
-    return _learned(image.LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True))
+    with loading_backbone("alexnet", "`metric` lpips"):
+        metric = image.LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+
+    def value(result: Any, reference: Any) -> float:
+        distance = float(metric(result, reference))
+        metric.reset()
+        return distance
+
+    return _learned(value)
 
 
 def _dists(scale: int) -> Compare:
-    require_backbone("vgg16", "`metric` dists")
-    image = import_perceptual("torchmetrics.image", "`metric` dists")
-    return _learned(image.DeepImageStructureAndTextureSimilarity())
+    dists = import_perceptual("torchmetrics.functional.image.dists", "`metric` dists")
+    with loading_backbone("vgg16", "`metric` dists"):
+        network = dists.DISTSNetwork()  # its metric makes one anew, 500 MB, for every picture
+    return _learned(lambda result, reference: float(network(result, reference)))
 
 
-def _learned(metric: Any) -> Compare:
-    """`metric` of torchmetrics, which takes (1, 3, H, W) float32 in [0, 1]."""
+def _learned(value: Callable[[Any, Any], float]) -> Compare:
+    """By `value` of (1, 3, H, W) float32 in [0, 1]."""
     import torch
 
     def compare(result: Pixels, reference: Pixels) -> float:
         with torch.no_grad():
-            value = float(metric(_in_unit_range(result), _in_unit_range(reference)))
-        metric.reset()
-        return value
+            return value(_in_unit_range(result), _in_unit_range(reference))
 
     return compare
 
@@ -112,8 +123,8 @@ def _niqe(scale: int) -> Compare:
     folder = import_perceptual("pyiqa.utils.download_util", wanted_by, extra="niqe").DEFAULT_CACHE_DIR
     model = Path(folder) / "niqe_modelparameters.mat"
     fetch = "import pyiqa; pyiqa.create_metric('niqe')"
-    require_file(model, "the statistics of natural pictures", wanted_by, fetch)
-    metric = pyiqa.create_metric("niqe", device="cpu")
+    with loading_file(model, "the statistics of natural pictures", wanted_by, fetch):
+        metric = pyiqa.create_metric("niqe", device="cpu")
 
     def compare(result: Pixels, reference: Pixels) -> float:
         return float(metric(_in_unit_range(result)))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ripfdn_cli.evaluation.backbones import backbone_file, import_perceptual, require_backbone
+from ripfdn_cli.evaluation.backbones import import_perceptual, loading_backbone
 
 LAYERS = {2: 0.1, 7: 0.1, 16: 1.0, 25: 1.0, 34: 1.0}
 """The convolutions conv1_2, conv2_2, conv3_4, conv4_4 and conv5_4, as torchvision numbers them, whose results
@@ -50,9 +50,9 @@ class VggLoss(nn.Module):
 
 def _layers() -> nn.Sequential:
     """torchvision's VGG19 (Simonyan and Zisserman, ICLR 2015), up to the last of LAYERS."""
-    require_backbone("vgg19", _WANTED_BY)
     network = import_perceptual("torchvision.models", _WANTED_BY).vgg19(weights=None)
-    network.load_state_dict(torch.load(backbone_file("vgg19"), map_location="cpu", weights_only=True))
+    with loading_backbone("vgg19", _WANTED_BY) as path:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     layers = nn.Sequential(*network.features[: max(LAYERS) + 1])
     for layer in layers:
         if isinstance(layer, nn.ReLU):

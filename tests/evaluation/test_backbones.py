@@ -8,7 +8,7 @@ import torch
 from support.spandrel_import import fitting_torchvision
 
 from ripfdn_cli.errors import UnavailableError
-from ripfdn_cli.evaluation.backbones import backbone_file, import_perceptual, require_backbone
+from ripfdn_cli.evaluation.backbones import backbone_file, import_perceptual, loading_backbone
 
 pytestmark = pytest.mark.any_precision
 
@@ -27,7 +27,12 @@ def test_a_torchvision_of_another_build_is_told(monkeypatch: pytest.MonkeyPatch,
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UnavailableError, match=r"nms does not exist.*both from the same place"):
-        require_backbone("vgg16", "`metric` dists")
+        enter("vgg16", "`metric` dists")
+
+
+def enter(name: str, wanted_by: str) -> Path:
+    with loading_backbone(name, wanted_by) as path:
+        return path
 
 
 def test_weights_are_looked_for_where_torchvision_keeps_them(
@@ -42,7 +47,7 @@ def test_weights_are_looked_for_where_torchvision_keeps_them(
     with pytest.raises(
         UnavailableError, match=r"python -c .*torchvision\.models\.alexnet\(weights='DEFAULT'\)"
     ):
-        require_backbone("alexnet", "`metric` lpips")
+        enter("alexnet", "`metric` lpips")
     path.parent.mkdir(parents=True)
     torch.save({}, path)
-    require_backbone("alexnet", "`metric` lpips")
+    assert enter("alexnet", "`metric` lpips") == path

@@ -1,6 +1,9 @@
 import io
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from types import ModuleType
 
 import numpy as np
@@ -14,7 +17,7 @@ from support.spandrel_import import fitting_torchvision
 
 from ripfdn_cli.errors import InputError, UnavailableError, UsageError
 from ripfdn_cli.evaluation.backbones import backbone_file
-from ripfdn_cli.evaluation.benchmark import Method, Network, PictureResult, Row, evaluate
+from ripfdn_cli.evaluation.benchmark import Method, Network, PictureResult, Row, evaluate, evaluate_sets
 from ripfdn_cli.evaluation.datasets import find_data_set
 from ripfdn_cli.evaluation.differences import bootstrap_interval, differences
 from ripfdn_cli.evaluation.library_metrics import METRICS, metrics_named
@@ -155,6 +158,57 @@ def test_features_are_of_the_weights_on_the_machine(
         assert values[-1] == sorted(values[-1])
         assert METRICS[name].best(values[-1]) == values[-1][0]
     assert values[0][2] != pytest.approx(values[1][2], rel=1e-3)
+
+
+def test_dists_is_that_of_torchmetrics(torchvision: ModuleType, photo: Pixels) -> None:
+    from torchmetrics.image import DeepImageStructureAndTextureSimilarity
+
+    path = backbone_file("vgg16")
+    path.parent.mkdir(parents=True)
+    torch.save(torchvision.models.vgg16(weights=None).state_dict(), path)
+    compare = METRICS["dists"].load(4)
+    for radius in (1, 3):
+        pair = [
+            torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
+            for pixels in (blurred(photo, radius), photo)
+        ]
+        wanted = DeepImageStructureAndTextureSimilarity()(*pair).item()
+        assert compare(blurred(photo, radius), photo) == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize(("name", "backbone"), LEARNED)
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"PK\x03\x04" + bytes(400)])
+def test_a_damaged_file_of_weights_is_told(
+    torchvision: ModuleType, name: str, backbone: str, content: bytes
+) -> None:
+    path = backbone_file(backbone)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(UnavailableError) as caught:
+        METRICS[name].load(4)
+    message = str(caught.value)
+    assert message.startswith(
+        f"`metric` {name} needs the weights of torchvision's {backbone}, and {path} is damaged"
+    )
+    assert f"torchvision.models.{backbone}(weights='DEFAULT')" in message
+
+
+def test_several_data_sets_load_a_metric_once_a_scale(small_data_set: Path, tmp_path: Path) -> None:
+    """A network of 500 MB takes seconds."""
+    loaded: list[int] = []
+
+    def load(scale: int) -> Callable[[Pixels, Pixels], float]:
+        loaded.append(scale)
+        return lambda result, reference: 0.0
+
+    metric = replace(METRICS["ssimulacra2"], load=load)
+    sets = [
+        find_data_set(copytree(small_data_set, tmp_path / name), scale)
+        for name, scale in (("one", 4), ("other", 4), ("third", 2))
+    ]
+    rows = evaluate_sets(sets, [], [PAPERS], metrics=[metric])
+    assert loaded == [4, 2]
+    assert {row.mean_value(metric) for row in rows} == {0.0}
 
 
 @pytest.fixture
