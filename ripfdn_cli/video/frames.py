@@ -83,6 +83,11 @@ class VideoFrames:
     layout: YuvFormat | None = None
     joints: tuple[Joint, ...] = ()
 
+    @property
+    def seeks(self) -> bool:
+        """Whether there are places to seek to: a frame's time says which it is."""
+        return not self.info.counted and not self.joints
+
     def __call__(self, first: int = 0, before: Checksums | None = None) -> Iterator[SourceFrame]:
         """Frames from number `first` on. `before`: checksums of frames up to it, from the run that is
         resumed; where seeking gives other frames, or none are known, everything is decoded from the start.
@@ -143,7 +148,7 @@ class VideoFrames:
             yield from self._without_gaps(decode_packets(container, stream, self.joints), begin, known=first)
 
     def _seek(self, container: av.container.InputContainer, stream: av.VideoStream, number: int) -> bool:
-        if self.info.counted or self.joints:
+        if not self.seeks:
             return False
         try:
             container.seek(int(self.times.pts[number]), stream=stream)

@@ -22,6 +22,7 @@ from ripfdn_cli.pipeline.upscaler_stage import PreparedFrame, UpscaledFrame, Ups
 from ripfdn_cli.upscaler import Progress
 from ripfdn_cli.video.frames import Checksums, SourceFrame
 from ripfdn_cli.video_jobs.device_colour import PreparedYuvFrame, UpscaledYuvFrame, device_colour
+from ripfdn_cli.video_jobs.frames_in_turn import FramesInTurn
 from ripfdn_cli.video_jobs.segments import SegmentEntry, segment_path
 from ripfdn_cli.video_jobs.video_plan import VideoPlan
 from ripfdn_cli.video_jobs.video_targets import OpenSegment
@@ -60,6 +61,8 @@ class SegmentMaker:
         self._colour = devices.run(
             lambda networks: device_colour(plan, networks.among(plan.weights), always=device_colour_always)
         )
+        frames = plan.source.frames if self._colour is None else self._colour.frames
+        self._frames = FramesInTurn(frames, seeks=plan.source.seeks)
         self._batch_size = devices.run(
             lambda networks: frames_per_batch(networks.among(plan.weights), plan.passes)
         )
@@ -95,11 +98,12 @@ class SegmentMaker:
         before it is given that one.
         """
         shows = self._plan.target.timeline.source
-        frames = self._plan.source.frames if self._colour is None else self._colour.frames
         first, lead = int(shows[outputs.start]), Checksums()
+        if before is None and not self._plan.source.seeks:
+            before = {}
         if before is not None:
             writer.remember(before)
-        for frame in frames(self._lead_start(outputs.start) if before is None else first, before):
+        for frame in self._frames(self._lead_start(outputs.start) if before is None else first, before):
             shown = range(*np.searchsorted(shows, [frame.index, frame.stop]).tolist())
             if shown.start >= outputs.stop:
                 return

@@ -52,11 +52,12 @@ class VideoSource:
     """Frames with their times, and what has to be known of them to write others like them.
 
     `samples`: uint8 or uint16. `frames(first, before)` gives them from number `first` on, as `VideoFrames`
-    does. `identity` tells this input from any other, as JSON. `streams`: what else is in its file. `keep`
-    keeps in a folder what took long to find out. `reading` is what else shapes the frames; `first_number`
-    that of the first frame, for names. `yuv`: where frames can be had unconverted. `lost_frames`: about how
-    many a damaged file has not. `bits_per_pixel`: that the picture takes in a file of a codec that loses
-    something; None where it doesn't, and for pictures.
+    does; `seeks`: whether it finds others than the first without decoding all before them. `identity` tells
+    this input from any other, as JSON. `streams`: what else is in its file. `keep` keeps in a folder what
+    took long to find out. `reading` is what else shapes the frames; `first_number` that of the first frame,
+    for names. `yuv`: where frames can be had unconverted. `lost_frames`: about how many a damaged file has
+    not. `bits_per_pixel`: that the picture takes in a file of a codec that loses something; None where it
+    doesn't, and for pictures.
     """
 
     files: tuple[Path, ...]
@@ -82,6 +83,7 @@ class VideoSource:
     reading: dict[str, Any] = field(default_factory=dict)
     keep: Callable[[Path], None] | None = None
     yuv: YuvSource | None = None
+    seeks: bool = True
 
     @property
     def name(self) -> str:
@@ -147,6 +149,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         | ({"captions": "dropped"} if drops_captions else {}),
         keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
         yuv=_yuv_source(info, frames),
+        seeks=frames.seeks,
     )
 
 

@@ -1,8 +1,11 @@
 """Segments by themselves: what they hold, and what they say of the place where they begin."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 from support.segment_runs import in_fives, with_broken_packets, with_false_keyframes
 from support.video_clips import Clip, make_clip
@@ -75,6 +78,35 @@ def test_a_wrong_place_shows_in_the_lead(tmp_path: Path, network: NetworkSetting
     assert not alone.follows(in_turn[5])
     (known,) = made(maker, range(30, 35), in_turn[5].before).values()
     assert known.segment.sha256 == in_turn[6].segment.sha256
+
+
+def test_files_without_places_to_seek_to_are_decoded_on_and_on(
+    tmp_path: Path, network: NetworkSettings, devices: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = Clip(frames=30, codec="mpeg4", time_base=Fraction(1, 24))
+    maker = maker_of(make_clip(tmp_path / "in.avi", clip), network, devices)
+    in_turn = made(maker, range(30), {})
+    other = maker_of(tmp_path / "in.avi", network, devices)
+    opened: list[str] = []
+    really_open = av.open
+
+    def noted(file: Any, *arguments: Any, **options: Any) -> Any:
+        opened.append(Path(file).name)
+        return really_open(file, *arguments, **options)
+
+    monkeypatch.setattr(av, "open", noted)
+
+    def alone(number: int, before: dict[int, int] | None) -> SegmentEntry:
+        (entry,) = made(other, range(5 * number, 5 * number + 5), before).values()
+        return entry
+
+    for number, before in ((1, None), (2, in_turn[1].before), (5, None)):
+        entry = alone(number, before)
+        assert entry.segment.sha256 == in_turn[number].segment.sha256
+        assert entry.lead is None  # the place is known, as nothing was skipped
+    assert opened.count("in.avi") == 1
+    assert alone(3, None).segment.sha256 == in_turn[3].segment.sha256
+    assert opened.count("in.avi") == 2
 
 
 def test_what_was_done_before_an_error_is_whole(
