@@ -19,11 +19,11 @@ import torch
 
 from ripfdn_cli.training.cuda_graph import CapturedStep
 from ripfdn_cli.training.learner import Learner, start_network
-from ripfdn_cli.training.loop import device_name, prepare_device
 from ripfdn_cli.training.patches import PackedPictures, Request, Sampler
 from ripfdn_cli.training.pictures import TrainingPicture
 from ripfdn_cli.training.presets import resolve_settings
 from ripfdn_cli.training.ranks import Ranks
+from ripfdn_cli.training.run_device import device_name, prepare_device
 from ripfdn_cli.training.settings import Stage, TrainingSettings
 
 PICTURE_SIDE = 1024

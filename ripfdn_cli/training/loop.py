@@ -1,12 +1,9 @@
 """One training run, from settings to weights. It reads from top to bottom."""
 
-import json
 import logging
 import math
-import os
-import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -18,12 +15,8 @@ from torch import Tensor
 from ripfdn_cli import __version__
 from ripfdn_cli.errors import OutOfMemoryError, OutputError, TrainingDivergedError, UsageError
 from ripfdn_cli.files.atomic_file import write_bytes
-from ripfdn_cli.files.file_lock import locked
-from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.model.network import RIPFDN, to_checkpoint
-from ripfdn_cli.torch_devices import available_device, best_device
-from ripfdn_cli.training.branch import decaying, folder_name
 from ripfdn_cli.training.cuda_graph import CapturedStep
 from ripfdn_cli.training.durations import Interval
 from ripfdn_cli.training.interruption import deferred_signals
@@ -32,15 +25,22 @@ from ripfdn_cli.training.patches import PackedPictures, PatchSource, Request
 from ripfdn_cli.training.ranks import Ranks, join_ranks
 from ripfdn_cli.training.records import History
 from ripfdn_cli.training.reports import Listener, Silence, StepReport, ValidationReport
+from ripfdn_cli.training.run_device import device_name, prepare_device
+from ripfdn_cli.training.run_folder import (
+    SETTINGS,
+    branched,
+    continued,
+    gone_unless_started,
+    only_run_in,
+    open_state,
+)
 from ripfdn_cli.training.schedule import Position, ema_decay_at, learning_rate_at, stage_at
-from ripfdn_cli.training.settings import FIELDS, Stage, TrainingSettings
+from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.training.sources import open_source
 from ripfdn_cli.training.state import (
     STATE,
     RunState,
     generator_states,
-    has_state,
-    load_state,
     restore_generators,
     save_state,
 )
@@ -48,9 +48,6 @@ from ripfdn_cli.training.validation import load_validation_sets, protocol_text, 
 
 log = logging.getLogger(__name__)
 
-LOCK, SETTINGS = ".lock", "settings.toml"
-_LOCK_SECONDS = 10.0
-"""What the killed processes of a run that is restarted may take to go."""
 BEST, LAST, AVERAGE = "best.safetensors", "last.safetensors", "ema.safetensors"
 _SMOOTHING = 0.95
 """Of the speed that is shown."""
@@ -109,11 +106,11 @@ def train(
 ) -> Path:
     """As `ripfdn_cli.training.train` says."""
     if branch_decay:
-        start, folder = _branched(settings, folder, branch_decay)
+        start, folder = branched(settings, folder, branch_decay)
     else:
         start = None
     with (
-        _gone_unless_started(folder) as started,
+        gone_unless_started(folder) as started,
         join_ranks() as ranks,
         only_run_in(folder) if ranks.is_main else nullcontext(),
     ):
@@ -126,43 +123,6 @@ def train(
         started()
         training.run()
     return folder
-
-
-@contextmanager
-def _gone_unless_started(folder: Path) -> Iterator[Callable[[], None]]:
-    """Make `folder`; it goes again, with those around it that were made for it, where the block ends before
-    it calls what it is given: what is wrong with a run's settings or pictures shall not cost a folder.
-    """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    make_folder(folder)
-
-    def started() -> None:
-        made.clear()
-
-    try:
-        yield started
-    finally:
-        with suppress(OSError):  # other files are in it by now: not ours to delete
-            for name in (LOCK, SETTINGS) if made else ():
-                (folder / name).unlink(missing_ok=True)
-            for path in made:
-                path.rmdir()
-
-
-def _branched(settings: TrainingSettings, folder: Path, length: str) -> tuple[RunState, Path]:
-    """Where a branch of the run in `folder` starts, and its own folder. Raises UsageError."""
-    if not has_state(folder):
-        raise UsageError(f"{folder} has no saved state to branch from; train there first")
-    state = load_state(folder)
-    start = decaying(continued(state, settings), settings, Interval.parse(length, "branch-decay"))
-    own = folder / folder_name(state)
-    if has_state(own):
-        limits = {(s.max_time, s.steps) for s in (load_state(own).settings, start.settings)}
-        if len(limits) > 1:
-            raise UsageError(
-                f"{own} holds a branch of another length; continue it with `resume` in {own}, or move it away"
-            )
-    return start, own
 
 
 class Training:
@@ -478,69 +438,6 @@ class _Batches:
             part = slice(start, min(start + self._micro, self._count))
             share = (part.stop - part.start) / self._stage.batch
             yield lr[part], hr[part], share, part.stop == self._count
-
-
-def prepare_device(settings: TrainingSettings, ranks: Ranks) -> torch.device:
-    """The device of this rank, with PyTorch set up for it. Raises UnavailableError."""
-    wanted = best_device() if settings.device == "auto" else settings.device
-    device = available_device(ranks.device(wanted))
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    # cuBLAS gives the same result each time with a work space of its own only, set before it is first used.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.backends.cudnn.benchmark = not settings.deterministic
-    torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
-    # Nothing here reads what it has not written.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return device
-
-
-def continued(state: RunState, wanted: TrainingSettings) -> RunState:
-    """`state` to go on from with the settings `wanted`. With another time limit the run stands where its
-    share of the new one is. Raises UsageError naming settings that may not change midway.
-    """
-    before, after = state.settings.as_dict(), wanted.as_dict()
-    changed = [
-        f"{name.replace('_', '-')} was {json.dumps(before[name])}, now {json.dumps(after[name])}"
-        for name, item in FIELDS.items()
-        if before[name] != after[name] and not item.metadata["resumable"]
-    ]
-    if changed:
-        raise UsageError(
-            f"settings differ from those of the resumed run: {'; '.join(changed)}; restore them, or start "
-            "a new run in another folder"
-        )
-    progress = state.position.progress
-    if state.settings.max_time and wanted.max_time:
-        progress = min(1.0, progress * state.settings.max_time / wanted.max_time)
-    return replace(state, settings=wanted, position=replace(state.position, progress=progress))
-
-
-def device_name(device: torch.device) -> str:
-    """What `device` is called in reports: the GPU's name, or the processor's kind and its threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
-
-
-def open_state(folder: Path, *, resume: bool) -> RunState | None:
-    """The state to go on from, None for a new run. Raises UsageError where a run would be overwritten."""
-    if not has_state(folder):
-        return None
-    if not resume:
-        raise UsageError(f"{folder} holds a run already; continue it with `resume`, or choose another folder")
-    return load_state(folder)
-
-
-@contextmanager
-def only_run_in(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process: two runs in it, such as one resumed while its ranks live on, would mix.
-
-    Raises UsageError where another process holds it and doesn't let go within some seconds.
-    """
-    busy = f"another process is training in {folder}; wait for it, stop it, or choose another folder"
-    with locked(folder / LOCK, busy=busy, seconds=_LOCK_SECONDS):
-        yield
 
 
 def _due(interval: str, before: tuple[int, float], now: tuple[int, float]) -> bool:

@@ -12,10 +12,11 @@ from PIL import Image
 from support.small_inputs import photograph
 
 from ripfdn_cli.files.storage import make_folder
-from ripfdn_cli.training.loop import Training, open_state
+from ripfdn_cli.training.loop import Training
 from ripfdn_cli.training.presets import resolve_settings
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.reports import StepReport, ValidationReport
+from ripfdn_cli.training.run_folder import open_state
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.state import RunState, load_state
 

@@ -22,14 +22,14 @@ from support.training_runs import (
     tiny_settings,
 )
 
-from ripfdn_cli.errors import CheckpointError, TrainingDivergedError, UsageError
+from ripfdn_cli.errors import CheckpointError, TrainingDivergedError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.image_math.metrics import score
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.training import loop
 from ripfdn_cli.training.learner import Learner
-from ripfdn_cli.training.loop import continued, only_run_in, open_state
 from ripfdn_cli.training.ranks import Ranks
+from ripfdn_cli.training.run_folder import continued, open_state
 from ripfdn_cli.training.state import PREVIOUS, STATE, load_state
 from ripfdn_cli.upscaler import Upscaler
 
@@ -229,30 +229,6 @@ def test_a_full_disk_keeps_the_run_and_the_old_state(
     kept = load_state(tmp_path / "run")
     assert kept.position.steps == 3
     assert not list((tmp_path / "run").glob(".ripfdn-*"))
-
-
-def test_changed_settings_are_noticed(data: Path, tmp_path: Path) -> None:
-    settings = tiny_settings(data)
-    run_training(settings, tmp_path / "run")
-    state = load_state(tmp_path / "run")
-    with pytest.raises(UsageError, match=r"seed was 0, now 3; batch was \[4\], now \[8\]"):
-        continued(state, replace(settings, seed=3, batch=(8,)))
-    allowed = replace(settings, max_time=60.0, threads=2, device="cpu", workers=0, save_every="9m")
-    assert continued(state, allowed).settings == allowed
-
-
-def test_a_run_is_never_overwritten(data: Path, tmp_path: Path) -> None:
-    run_training(tiny_settings(data, steps=2), tmp_path / "run")
-    with pytest.raises(UsageError, match="holds a run already"):
-        open_state(tmp_path / "run", resume=False)
-
-
-def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_LOCK_SECONDS", 0.2)
-    with only_run_in(tmp_path), pytest.raises(UsageError, match="another process"), only_run_in(tmp_path):
-        pass
-    with only_run_in(tmp_path):
-        pass
 
 
 def test_a_damaged_state_falls_back_to_the_one_before(

@@ -1,0 +1,65 @@
+"""Who may write to a run's folder, and what a run that goes on may change."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.training_runs import make_pictures, run_training, tiny_settings
+
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.training import run_folder
+from ripfdn_cli.training.run_folder import continued, gone_unless_started, only_run_in, open_state
+from ripfdn_cli.training.state import load_state
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+def test_changed_settings_are_noticed(data: Path, tmp_path: Path) -> None:
+    settings = tiny_settings(data)
+    run_training(settings, tmp_path / "run")
+    state = load_state(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"seed was 0, now 3; batch was \[4\], now \[8\]"):
+        continued(state, replace(settings, seed=3, batch=(8,)))
+    allowed = replace(settings, max_time=60.0, threads=2, device="cpu", workers=0, save_every="9m")
+    assert continued(state, allowed).settings == allowed
+
+
+def test_a_run_is_never_overwritten(data: Path, tmp_path: Path) -> None:
+    run_training(tiny_settings(data, steps=2), tmp_path / "run")
+    with pytest.raises(UsageError, match="holds a run already"):
+        open_state(tmp_path / "run", resume=False)
+
+
+def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder, "_LOCK_SECONDS", 0.2)
+    with only_run_in(tmp_path), pytest.raises(UsageError, match="another process"), only_run_in(tmp_path):
+        pass
+    with only_run_in(tmp_path):
+        pass
+
+
+def fails_to_start(folder: Path, leaving: str) -> None:
+    with gone_unless_started(folder):
+        (folder / leaving).touch()
+        raise UsageError("no pictures")
+
+
+def test_what_was_made_for_a_run_that_did_not_start_goes(tmp_path: Path) -> None:
+    """And nothing else: neither folders that were there, nor those with other files in them."""
+    folder = tmp_path / "runs" / "mine"
+    with pytest.raises(UsageError, match="no pictures"):
+        fails_to_start(folder, leaving=run_folder.SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(UsageError, match="no pictures"):
+        fails_to_start(folder, leaving=run_folder.SETTINGS)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "runs"]
+    with pytest.raises(UsageError, match="no pictures"):
+        fails_to_start(folder, leaving="notes.txt")
+    assert (folder / "notes.txt").is_file()
+    with gone_unless_started(tmp_path / "runs" / "other") as started:
+        started()
+    assert (tmp_path / "runs" / "other").is_dir()
