@@ -7,6 +7,7 @@ import click
 
 from ripfdn_cli.cli.console import Console, console_options, count_progress
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
+from ripfdn_cli.cli.places import PATH
 from ripfdn_cli.cli.sizes import Count
 
 _EXAMPLES = (
@@ -16,13 +17,13 @@ _EXAMPLES = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("photos", type=click.Path(path_type=Path))
+@click.argument("photos", type=PATH)
 @titled(
     INPUT_AND_OUTPUT,
     click.option(
         "-o",
         "--output",
-        type=click.Path(path_type=Path),
+        type=PATH,
         required=True,
         help="Folder for the set; created if missing. Run the same command again to resume.",
     ),

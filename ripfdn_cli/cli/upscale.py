@@ -15,6 +15,7 @@ from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
 from ripfdn_cli.cli.network_options import network_options
 from ripfdn_cli.cli.picture_options import picture_options, size_options
+from ripfdn_cli.cli.places import TEXT_PATH
 from ripfdn_cli.cli.sizes import Count, Rectangle
 from ripfdn_cli.cli.upscale_pipe import PIPE, tile_progress, upscale_pipe
 from ripfdn_cli.cli.upscale_video import (
@@ -59,14 +60,14 @@ _EXAMPLES = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("inputs", nargs=-1, required=True, type=click.Path())
+@click.argument("inputs", nargs=-1, required=True, type=TEXT_PATH)
 @titled(
     INPUT_AND_OUTPUT,
     click.option(
         "-o",
         "--output",
         required=True,
-        type=click.Path(),
+        type=TEXT_PATH,
         help="A file, a folder, a name template such as 'out/{stem}_x{scale}{ext}', or - for stdout.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace existing outputs."),

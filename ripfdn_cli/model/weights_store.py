@@ -2,6 +2,7 @@
 authors' on the web.
 """
 
+import os
 import re
 from contextlib import suppress
 from importlib.resources import files
@@ -37,10 +38,26 @@ def user_folder() -> Path:
 
 
 def list_weights() -> dict[str, Path]:
-    """Name → file, by name; the user's own come before shipped ones of the same name."""
-    folders = shipped_folder(), user_folder()
-    found = {path.stem: path for folder in folders for path in folder.glob(f"*{SUFFIX}")}
+    """Name → file, by name; the user's own come before shipped ones of the same name. There are none of the
+    user's where their folder may not be read, as with another user's HOME.
+    """
+    found = _weights_in(shipped_folder())
+    with suppress(OSError):
+        found |= _weights_in(user_folder())
     return dict(sorted(found.items()))
+
+
+def _weights_in(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in folder.glob(f"*{SUFFIX}")}
+
+
+def _why_own_are_missing() -> str:
+    """What keeps the user's own weights from being read, as the end of a message."""
+    try:
+        _weights_in(user_folder())
+    except OSError as error:
+        return f" ({user_folder()} can't be read: {error.strerror})"
+    return ""
 
 
 def weights_path(name_or_path: str | Path) -> Path:
@@ -57,7 +74,9 @@ def weights_path(name_or_path: str | Path) -> Path:
             f"the weights {RELEASED} are not on this machine yet; download them with 'ripfdn weights fetch "
             f"{RELEASED}'. The others are {names}"
         )
-    raise CheckpointError(f"no weights named {name_or_path}; use one of {names}, or the path of a file")
+    raise CheckpointError(
+        f"no weights named {name_or_path}{_why_own_are_missing()}; use one of {names}, or the path of a file"
+    )
 
 
 def load_weights(name_or_path: str | Path | Checkpoint) -> Checkpoint:
@@ -138,4 +157,4 @@ def fetch_released(url: str | None = None, progress: Progress | None = None) -> 
 
 def _missing_folders(folder: Path) -> list[Path]:
     """`folder` and those around it that are not there, the innermost first."""
-    return [path for path in (folder, *folder.parents) if not path.exists()]
+    return [path for path in (folder, *folder.parents) if not os.path.exists(path)]  # noqa: PTH110 - which may raise
