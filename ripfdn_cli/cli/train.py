@@ -198,7 +198,7 @@ def _show_pairs(
         raise UsageError(f"--show-pairs writes PNG; name {path.with_suffix('.png')}, not {path}")
     with _Watcher(console) as watcher:
         write_pairs(settings, count, path, overwrite=overwrite, listener=watcher)
-    console.text(f"{path}: {count} pairs, LR on the left")
+    log.info("%s: %d pairs, LR on the left", path, count)
 
 
 def _saved_settings(folder: Path) -> TrainingSettings | None:
