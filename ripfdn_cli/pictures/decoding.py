@@ -5,6 +5,7 @@ what Pillow does not.
 """
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -150,7 +151,8 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     try:
         image = Image.open(io.BytesIO(data), formats=decoders)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise too_many_pixels("its header states more", max_pixels) from error
+        stated = re.search(r"\d+ pixels", str(error))
+        raise too_many_pixels(f"its header states {stated[0] if stated else 'more'}", max_pixels) from error
     except UnidentifiedImageError as error:
         known = ", ".join(file_format.title for file_format in FORMATS)
         more = "" if find_spec("imageio") else MORE_FORMATS
