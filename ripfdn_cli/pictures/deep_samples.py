@@ -33,6 +33,10 @@ def deep_pixels(image: ImageFile.ImageFile, data: bytes) -> Frame | None:
         pixels = _stretched(imagecodecs.avif_decode(data), 2**bits - 1, np.uint16)
     elif image.format == "HEIF" and (bits := _heif_bits(image)) > 8:
         pixels = _read_heif(data, bits)
+    elif is_float_jxl(image, data):
+        import imagecodecs
+
+        pixels = np.asarray(imagecodecs.jpegxl_decode(data)).astype(np.float32)
     elif image.format == "JXL" and (bits := read_jxl_header(data).bits or 0) > 8:
         import imagecodecs
 
@@ -55,6 +59,11 @@ def is_sixteen_bit(image: ImageFile.ImageFile, data: bytes) -> bool:
     if image.format == "JXL":
         return (read_jxl_header(data).bits or 0) > 8
     return image.mode.startswith("I") or (image.format == "PPM" and (_ppm_maximum(image) or 0) > 255)
+
+
+def is_float_jxl(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Whether the file `data`, Pillow's `image`, is a JPEG XL of floats, whose plugin cuts them to 8 bits."""
+    return image.format == "JXL" and read_jxl_header(data).bits is None
 
 
 def sixteen_bit_png(data: bytes) -> Frame:

@@ -16,7 +16,7 @@ from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.formats import RAW_SUFFIXES, SUFFIXES, Format, format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Animation, Frame, Header, Picture, check_size
-from ripfdn_cli.pictures.rare_stills import RARE_SUFFIXES, opened_rare_still
+from ripfdn_cli.pictures.rare_stills import RARE_SUFFIXES, is_rare_still, opened_rare_still
 
 MORE_FORMATS = '; imageio reads more of them, by their suffixes: pip install "ripfdn-cli[raw]"'
 _FOR_VIDEO = ("pyav", "FFMPEG")
@@ -94,7 +94,7 @@ def _plugins(name: str) -> list[str]:
 def _opened(data: bytes, name: str) -> Iterator[Any]:
     """The file in the first of imageio's plugins for it that opens it, or as one of `rare_stills`."""
     suffix = _suffix(name)
-    if suffix in RARE_SUFFIXES:
+    if is_rare_still(data, suffix):
         with opened_rare_still(data, suffix) as still:
             yield still
         return

@@ -55,3 +55,13 @@ def test_heic_of_more_bits_keeps_them(bits: int, channels: int, monkeypatch: pyt
     (pixels,) = decode(stream.getvalue(), "a.heic").frames
     assert pixels.dtype == np.uint16
     np.testing.assert_array_equal(pixels, np.rint(samples * (65535 / top)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_jpeg_xl_of_floats_stays_what_it_is(dtype: type[np.floating]) -> None:
+    light = np.linspace(0, 4, 16 * 24 * 3).reshape(16, 24, 3).astype(dtype)
+    content = bytes(imagecodecs.jpegxl_encode(light, lossless=True))
+    assert read_header(content, "a.jxl").sample_bytes == 4
+    (frame,) = decode(content, "a.jxl").frames
+    assert frame.dtype == np.float32
+    np.testing.assert_array_equal(frame, light)

@@ -2,6 +2,7 @@
 
 import struct
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -81,3 +82,17 @@ def test_what_cannot_be_read_is_told_with_the_way_out(suffix: str, content: byte
 def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
     with pytest.raises(InputError, match="over the limit of 50 pixels"):
         decode(qoi(np.ascontiguousarray(PIXELS[..., :3])), "a.qoi", max_pixels=50)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_2000_of_more_bits_keeps_them(bits: int, channels: int) -> None:
+    top = 2**bits - 1
+    samples = np.linspace(0, top, 32 * 48 * channels).reshape(32, 48, channels).astype(np.uint16)
+    content = bytes(imagecodecs.jpeg2k_encode(samples.squeeze(), bitspersample=bits, reversible=True))
+    assert read_header(content, "a.jp2").sample_bytes == 2
+    (frame,) = decode(content, "a.jp2").frames
+    np.testing.assert_array_equal(frame, np.rint(samples * (65535 / top)))
+    assert decode(content, "a.jp2", max_pixels=32 * 48).width == 48
+    with pytest.raises(InputError, match="over the limit of 100 pixels"):
+        decode(content, "a.jp2", max_pixels=100)
