@@ -152,7 +152,7 @@ def _kept_of_frame(metadata: Metadata, size: tuple[int, int], file_format: Forma
     metadata = _with_fitting_xmp(metadata.with_comment_for(file_format), file_format, *size)
     lost = metadata.lost_in(file_format)
     if lost or metadata.lost:
-        reasons = [f"{in_words(lost)} (not written to {file_format.title})"] if lost else []
+        reasons = [f"{in_words(lost, metadata)} (not written to {file_format.title})"] if lost else []
         log.info("%s: left out: %s", name, "; ".join([*reasons, *metadata.lost]))
     return metadata.without(lost)
 

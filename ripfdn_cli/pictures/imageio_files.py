@@ -24,6 +24,7 @@ _OLD_PILLOW = "-PIL"
 """How the names of plugins end that do what the plugin pillow does, less well."""
 _DRAWINGS = (".emf", ".eps", ".pdf", ".ps", ".wmf")
 """Of lines, at no resolution of their own; some are programs that a decoder would run."""
+_JPEGS = (".mpo",)
 _SAMPLES = ("uint8", "uint16", "int8", "int16", "uint32", "int32", "float32")
 _STILL, _DEEP = "png", "tiff"
 
@@ -77,7 +78,7 @@ def _suffix(name: str) -> str:
 
 def _plugins(name: str) -> list[str]:
     suffix = _suffix(name)
-    if suffix in ("", *SUFFIXES, *RAW_SUFFIXES, *_DRAWINGS) or find_spec("imageio") is None:
+    if suffix in ("", *SUFFIXES, *RAW_SUFFIXES, *_DRAWINGS, *_JPEGS) or find_spec("imageio") is None:
         return []
     from imageio.config import known_extensions
 

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo, iTXt
 
 from ripfdn_cli.pictures.exif import check_exif, exif_of_tiff, with_head
 from ripfdn_cli.pictures.formats import Format
-from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, read_extras
+from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, read_extras
 from ripfdn_cli.pictures.lost_parts import CREDENTIALS
 from ripfdn_cli.pictures.photoshop import current_resources, resources_of_tiff
 
@@ -126,9 +126,12 @@ _WORDS = {
 }
 
 
-def in_words(names: Iterable[str]) -> str:
-    """Fields of `Metadata` as messages call them."""
-    return ", ".join(dict.fromkeys(_WORDS[name] for name in names))
+def in_words(names: Iterable[str], metadata: Metadata) -> str:
+    """Fields of `metadata` as messages call them."""
+    words = _WORDS
+    if not any(map(is_gain_map, metadata.auxiliary)):
+        words = _WORDS | {"auxiliary": "the pictures beside the main one"}
+    return ", ".join(dict.fromkeys(words[name] for name in names))
 
 
 def read_metadata(image: Image.Image) -> Metadata:
