@@ -8,11 +8,10 @@ from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
-from platformdirs import user_data_path
-
-from ripfdn_cli.errors import CheckpointError, UsageError
+from ripfdn_cli.errors import CheckpointError, OutputError, UsageError
 from ripfdn_cli.files.atomic_file import check_writable, write_bytes
 from ripfdn_cli.files.storage import make_folder
+from ripfdn_cli.files.user_folders import data_folder
 from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, is_own_format
 from ripfdn_cli.model.weights_download import Progress, fetch
 
@@ -33,8 +32,10 @@ def shipped_folder() -> Path:
 
 
 def user_folder() -> Path:
-    """The folder of the weights that the user fetched or imported; it may not exist yet."""
-    return user_data_path("ripfdn", appauthor=False) / "weights"
+    """The folder of the weights that the user fetched or imported; it may not exist yet. Raises OutputError
+    where there is no home.
+    """
+    return data_folder() / "weights"
 
 
 def list_weights() -> dict[str, Path]:
@@ -42,7 +43,7 @@ def list_weights() -> dict[str, Path]:
     user's where their folder may not be read, as with another user's HOME.
     """
     found = _weights_in(shipped_folder())
-    with suppress(OSError):
+    with suppress(OSError, OutputError):
         found |= _weights_in(user_folder())
     return dict(sorted(found.items()))
 
@@ -57,6 +58,8 @@ def _why_own_are_missing() -> str:
         _weights_in(user_folder())
     except OSError as error:
         return f" ({user_folder()} can't be read: {error.strerror})"
+    except OutputError as error:
+        return f" (of your own there are none: {error})"
     return ""
 
 
