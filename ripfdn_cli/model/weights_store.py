@@ -93,6 +93,11 @@ def load_weights(name_or_path: str | Path | Checkpoint) -> Checkpoint:
         from ripfdn_cli.model.released_checkpoint import import_released  # torch only where it is needed
 
         return import_released(path, {"source": path.name})
+    if path.suffix == ".onnx":
+        raise CheckpointError(
+            f"{path} is an ONNX file, which is for 'ripfdn compare' and 'ripfdn eval'; give weights of "
+            "RIPFDN, by a name from 'ripfdn weights list' or as a .safetensors or .pth file"
+        )
     return Checkpoint.load(path)
 
 

@@ -166,3 +166,9 @@ def test_a_home_that_may_not_be_read_has_no_weights(tmp_path: Path, monkeypatch:
         assert set(list_weights()) == names
         with pytest.raises(CheckpointError, match=r"no weights named mine .*Permission denied"):
             weights_path("mine")
+
+
+def test_an_onnx_file_is_sent_where_it_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"network")
+    with pytest.raises(CheckpointError, match=r"a\.onnx is an ONNX file, which is for 'ripfdn compare'"):
+        load_weights(tmp_path / "a.onnx")
