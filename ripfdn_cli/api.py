@@ -11,10 +11,11 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from fractions import Fraction
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
-from ripfdn_cli.errors import UsageError
+from ripfdn_cli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from ripfdn_cli.evaluation.benchmark import Observer, Row
@@ -126,7 +127,10 @@ def upscale_file(
 
 
 def upscale_bytes(
-    data: bytes, *, progress: Progress | None = None, **options: Unpack[PictureOptions]
+    data: bytes | bytearray | memoryview,
+    *,
+    progress: Progress | None = None,
+    **options: Unpack[PictureOptions],
 ) -> bytes:
     """The content of a picture file → that of a larger one, in the input's format unless `format` says
     another. Raises what `upscale_file` raises.
@@ -134,8 +138,13 @@ def upscale_bytes(
     from ripfdn_cli.image_jobs.image_run import ImageRun
 
     network, picture = _settings(options)
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise InputError(
+            f"a {type(data).__name__} is not the content of a file; pass bytes; for the path of a file there "
+            "is upscale_file"
+        )
     run = ImageRun(picture, network, progress=progress)
-    return run.run_bytes(data, "the picture", file_format(options.get("format")))[0]
+    return run.run_bytes(bytes(data), "the picture", file_format(options.get("format")))[0]
 
 
 def upscale_folder(
@@ -349,7 +358,15 @@ def size_request(
         factor = None if scale is None else Fraction(str(scale))
     except ValueError as error:
         raise UsageError(f"`scale` {scale} is not a number; write it as 2 or 2.5") from error
-    return SizeRequest(scale=factor, width=width, height=height, long_side=long_side, fit=fit)
+    if fit is not None and (isinstance(fit, str) or len(fit) != 2):
+        raise UsageError(f"`fit` {fit!r} is not a width and a height; write them as (1920, 1080)")
+    return SizeRequest(
+        scale=factor,
+        width=_pixels("width", width),
+        height=_pixels("height", height),
+        long_side=_pixels("long_side", long_side),
+        fit=None if fit is None else (_pixels("fit", fit[0]), _pixels("fit", fit[1])),
+    )
 
 
 def picture_settings(
@@ -384,6 +401,17 @@ def picture_settings(
     )
 
 
+@overload
+def _pixels(name: str, number: int) -> int: ...
+@overload
+def _pixels(name: str, number: int | None) -> int | None: ...
+def _pixels(name: str, number: int | None) -> int | None:
+    try:
+        return None if number is None else index(number)
+    except TypeError as error:
+        raise UsageError(f"`{name}` {number!r} is not a whole number of pixels") from error
+
+
 def file_format(name: str | None) -> Format | None:
     """The picture format called `name`. Raises UsageError."""
     from ripfdn_cli.pictures.formats import format_named
@@ -396,7 +424,7 @@ def _colour(name: str) -> tuple[int, int, int]:
 
     try:
         return ImageColor.getrgb(name)[:3]
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UsageError(f"`background` {name} is not a colour; write it as white or #ffffff") from error
 
 
@@ -427,6 +455,8 @@ def _request(
     from ripfdn_cli.image_jobs.batch import BatchRequest
     from ripfdn_cli.pipeline.shards import Shard
 
+    if not sources:
+        raise UsageError("no inputs are given; name a folder, or files")
     return BatchRequest(
         inputs=tuple(location(str(each)) for each in sources),
         output=str(output),

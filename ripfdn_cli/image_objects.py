@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -28,6 +28,8 @@ UpscalePixels = Callable[[NDArray[Any]], NDArray[Any]]
 log = logging.getLogger(__name__)
 
 PIL_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
+_CONVERSIONS = {"1": "L", "La": "LA", "P": "RGBA", "PA": "RGBA", "RGBa": "RGBA"}
+"""Modes of PIL → those that hold all of them; of the others, RGB does."""
 _BRIGHTEST_MEAN = 2.0
 """Floats with a larger mean aren't nominally 0..1: a bright picture's is 0.5 or so."""
 
@@ -49,6 +51,13 @@ def upscaled(image: object, upscale: UpscalePixels, scale: int) -> Any:
         f"a {type(image).__name__} is not an image; pass a NumPy array, a PIL image or a torch tensor; for "
         "the path of a file there is upscale_file"
     )
+
+
+def check_several(images: object) -> None:
+    """Raises InputError for what is not a collection of images, as one image by itself."""
+    if not isinstance(images, Sized) or (isinstance(images, np.ndarray) and images.ndim < 4):
+        kind = type(images).__name__
+        raise InputError(f"a {kind} is not several images; pass a list of them, also of one")
 
 
 def _tell_range(pixels: NDArray[Any]) -> None:
@@ -84,10 +93,11 @@ def _upscaled_pil(image: Image, upscale: UpscalePixels, scale: int) -> Image:
     from ripfdn_cli.pictures.transparency import bleed, upscaled_alpha
 
     if image.mode not in PIL_MODES:
-        raise InputError(
-            f"images of mode {image.mode} are not supported; convert the image first, as with "
-            "image.convert('RGB')"
-        )
+        how = _CONVERSIONS.get(image.mode, "RGB")
+        advice = f"convert the image first, as with image.convert('{how}')"
+        if image.mode in ("I", "F") or image.mode.startswith("I;"):  # of which Pillow would cut all above 255
+            advice = "pass its samples, as with numpy.stack([image] * 3, axis=2), as uint16 or floats"
+        raise InputError(f"images of mode {image.mode} are not supported; {advice}")
     samples = np.array(image)
     frame = samples.astype(samples.dtype.newbyteorder("="), copy=False).reshape(*samples.shape[:2], -1)
     alpha = frame[..., -1] if has_alpha(frame) else None

@@ -19,7 +19,7 @@ from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, O
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed, transformed_window
 from ripfdn_cli.image_math.value_range import ValueRange, limit_overshoot
 from ripfdn_cli.image_math.yuv_format import YuvFormat
-from ripfdn_cli.image_objects import upscaled
+from ripfdn_cli.image_objects import check_several, upscaled
 from ripfdn_cli.model.architecture import GRID_STEP, SMALLEST_SIDE
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.tile_grid import (
@@ -201,6 +201,7 @@ class Upscaler:
         """What `upscale` gives for each of `images`. Arrays of one size and type take less time on a GPU:
         small ones go through the network as a batch, and copying one hides behind computing another.
         """
+        check_several(images)
         results: list[AnyImage] | None = self._batch_at_once(images, progress)
         if results is not None:
             return results

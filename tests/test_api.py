@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from support.video_clips import Clip, make_clip
 
 import ripfdn_cli
 from ripfdn_cli import api
-from ripfdn_cli.errors import InputError, OutputError, UsageError
+from ripfdn_cli.errors import InputError, OutputError, RipfdnError, UsageError
 
 SCRIPT = """
 from pathlib import Path
@@ -284,3 +285,26 @@ def test_options_of_commands_are_parameters_of_the_api() -> None:
     functions = (api.network_settings, api.size_request, api.picture_settings)
     parameters = {name for function in functions for name in inspect.signature(function).parameters}
     assert parameters - {"size", "network"} == hints.keys() - {"format"}
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_bytes_are_the_content_of_a_picture(kind: Any, folder: Path, network: dict[str, Any]) -> None:
+    content = (folder / "photos" / "a.png").read_bytes()
+    assert api.upscale_bytes(kind(content), **network) == api.upscale_bytes(content, **network)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: api.upscale_bytes("a.png"), "a str is not the content of a file; pass bytes"),  # type: ignore[arg-type]
+        (lambda: api.upscale_bytes(b"a", width=10.5), "`width` 10.5 is not a whole number of pixels"),  # type: ignore[arg-type]
+        (lambda: api.upscale_bytes(b"a", fit=(10, "x")), "`fit` 'x' is not a whole number of pixels"),  # type: ignore[arg-type]
+        (lambda: api.upscale_bytes(b"a", fit="10x10"), "`fit` '10x10' is not a width and a height"),  # type: ignore[arg-type]
+        (lambda: api.upscale_bytes(b"a", background=5), "`background` 5 is not a colour"),  # type: ignore[arg-type]
+        (lambda: api.upscale_file("", "b.png"), "a name is empty"),
+        (lambda: api.upscale_folder([], "out"), "no inputs are given"),
+    ],
+)
+def test_what_a_type_checker_would_refuse_is_told_in_a_line(call: Any, said: str) -> None:
+    with pytest.raises(RipfdnError, match=re.escape(said)):
+        call()

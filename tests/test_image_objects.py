@@ -38,7 +38,7 @@ def test_grey_image_is_the_mean_of_three_channels(
 ) -> None:
     grey = photograph(17, 22)[..., 0].astype(dtype) * (257 if dtype == np.uint16 else 1)
     if mode == "I;16B":
-        with pytest.raises(InputError, match=r"I;16B.*convert"):
+        with pytest.raises(InputError, match=r"I;16B.*uint16"):
             upscaler.upscale(Image.frombytes(mode, (22, 17), grey.astype(">u2").tobytes()))
         return
     result = upscaler.upscale(Image.fromarray(grey))
@@ -179,3 +179,16 @@ def test_a_callback_may_upscale_too(upscaler: Upscaler) -> None:
     pixels = photograph(16, 16)
     upscaler.upscale(pixels, progress=lambda done, total: inner.append(upscaler.upscale(pixels).shape))
     assert inner == [(64, 64, 3)]
+
+
+@pytest.mark.parametrize("images", [Image.new("RGB", (8, 8)), np.zeros((8, 8, 3), np.uint8), iter([]), None])
+def test_what_is_not_several_images_is_told_in_a_line(upscaler: Upscaler, images: Any) -> None:
+    with pytest.raises(InputError, match="is not several images; pass a list of them"):
+        upscaler.upscale_batch(images)
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "I;16B"])
+def test_deep_modes_are_not_sent_through_eight_bits(upscaler: Upscaler, mode: str) -> None:
+    """Pillow's conversion of them to RGB cuts all above 255."""
+    with pytest.raises(InputError, match="as uint16 or floats"):
+        upscaler.upscale(Image.new(mode, (8, 8)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ripfdn_cli.files.storage import Location
 
 PLACE = Place()
+log = logging.getLogger(__name__)
 
 
 class CropType(click.ParamType["Window"]):
@@ -121,4 +123,4 @@ def _tell(console: Console, compared: list[ComparedPicture], output: Location) -
             )
             shown = "" if view.score is None else f", {view.score.psnr:.3f} dB"
             console.text(f"{picture.name}: {view.label} {view.seconds:.3f} s{shown}")
-    console.text(f"wrote {output}")
+    log.info("wrote %s", output)

@@ -11,6 +11,7 @@ import click
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
 from ripfdn_cli.cli.network_options import WEIGHTS
+from ripfdn_cli.cli.places import PATH
 from ripfdn_cli.cli.sizes import Amount, Count
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ _EXAMPLES = (
     click.option(
         "-o",
         "--output",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="The file: .onnx, .xml or .param (and .bin beside it), .pt.  [default: named after the weights]",
     ),
     click.option("--overwrite", is_flag=True, help="Replace existing files."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import click
@@ -55,6 +56,16 @@ class Command(click.Command):
         super().__init__(*args, **settings)
         self.examples = examples
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises click.UsageError for an empty word: as a path it would mean the current folder."""
+        if "" in args:
+            raise click.UsageError(
+                f"argument {args.index('') + 1} of '{ctx.command_path}' is empty (an unset variable?); "
+                "name a file or folder, or write . for the current folder",
+                ctx,
+            )
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Options in their groups, in one order on every page; `--help` with those for messages."""
         titles: dict[str, str] = getattr(self.callback, _TITLES, {})
@@ -90,6 +101,18 @@ class Group(click.Group):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **{"no_args_is_help": True, **settings})
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Raises click.UsageError that names commands like the one that is not there."""
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            alike = " or ".join(f"'{ctx.command_path} {each}'" for each in get_close_matches(name, known))
+            hint = f"did you mean {alike}? " if alike else ""
+            message = f"there is no command {name!r}; {hint}'{ctx.command_path} --help' lists all"
+            raise click.UsageError(message, ctx)
+        return super().resolve_command(ctx, args)
 
     def command_lines(self, ctx: click.Context) -> list[tuple[str, str]]:
         """Name and one line of each command."""

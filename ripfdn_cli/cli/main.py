@@ -84,12 +84,26 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the `ripfdn` command; always exits."""
+    _open_closed_streams()
     console = Console()
     signal.signal(signal.SIGTERM, _raise_terminated)
     status = run_to_exit_code(
         lambda: cli.main(arguments, prog_name="ripfdn", standalone_mode=False, obj=console), console
     )
     sys.exit(status)
+
+
+def _open_closed_streams() -> None:
+    """A process may be started with its streams closed (2>&-): no file of ours may become one of them, and
+    messages have to go somewhere.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor is this one
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
 
 
 def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
@@ -110,7 +124,7 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
         click.echo(error.format_message(), err=True)  # the help page, in its own lines
         return error.exit_code
     except click.ClickException as error:
-        return _failed(console, " ".join(error.format_message().split()), 2)
+        return _failed(console, _in_one_line(error), 2)
     except BrokenPipeError:
         _silence_stdout()  # whoever read it has gone
         return 1
@@ -118,6 +132,8 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
         if error.errno in _UNUSABLE and error.filename is not None:
             reason = f"{error.filename}: {error.strerror}; choose another name, or check its permissions"
             return _failed(console, reason, 2)
+        if _is_current_folder_gone():
+            return _failed(console, "the current folder has been deleted; change to another one", 2)
         if error.errno not in _UNWRITABLE:
             return _failed_by_system(console, error)
         from ripfdn_cli.files.atomic_file import output_error
@@ -128,6 +144,23 @@ def run_to_exit_code(command: Callable[[], Any], console: Console) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and a traceback with -v
         return _internal(console, error)
     return result if isinstance(result, int) else 0
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    """What click says, and where the page is that tells what should have been written."""
+    message = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    unknown = isinstance(error, click.MissingParameter | click.NoSuchOption)
+    if context is not None and (unknown or message.startswith("Got unexpected extra argument")):
+        return f"{message.rstrip('.')}; see '{context.command_path} --help'"
+    return message
+
+
+def _is_current_folder_gone() -> bool:
+    try:
+        return not Path.cwd().is_dir()
+    except OSError:
+        return True
 
 
 def _silence_stdout() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from ripfdn_cli.files.storage import Location
+
+
+PATH = click.Path(path_type=Path, readable=False)
+TEXT_PATH = click.Path(readable=False)
+"""Paths, whose reader tells what is wrong with them, and for which of several items."""
 
 
 class Place(click.ParamType["Location"]):

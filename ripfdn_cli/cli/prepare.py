@@ -1,5 +1,6 @@
 """`ripfdn prepare`: photographs cut into tiles to train on."""
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import click
 
 from ripfdn_cli.cli.console import Console, console_options, count_progress
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
+from ripfdn_cli.cli.places import PATH
 from ripfdn_cli.cli.sizes import Count
+from ripfdn_cli.errors import InputError
+
+log = logging.getLogger(__name__)
 
 _EXAMPLES = (
     ("ripfdn prepare photos/ -o set/", "then: ripfdn train set/ -o runs/mine"),
@@ -16,13 +21,13 @@ _EXAMPLES = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("photos", type=click.Path(path_type=Path))
+@click.argument("photos", type=PATH)
 @titled(
     INPUT_AND_OUTPUT,
     click.option(
         "-o",
         "--output",
-        type=click.Path(path_type=Path),
+        type=PATH,
         required=True,
         help="Folder for the set; created if missing. Run the same command again to resume.",
     ),
@@ -52,7 +57,9 @@ def prepare(console: Console, /, photos: Path, output: Path, tile: int, overlap:
     with console.progress(total=None, unit="picture") as bar:
         made = make(photos, output, Tiling(tile, overlap), progress=count_progress(bar))
     console.record({"output": str(output), **asdict(made)})
-    console.text(f"{made.tiles} tiles of {made.pictures} pictures in {output}")
+    log.info("%d tiles of %d pictures in %s", made.tiles, made.pictures, output)
     counts = ", ".join(f"{count} {reason}" for reason, count in made.left_out.items() if count)
     if counts:
-        console.text(f"left out: {counts}; all are listed in {output / LEFT_OUT}")
+        log.info("left out: %s; all are listed in %s", counts, output / LEFT_OUT)
+    if not made.tiles:
+        raise InputError(f"{output} has no tiles to train on; {output / LEFT_OUT} says why")

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ripfdn_cli.cli.choices import Names, Weights
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
+from ripfdn_cli.cli.places import PATH, TEXT_PATH
 from ripfdn_cli.cli.sizes import Count
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training import show_pairs as write_pairs
@@ -87,28 +88,24 @@ _EXAMPLES = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("data", nargs=-1, type=click.Path(path_type=str))
+@click.argument("data", nargs=-1, type=TEXT_PATH)
 @titled(
     INPUT_AND_OUTPUT,
-    click.option(
-        "-o", "--output", type=click.Path(path_type=Path), help="Folder for the run; created if missing."
-    ),
+    click.option("-o", "--output", type=PATH, help="Folder for the run; created if missing."),
     click.option(
         "--preset",
         type=click.Choice(sorted(PRESETS)),
         help="Preset that the settings start from.  [default: quick]",
     ),
-    click.option(
-        "--config", type=click.Path(path_type=Path), help="TOML file with settings; options override it."
-    ),
+    click.option("--config", type=PATH, help="TOML file with settings; options override it."),
     click.option(
         "--lr-folder",
         multiple=True,
-        type=click.Path(path_type=str),
+        type=TEXT_PATH,
         help=FIELDS["lr_folder"].metadata["help"]
         + " In a folder with HR/ and LRbicxN/, pairs are found automatically.",
     ),
-    click.option("--val", multiple=True, type=click.Path(path_type=str), help=FIELDS["val"].metadata["help"]),
+    click.option("--val", multiple=True, type=TEXT_PATH, help=FIELDS["val"].metadata["help"]),
     click.option(
         "--degrade-preset",
         type=click.Choice(RECIPES),
@@ -129,7 +126,7 @@ _EXAMPLES = (
     ),
     click.option(
         "--show-pairs",
-        type=(Count(1), click.Path(path_type=Path)),
+        type=(Count(1), PATH),
         metavar="N PAGE.png",
         help="Write a picture of the first N pairs that the network would see, LR on the left and its "
         "target on the right, without training.",
@@ -201,7 +198,7 @@ def _show_pairs(
         raise UsageError(f"--show-pairs writes PNG; name {path.with_suffix('.png')}, not {path}")
     with _Watcher(console) as watcher:
         write_pairs(settings, count, path, overwrite=overwrite, listener=watcher)
-    console.text(f"{path}: {count} pairs, LR on the left")
+    log.info("%s: %d pairs, LR on the left", path, count)
 
 
 def _saved_settings(folder: Path) -> TrainingSettings | None:

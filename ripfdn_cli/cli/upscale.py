@@ -15,6 +15,7 @@ from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
 from ripfdn_cli.cli.network_options import network_options
 from ripfdn_cli.cli.picture_options import picture_options, size_options
+from ripfdn_cli.cli.places import TEXT_PATH
 from ripfdn_cli.cli.sizes import Count, Rectangle
 from ripfdn_cli.cli.upscale_pipe import PIPE, tile_progress, upscale_pipe
 from ripfdn_cli.cli.upscale_video import (
@@ -59,14 +60,14 @@ _EXAMPLES = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("inputs", nargs=-1, required=True, type=click.Path())
+@click.argument("inputs", nargs=-1, required=True, type=TEXT_PATH)
 @titled(
     INPUT_AND_OUTPUT,
     click.option(
         "-o",
         "--output",
         required=True,
-        type=click.Path(),
+        type=TEXT_PATH,
         help="A file, a folder, a name template such as 'out/{stem}_x{scale}{ext}', or - for stdout.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
@@ -244,35 +245,42 @@ def _show_estimates(console: Console, pictures: Batch | None, videos: VideosAmon
         if pictures is None and not videos.batch.is_single:
             console.record({"summary": True, **totals})
             console.text(
-                f"{totals['planned']} to do, {totals['skipped']} done already, {totals['failed']} unreadable"
+                f"{totals['planned']} to do, {totals['skipped']} done already, "
+                f"{totals['failed']} can't be done"
             )
     if pictures is not None:
-        _show_estimate(console, pictures)
+        _show_estimate(console, pictures, alone=_is_single(pictures, videos))
 
 
-def _show_estimate(console: Console, batch: Batch) -> None:
-    """What `_run` would do, a line or record for each picture, and in all."""
+def _show_estimate(console: Console, batch: Batch, *, alone: bool) -> None:
+    """What `_run` would do, a line or record for each picture, and in all. Raises the error of a picture that
+    is `alone`, as `_run` does.
+    """
     from ripfdn_cli.image_jobs.batch_estimate import Estimator
 
     done, to_do = batch.look()
-    seconds, memory, disk, unreadable = 0.0, 0, 0, 0
+    seconds, memory, disk, impossible = 0.0, 0, 0, 0
     with closing(Estimator(batch)) as estimator, console.progress(total=len(to_do), unit="picture") as bar:
         for task in to_do:
             estimate = estimator.estimate(task)
             bar.update()
+            if alone and estimate.error is not None:
+                raise estimate.error
             console.record(estimate.record())
-            unreadable += estimate.error is not None
+            impossible += estimate.error is not None
             seconds += estimate.seconds
             memory, disk = max(memory, estimate.memory), disk + estimate.disk
             console.text(str(estimate))
     for outcome in batch.failed:
+        if alone and outcome.error is not None:
+            raise outcome.error
         console.record(outcome.record())
         console.text(f"{outcome.source}: {outcome.error}")
-    failed = len(batch.failed) + unreadable
-    totals = {"planned": len(to_do) - unreadable, "skipped": len(done), "failed": failed}
+    failed = len(batch.failed) + impossible
+    totals = {"planned": len(to_do) - impossible, "skipped": len(done), "failed": failed}
     console.record({"summary": True, **totals, "seconds": round(seconds, 2), "memory": memory, "disk": disk})
     console.text(
-        f"{totals['planned']} to do, {len(done)} done already, {failed} unreadable; "
+        f"{totals['planned']} to do, {len(done)} done already, {failed} can't be done; "
         f"about {seconds:.0f} s of the network, {memory / 1e9:.1f} GB of memory for the largest, "
         f"{disk / 1e6:.1f} MB of disk"
     )

@@ -10,11 +10,12 @@ import click
 from ripfdn_cli.cli.choices import Weights
 from ripfdn_cli.cli.console import Console, console_options, count_progress
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Group, titled
+from ripfdn_cli.cli.places import PATH
 from ripfdn_cli.errors import CheckpointError, SomeItemsFailedError
 
 log = logging.getLogger(__name__)
 
-OUTPUT = click.Path(path_type=Path, dir_okay=False)
+OUTPUT = click.Path(path_type=Path, dir_okay=False, readable=False)
 
 
 @click.group(cls=Group)
@@ -80,7 +81,7 @@ def info(console: Console, name: str) -> None:
         ("ripfdn weights import model.pth model.safetensors", "converted into a file"),
     ],
 )
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=PATH)
 @click.argument("output", type=OUTPUT, required=False)
 @titled(
     INPUT_AND_OUTPUT,

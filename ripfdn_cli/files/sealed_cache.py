@@ -11,11 +11,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from ripfdn_cli.errors import OutputError
 from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.files.storage import make_folder
+from ripfdn_cli.files.user_folders import cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +28,11 @@ Key = dict[str, str]
 
 
 def cache_root() -> Path:
-    """The user's cache folder, RIPFDN_CACHE where that is set; it may not exist yet."""
+    """The user's cache folder, RIPFDN_CACHE where that is set; it may not exist yet. Raises OutputError where
+    there is none.
+    """
     own = os.environ.get("RIPFDN_CACHE")
-    return Path(own) if own else user_cache_path("ripfdn", appauthor=False)
+    return Path(own) if own else cache_folder()
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,15 @@ class SealedCache:
 
     @property
     def folder(self) -> Path:
-        """Where its files are; it may not be there yet."""
+        """Where its files are; it may not be there yet. Raises OutputError where there is no cache."""
         return cache_root() / self.name
 
     def find(self, key: Key) -> bytes | None:
         """What was kept under `key`, or None where there is nothing, or nothing that can be trusted."""
-        path = self._path(key)
         try:
+            path = self._path(key)
             content = path.read_bytes()
-        except OSError:
+        except (OSError, OutputError):
             return None
         payload = _checked(content, key)
         if payload is None:
@@ -66,15 +67,15 @@ class SealedCache:
         """Keep `payload` under `key`. A folder that can't be written is one warning a process, and False:
         only time is lost. Who keeps thousands looks for old ones to delete only now and then: `trim`.
         """
-        path = self._path(key)
         try:
+            path = self._path(key)
             make_folder(path.parent)
             write_bytes(path, _sealed(key, payload))
             if trim:
                 self._trim(path)
         except (OSError, OutputError) as error:
-            if str(self.folder) not in _told:
-                _told.add(str(self.folder))
+            if (here := f"{os.environ.get('RIPFDN_CACHE')} {self.name}") not in _told:
+                _told.add(here)
                 log.warning(
                     "%s can't be kept for the next run: %s; or set RIPFDN_CACHE to another folder",
                     self.what,

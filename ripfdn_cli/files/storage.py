@@ -69,6 +69,8 @@ def is_url(name: str) -> bool:
 
 def location(name: str) -> Location:
     """What a user's `name` means: a path, or a URL. Raises UnavailableError, UsageError."""
+    if not name:
+        raise UsageError("a name is empty; name a file or folder, or write . for the current folder")
     if not is_url(name):
         return Path(name)
     protocol, _, rest = name.partition("://")

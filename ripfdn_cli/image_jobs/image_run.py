@@ -29,6 +29,7 @@ from ripfdn_cli.image_jobs.picture_job import Facts, PictureJob, PictureSettings
 from ripfdn_cli.pictures.decoding import read_header
 from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.formats import Format, load_plugin
+from ripfdn_cli.pictures.picture import Header
 from ripfdn_cli.pipeline.cancellation import Cancellation, Cancelled
 from ripfdn_cli.pipeline.devices import ByteBudget, Devices, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.pipeline.find_inputs import Source
@@ -249,15 +250,22 @@ def plan_tasks(
 
 
 def _task(source: Source, names: OutputNames, settings: PictureSettings, network_scale: int) -> ImageTask:
-    size = _result_size(source, settings, network_scale) if names.needs_size else None
-    output = names.of(source, size)
+    size, content = None, None
+    if names.needs_size or names.needs_content(source):
+        header = _header(source, settings)
+        size = _result_size(header, settings, network_scale)
+        content = header.file_format if names.needs_content(source) else None
+    output = names.of(source, size, content=content)
     file_format = names.format_for(output)
     load_plugin(file_format)
     return ImageTask(source, output, file_format)
 
 
-def _result_size(source: Source, settings: PictureSettings, network_scale: int) -> ResultSize:
+def _header(source: Source, settings: PictureSettings) -> Header:
     data = read_file(source.path, max_pixels=settings.max_pixels)
-    header = read_header(data, str(source.path), max_pixels=settings.max_pixels)
+    return read_header(data, str(source.path), max_pixels=settings.max_pixels)
+
+
+def _result_size(header: Header, settings: PictureSettings, network_scale: int) -> ResultSize:
     width, height = settings.size.target(header.width, header.height, network_scale)
     return ResultSize(Fraction(width, header.width), width, height)

@@ -174,6 +174,9 @@ class PictureJob:
         for one in aims:
             check_fits(file_format, *one.target)
         samples = [self._samples(frame, file_format, name) for frame in picture.frames]
+        if self.settings.depth is None and _loses_depth(picture, file_format):
+            title = file_format.title
+            log.info("%s: rounded to 8 bits per channel, the most that is written to %s", name, title)
         prepared = [_prepared(frame, result) for frame, result in zip(picture.frames, samples, strict=True)]
         choices = aims[0].route.choices
         if picture.jpeg_quality is not None:
@@ -232,6 +235,10 @@ class PictureJob:
             else:
                 upscaled.append(stage.upscale_frame(frame, one.route.passes))
         return upscaled, _describe(networks, max((one.route.passes for one in aims), key=prod))
+
+
+def _loses_depth(picture: Picture, file_format: Format) -> bool:
+    return file_format.samples == ("uint8",) and any(frame.dtype != np.uint8 for frame in picture.frames)
 
 
 def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:

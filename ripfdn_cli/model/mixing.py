@@ -26,7 +26,7 @@ def between(first: Checkpoint, second: Checkpoint, strength: float) -> Checkpoin
     which needs two of one origin. Its `sha256` is that of the file it would be. Raises UsageError.
     """
     if not 0 <= strength <= 1:
-        raise UsageError(f"strength {strength} is not between 0 and 1")
+        raise UsageError(f"`strength` {strength} is not between 0 and 1")
     if first.config != second.config:
         raise UsageError(
             f"{first.source} and {second.source} are for networks of different dimensions or scales; mix "

@@ -2,16 +2,16 @@
 authors' on the web.
 """
 
+import os
 import re
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
-from platformdirs import user_data_path
-
-from ripfdn_cli.errors import CheckpointError, UsageError
+from ripfdn_cli.errors import CheckpointError, OutputError, UsageError
 from ripfdn_cli.files.atomic_file import check_writable, write_bytes
 from ripfdn_cli.files.storage import make_folder
+from ripfdn_cli.files.user_folders import data_folder
 from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, is_own_format
 from ripfdn_cli.model.weights_download import Progress, fetch
 
@@ -32,15 +32,35 @@ def shipped_folder() -> Path:
 
 
 def user_folder() -> Path:
-    """The folder of the weights that the user fetched or imported; it may not exist yet."""
-    return user_data_path("ripfdn", appauthor=False) / "weights"
+    """The folder of the weights that the user fetched or imported; it may not exist yet. Raises OutputError
+    where there is no home.
+    """
+    return data_folder() / "weights"
 
 
 def list_weights() -> dict[str, Path]:
-    """Name → file, by name; the user's own come before shipped ones of the same name."""
-    folders = shipped_folder(), user_folder()
-    found = {path.stem: path for folder in folders for path in folder.glob(f"*{SUFFIX}")}
+    """Name → file, by name; the user's own come before shipped ones of the same name. There are none of the
+    user's where their folder may not be read, as with another user's HOME.
+    """
+    found = _weights_in(shipped_folder())
+    with suppress(OSError, OutputError):
+        found |= _weights_in(user_folder())
     return dict(sorted(found.items()))
+
+
+def _weights_in(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in folder.glob(f"*{SUFFIX}")}
+
+
+def _why_own_are_missing() -> str:
+    """What keeps the user's own weights from being read, as the end of a message."""
+    try:
+        _weights_in(user_folder())
+    except OSError as error:
+        return f" ({user_folder()} can't be read: {error.strerror})"
+    except OutputError as error:
+        return f" (of your own there are none: {error})"
+    return ""
 
 
 def weights_path(name_or_path: str | Path) -> Path:
@@ -57,7 +77,9 @@ def weights_path(name_or_path: str | Path) -> Path:
             f"the weights {RELEASED} are not on this machine yet; download them with 'ripfdn weights fetch "
             f"{RELEASED}'. The others are {names}"
         )
-    raise CheckpointError(f"no weights named {name_or_path}; use one of {names}, or the path of a file")
+    raise CheckpointError(
+        f"no weights named {name_or_path}{_why_own_are_missing()}; use one of {names}, or the path of a file"
+    )
 
 
 def load_weights(name_or_path: str | Path | Checkpoint) -> Checkpoint:
@@ -71,6 +93,11 @@ def load_weights(name_or_path: str | Path | Checkpoint) -> Checkpoint:
         from ripfdn_cli.model.released_checkpoint import import_released  # torch only where it is needed
 
         return import_released(path, {"source": path.name})
+    if path.suffix == ".onnx":
+        raise CheckpointError(
+            f"{path} is an ONNX file, which is for 'ripfdn compare' and 'ripfdn eval'; give weights of "
+            "RIPFDN, by a name from 'ripfdn weights list' or as a .safetensors or .pth file"
+        )
     return Checkpoint.load(path)
 
 
@@ -138,4 +165,4 @@ def fetch_released(url: str | None = None, progress: Progress | None = None) -> 
 
 def _missing_folders(folder: Path) -> list[Path]:
     """`folder` and those around it that are not there, the innermost first."""
-    return [path for path in (folder, *folder.parents) if not path.exists()]
+    return [path for path in (folder, *folder.parents) if not os.path.exists(path)]  # noqa: PTH110 - which may raise

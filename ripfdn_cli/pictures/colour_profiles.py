@@ -11,6 +11,10 @@ from PIL import Image, ImageCms
 
 _FIXED_DATE = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
 """In place of the moment at which LittleCMS made the profile (ICC.1:2010, bytes 24 to 35 of the header)."""
+_LATTICE = 9
+"""Values of each channel in the colours by which a profile is told to be sRGB's."""
+_SAME = 128
+"""Levels of 65535, half a level of 255, up to which two results of a profile are the same."""
 log = logging.getLogger(__name__)
 
 
@@ -57,17 +61,43 @@ def rgb_to_srgb(image: Image.Image, icc_profile: bytes) -> Image.Image:
         return image
 
 
+@lru_cache(maxsize=16)
+def is_srgb(icc_profile: bytes, *, grey: bool) -> bool:
+    """Whether numbers mean by `icc_profile` what they mean without one, in grey or in RGB."""
+    axes = [np.linspace(0, 65535, _LATTICE).astype(np.uint16)] * (1 if grey else 3)
+    colours = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(_LATTICE, -1, len(axes))
+    try:
+        converted = _by_profile(colours, icc_profile)
+    except ValueError:
+        return False
+    return converted is not None and int(np.abs(converted.astype(int) - colours).max()) <= _SAME
+
+
 def sixteen_bits_to_srgb(frame: NDArray[np.uint16], icc_profile: bytes) -> NDArray[np.uint16]:
     """The same for samples (H, W, C) of 16 bits."""
+    colours = frame[..., :1] if frame.shape[2] < 3 else frame[..., :3]
+    try:
+        converted = _by_profile(colours, icc_profile)
+    except ValueError as error:
+        log.warning("the profile can't be used (%s); colours are left as they are", error)
+        return frame
+    if converted is None:
+        return frame
+    return np.concatenate([converted, frame[..., colours.shape[2] :]], axis=2)
+
+
+def _by_profile(colours: NDArray[np.uint16], icc_profile: bytes) -> NDArray[np.uint16] | None:
+    """`colours` (H, W, 1 or 3) in sRGB, None where `icc_profile` is not for such pixels. Raises ValueError
+    where it is damaged.
+    """
     import imagecodecs
 
+    grey = colours.shape[2] == 1
     try:
         found = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)).profile.xcolor_space.strip()
         space, channels = {"RGB": ("rgb", 3), "GRAY": ("gray", 1)}.get(found, ("", 0))
-        grey = frame.shape[2] < 3
         if channels == 0 or (channels == 1 and not grey):
-            return frame
-        colours = frame[..., :1] if grey else frame[..., :3]
+            return None
         source = np.repeat(colours, channels, axis=2) if grey else colours
         converted = imagecodecs.cms_transform(
             np.ascontiguousarray(source[..., 0] if channels == 1 else source),
@@ -78,11 +108,10 @@ def sixteen_bits_to_srgb(frame: NDArray[np.uint16], icc_profile: bytes) -> NDArr
             intent=int(ImageCms.Intent.RELATIVE_COLORIMETRIC),
             flags=int(ImageCms.Flags.BLACKPOINTCOMPENSATION),
         )
-    except (ImageCms.PyCMSError, imagecodecs.CmsError, OSError, ValueError) as error:
-        log.warning("the profile can't be used (%s); colours are left as they are", error)
-        return frame
+    except (ImageCms.PyCMSError, imagecodecs.CmsError, OSError) as error:
+        raise ValueError(str(error)) from error
     # Of equal channels, as those of grey are, any is the grey.
-    return np.concatenate([converted[..., : colours.shape[2]], frame[..., colours.shape[2] :]], axis=2)
+    return np.asarray(converted[..., : colours.shape[2]])
 
 
 def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile, mode: str = "RGB") -> Image.Image:

@@ -5,6 +5,7 @@ what Pillow does not.
 """
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.files.storage import Location
-from ripfdn_cli.pictures.deep_samples import deep_pixels, is_sixteen_bit, sixteen_bit_png
+from ripfdn_cli.pictures.deep_samples import deep_pixels, is_float_jxl, is_sixteen_bit, sixteen_bit_png
 from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.formats import (
     CORE_FORMATS,
@@ -89,11 +90,12 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
             return read_tiff_header(data, max_pixels)
         with _open(data, max_pixels) as image:
             turned = turn_of(image) >= 5
+            is_float = image.mode == "F" or is_float_jxl(image, data)
             size = (image.height, image.width) if turned else (image.width, image.height)
             return Header(
                 *size,
                 channels=4 if image.has_transparency_data else 3,
-                sample_bytes=4 if image.mode == "F" else 2 if is_sixteen_bit(image, data) else 1,
+                sample_bytes=4 if is_float else 2 if is_sixteen_bit(image, data) else 1,
                 frames=frame_count(image),
                 file_format=format_decoded_by(str(image.format)),
                 jpeg_quality=_jpeg_quality(image),
@@ -150,7 +152,8 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     try:
         image = Image.open(io.BytesIO(data), formats=decoders)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise too_many_pixels("its header states more", max_pixels) from error
+        stated = re.search(r"\d+ pixels", str(error))
+        raise too_many_pixels(f"its header states {stated[0] if stated else 'more'}", max_pixels) from error
     except UnidentifiedImageError as error:
         known = ", ".join(file_format.title for file_format in FORMATS)
         more = "" if find_spec("imageio") else MORE_FORMATS

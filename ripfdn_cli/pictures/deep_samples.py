@@ -1,4 +1,4 @@
-"""Samples of more bits than Pillow reads: 16-bit PNG, PPM of any maximum, AVIF and JPEG XL of 9 to 16."""
+"""Samples of more bits than Pillow reads: 16-bit PNG, PPM of any maximum; AVIF, HEIC, JPEG XL."""
 
 import io
 from typing import Any
@@ -31,6 +31,12 @@ def deep_pixels(image: ImageFile.ImageFile, data: bytes) -> Frame | None:
         import imagecodecs
 
         pixels = _stretched(imagecodecs.avif_decode(data), 2**bits - 1, np.uint16)
+    elif image.format == "HEIF" and (bits := _heif_bits(image)) > 8:
+        pixels = _read_heif(data, bits)
+    elif is_float_jxl(image, data):
+        import imagecodecs
+
+        pixels = np.asarray(imagecodecs.jpegxl_decode(data)).astype(np.float32)
     elif image.format == "JXL" and (bits := read_jxl_header(data).bits or 0) > 8:
         import imagecodecs
 
@@ -48,9 +54,16 @@ def is_sixteen_bit(image: ImageFile.ImageFile, data: bytes) -> bool:
         return data[_PNG_BIT_DEPTH] == 16
     if image.format == "AVIF":
         return frame_count(image) == 1 and coded_bits(data) > 8
+    if image.format == "HEIF":
+        return _heif_bits(image) > 8
     if image.format == "JXL":
         return (read_jxl_header(data).bits or 0) > 8
     return image.mode.startswith("I") or (image.format == "PPM" and (_ppm_maximum(image) or 0) > 255)
+
+
+def is_float_jxl(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Whether the file `data`, Pillow's `image`, is a JPEG XL of floats, whose plugin cuts them to 8 bits."""
+    return image.format == "JXL" and read_jxl_header(data).bits is None
 
 
 def sixteen_bit_png(data: bytes) -> Frame:
@@ -59,6 +72,19 @@ def sixteen_bit_png(data: bytes) -> Frame:
 
     samples = imagecodecs.png_decode(data)
     return samples.reshape(*samples.shape[:2], -1)
+
+
+def _heif_bits(image: ImageFile.ImageFile) -> int:
+    """Bits of a channel of the main picture."""
+    return int(image.info.get("bit_depth") or 8)
+
+
+def _read_heif(data: bytes, bits: int) -> Frame:
+    """uint16 of the main picture, whose samples libheif puts at the upper end of 16 bits."""
+    import pillow_heif
+
+    file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+    return _stretched(np.asarray(file) >> (16 - bits), 2**bits - 1, np.uint16)
 
 
 def _ppm_maximum(image: ImageFile.ImageFile) -> int | None:

@@ -52,4 +52,5 @@ def _limited(data: bytes, name: str, max_pixels: int) -> bytes:
 def check_regular(path: Path, status: os.stat_result) -> None:
     """Raises InputError that says what `path` is, where it is no regular file."""
     if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"can't read {path}: it is {kind_of(status.st_mode)}, not a file")
+        advice = "; read it through stdin, which is called -" if stat.S_ISFIFO(status.st_mode) else ""
+        raise InputError(f"can't read {path}: it is {kind_of(status.st_mode)}, not a file{advice}")

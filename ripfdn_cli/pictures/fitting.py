@@ -10,7 +10,7 @@ import numpy as np
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pictures.auxiliary_pictures import enlarged
-from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb, sixteen_bits_to_srgb
+from ripfdn_cli.pictures.colour_profiles import is_srgb, rgb_to_srgb, sixteen_bits_to_srgb
 from ripfdn_cli.pictures.exif import corrected_exif
 from ripfdn_cli.pictures.formats import FORMATS, Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, xmp_items
@@ -65,9 +65,6 @@ def _fitting_frames(
     picture: Picture, file_format: Format, background: tuple[int, int, int], name: str
 ) -> tuple[Frame, ...]:
     """The frames of `picture` with channels and samples that the format holds."""
-    dtype = picture.frames[0].dtype
-    if dtype != np.uint8 and file_format.samples == ("uint8",):
-        log.info("%s: rounded to 8 bits per channel, the most that %s supports", name, file_format.title)
     frames = (as_samples(frame, _nearest_samples(frame, file_format)) for frame in picture.frames)
     if not {2, 4} & set(file_format.channels):
         if not all(is_opaque(frame) for frame in picture.frames):
@@ -96,7 +93,7 @@ def _without_png_colour(picture: Picture, file_format: Format, name: str) -> Pic
     if space.is_hdr:
         log.warning("%s: its HDR colours become sRGB, clipped above diffuse white; only PNG keeps them", name)
     else:
-        log.info("%s: converted to sRGB, as %s can't hold a profile", name, file_format.title)
+        log.info("%s: converted to sRGB, as no profile is written to %s", name, file_format.title)
     frames = tuple(to_srgb(frame, space) for frame in frames)
     return replace(picture, frames=frames, metadata=replace(metadata, icc_profile=None))
 
@@ -124,12 +121,15 @@ def _in_srgb(picture: Picture, file_format: Format, name: str) -> Picture:
     icc_profile = picture.metadata.icc_profile
     if icc_profile is None or "icc_profile" in file_format.metadata:
         return picture
+    without = replace(picture, metadata=replace(picture.metadata, icc_profile=None))
+    if is_srgb(icc_profile, grey=picture.frames[0].shape[2] < 3):
+        return without
     if picture.frames[0].dtype == np.uint8:
         frames = tuple(pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in picture.frames)
     else:
         frames = tuple(sixteen_bits_to_srgb(frame, icc_profile) for frame in picture.frames)
-    log.info("%s: converted to sRGB, as %s can't hold a profile", name, file_format.title)
-    return replace(picture, frames=frames, metadata=replace(picture.metadata, icc_profile=None))
+    log.info("%s: converted to sRGB, as no profile is written to %s", name, file_format.title)
+    return replace(without, frames=frames)
 
 
 def _kept_metadata(picture: Picture, file_format: Format, name: str) -> list[Metadata]:
@@ -149,10 +149,10 @@ def _kept_of_frame(metadata: Metadata, size: tuple[int, int], file_format: Forma
         if file_format.name == "jpeg"
         else metadata.auxiliary,
     )
-    metadata = _with_fitting_xmp(metadata, file_format, *size)
+    metadata = _with_fitting_xmp(metadata.with_comment_for(file_format), file_format, *size)
     lost = metadata.lost_in(file_format)
     if lost or metadata.lost:
-        reasons = [f"{in_words(lost)} ({file_format.title} can't hold that)"] if lost else []
+        reasons = [f"{in_words(lost, metadata)} (not written to {file_format.title})"] if lost else []
         log.info("%s: left out: %s", name, "; ".join([*reasons, *metadata.lost]))
     return metadata.without(lost)
 

@@ -16,6 +16,7 @@ from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.formats import RAW_SUFFIXES, SUFFIXES, Format, format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Animation, Frame, Header, Picture, check_size
+from ripfdn_cli.pictures.rare_stills import RARE_SUFFIXES, is_rare_still, opened_rare_still
 
 MORE_FORMATS = '; imageio reads more of them, by their suffixes: pip install "ripfdn-cli[raw]"'
 _FOR_VIDEO = ("pyav", "FFMPEG")
@@ -23,15 +24,16 @@ _OLD_PILLOW = "-PIL"
 """How the names of plugins end that do what the plugin pillow does, less well."""
 _DRAWINGS = (".emf", ".eps", ".pdf", ".ps", ".wmf")
 """Of lines, at no resolution of their own; some are programs that a decoder would run."""
+_JPEGS = (".mpo",)
 _SAMPLES = ("uint8", "uint16", "int8", "int16", "uint32", "int32", "float32")
 _STILL, _DEEP = "png", "tiff"
 
 
 def is_known_to_imageio(name: str) -> bool:
-    """Whether imageio is installed and has plugins for files that are called so, and no reader of ours has.
-    Whether one of the plugins works is found out by reading.
+    """Whether imageio is installed and has plugins for files that are called so, and no reader of ours has;
+    or the file is one of `rare_stills`. Whether one of the plugins works is found out by reading.
     """
-    return bool(_plugins(name))
+    return _suffix(name) in RARE_SUFFIXES or bool(_plugins(name))
 
 
 def read_other_header(data: bytes, name: str, max_pixels: int) -> Header:
@@ -70,9 +72,13 @@ def decode_other(data: bytes, name: str, max_pixels: int) -> Picture:
     )
 
 
+def _suffix(name: str) -> str:
+    return PurePath(name).suffix.lower()
+
+
 def _plugins(name: str) -> list[str]:
-    suffix = PurePath(name).suffix.lower()
-    if suffix in ("", *SUFFIXES, *RAW_SUFFIXES, *_DRAWINGS) or find_spec("imageio") is None:
+    suffix = _suffix(name)
+    if suffix in ("", *SUFFIXES, *RAW_SUFFIXES, *_DRAWINGS, *_JPEGS) or find_spec("imageio") is None:
         return []
     from imageio.config import known_extensions
 
@@ -87,18 +93,23 @@ def _plugins(name: str) -> list[str]:
 
 @contextmanager
 def _opened(data: bytes, name: str) -> Iterator[Any]:
-    """The file in the first of imageio's plugins for it that opens it."""
+    """The file in the first of imageio's plugins for it that opens it, or as one of `rare_stills`."""
+    suffix = _suffix(name)
+    if is_rare_still(data, suffix):
+        with opened_rare_still(data, suffix) as still:
+            yield still
+        return
     from imageio.v3 import imopen
 
     open_with: Any = imopen  # its overloads name but some plugins
-    suffix, reason = PurePath(name).suffix.lower(), "none of them is installed"
+    reason = "none of them is installed"
     for plugin in _plugins(name):
         try:
             file = open_with(io.BytesIO(data), "r", plugin=plugin, extension=suffix)
         except ImportError:
             continue
         except Exception as error:  # noqa: BLE001 - plugins raise nearly anything for what they can't read
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = " ".join(str(error).replace("`", "").split()) or type(error).__name__
             continue
         with file:
             yield file

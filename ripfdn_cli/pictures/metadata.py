@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo, iTXt
 
 from ripfdn_cli.pictures.exif import check_exif, exif_of_tiff, with_head
 from ripfdn_cli.pictures.formats import Format
-from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, read_extras
+from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, read_extras
 from ripfdn_cli.pictures.lost_parts import CREDENTIALS
 from ripfdn_cli.pictures.photoshop import current_resources, resources_of_tiff
 
@@ -73,6 +73,19 @@ class Metadata:
         here = [name for name in self.__dataclass_fields__ if name != "lost" and getattr(self, name)]
         return [name for name in here if name not in target.metadata or self._too_long(name, target)]
 
+    def with_comment_for(self, target: Format) -> Self:
+        """The comment where `target` has it: in PNG among the text, under the name that the specification
+        gives it (11.3.3.2), in others by itself.
+        """
+        told = [(name, value) for name, value in self.text if name.casefold() == "comment"]
+        if self.comment is not None and "text" in target.metadata and not told:
+            return replace(self, comment=None, text=(*self.text, ("Comment", _as_text(self.comment))))
+        if self.comment is None and "comment" in target.metadata and told:
+            others = tuple(entry for entry in self.text if entry not in told)
+            comment = "\n".join(value for _, value in told)
+            return replace(self, comment=comment.encode(), text=others)
+        return self
+
     def without(self, names: Iterable[str]) -> Self:
         """A copy with the fields `names` emptied."""
         return replace(self, **{name: _NOTHING[name] for name in names})
@@ -113,9 +126,12 @@ _WORDS = {
 }
 
 
-def in_words(names: Iterable[str]) -> str:
-    """Fields of `Metadata` as messages call them."""
-    return ", ".join(dict.fromkeys(_WORDS[name] for name in names))
+def in_words(names: Iterable[str], metadata: Metadata) -> str:
+    """Fields of `metadata` as messages call them."""
+    words = _WORDS
+    if not any(map(is_gain_map, metadata.auxiliary)):
+        words = _WORDS | {"auxiliary": "the pictures beside the main one"}
+    return ", ".join(dict.fromkeys(words[name] for name in names))
 
 
 def read_metadata(image: Image.Image) -> Metadata:
@@ -127,7 +143,7 @@ def read_metadata(image: Image.Image) -> Metadata:
         xmp=_as_bytes(info.get("xmp")),
         dpi=_valid_dpi(info.get("dpi")),
         text=_png_text(image),
-        comment=_as_bytes(info.get("comment")),
+        comment=None if image.format == "PNG" else _as_bytes(info.get("comment")),  # else among the text
         iptc=tuple(data for name, data in getattr(image, "applist", ()) if name == "APP13"),
     )
 
@@ -239,6 +255,14 @@ def _png_text(image: Image.Image) -> tuple[tuple[str, str | iTXt], ...]:
         return ()
     found: dict[str, Any] = getattr(image, "text", {})
     return tuple((key, value) for key, value in found.items() if key not in _PNG_TEXT_ELSEWHERE)
+
+
+def _as_text(comment: bytes) -> str:
+    try:
+        text = comment.decode()
+    except UnicodeDecodeError:
+        text = comment.decode("latin-1")
+    return text.replace("\0", "")
 
 
 def _as_bytes(value: Any) -> bytes | None:

@@ -56,13 +56,26 @@ class OutputNames:
         """Whether names depend on the size of the result, which is in the input's header."""
         return self.template is not None and bool(_SIZE_FIELDS & set(_fields(self.template)))
 
-    def of(self, source: Source, size: ResultSize | None, *, format_name: str | None = None) -> Location:
-        """The file for the result of `source`; `size` where `needs_size`. `format_name`: what {format} says
-        of what is not a picture. Raises UsageError.
+    def needs_content(self, source: Source) -> bool:
+        """Whether the format of the result of `source` is in its content only, as its name says none."""
+        known = format_of(source.below) or source.below.suffix.lower() in RAW_SUFFIXES
+        named = self.single is not None or self.file_format is not None
+        return not (named or known or is_known_to_imageio(source.below.name))
+
+    def of(
+        self,
+        source: Source,
+        size: ResultSize | None,
+        *,
+        content: Format | None = None,
+        format_name: str | None = None,
+    ) -> Location:
+        """The file for the result of `source`; `size` where `needs_size`, the format of its `content` where
+        `needs_content`. `format_name`: what {format} says of what is not a picture. Raises UsageError.
         """
         if self.single is not None:
             return self.single
-        suffix = self._suffix(source)
+        suffix = content.suffixes[0] if content is not None else self._suffix(source)
         if self.template is None:
             return self._in_folder(source.below.parent / (source.below.stem + suffix))
         name = self.template.format_map(self._values(source, suffix, size, format_name))
@@ -96,7 +109,7 @@ class OutputNames:
     def _values(
         self, source: Source, suffix: str, size: ResultSize | None, format_name: str | None
     ) -> dict[str, object]:
-        named = self.file_format or format_of(source.below)
+        named = self.file_format or format_of(source.below) or format_of(Path(f"a{suffix}"))
         values: dict[str, object] = {
             "stem": source.below.stem,
             "ext": suffix,
@@ -117,7 +130,7 @@ def output_names(output: str, sources: Sequence[Location], file_format: Format |
         _check_template(output)
         slash = output.rfind("/", 0, output.index("{"))
         folder = "/" if slash == 0 else output[: max(slash, 0)]
-        return OutputNames(location(folder), output[slash + 1 :], file_format)
+        return OutputNames(location(folder or "."), output[slash + 1 :], file_format)
     path = location(output)
     many = len(sources) != 1 or is_folder(sources[0])
     if output.endswith(("/", "\\")) or is_folder(path) or (not path.suffix and (many or file_format is None)):

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from PIL import Image
+from support.commands import run_command
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import COMMANDS, LazyGroup, Terminated, cli, run_to_exit_code
@@ -209,3 +210,64 @@ def test_what_the_system_refuses_is_no_internal_error(
     message = capsys.readouterr().err
     assert "internal" not in message
     assert str(tmp_path / "file" / "folder") in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["upscal"],
+            "there is no command 'upscal'; did you mean 'ripfdn upscale'? 'ripfdn --help'",
+        ),
+        (["zzz"], "there is no command 'zzz'; 'ripfdn --help' lists all"),
+        (["weights", "lst"], "there is no command 'lst'; did you mean 'ripfdn weights list'?"),
+        (["upscale"], "Missing argument 'INPUTS...'; see 'ripfdn upscale --help'"),
+        (["upscale", "a.png", "-o", "b.png", "--qualty", "3"], "see 'ripfdn upscale --help'"),
+        (["export", "x2"], "Got unexpected extra argument (x2); see 'ripfdn export --help'"),
+    ],
+)
+def test_words_that_mean_nothing_are_told_with_the_page_to_look_at(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, said = run_command(arguments, capsys)
+    assert status == 2
+    assert message in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["upscale", "", "-o", "out/"], ["upscale", "a.png", "-o", ""], ["train", "", "-o", "run"]]
+)
+def test_an_empty_name_is_not_the_current_folder(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As "$picture" gives where that is not set: it must not mean all pictures that happen to be here."""
+    Image.new("RGB", (16, 12)).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    status, _, said = run_command(arguments, capsys)
+    assert status == 2
+    assert "is empty" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_process_without_stderr_does_its_work(tmp_path: Path, bilinear_weights: Path) -> None:
+    Image.new("RGB", (16, 12)).save(tmp_path / "a.png")
+    command = (
+        f"{sys.executable} -m ripfdn_cli upscale {tmp_path}/a.png -o {tmp_path}/b.png -w {bilinear_weights} "
+        "--engine torch --device cpu"
+    )
+    result = subprocess.run(["sh", "-c", f"{command} 2>&-"], stdout=subprocess.PIPE)
+    assert (result.returncode, result.stdout) == (0, b"")
+    with Image.open(tmp_path / "b.png") as image:
+        assert image.size == (64, 48)
+    assert subprocess.run(["sh", "-c", f"{command} 2>&-"], stdout=subprocess.PIPE).returncode == 5  # is there
+
+
+def test_a_current_folder_that_was_deleted_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"cd {gone} && rmdir {gone} && {sys.executable} -m ripfdn_cli upscale a.png -o b.png"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
+    assert result.returncode == 2
+    assert result.stderr == "ripfdn: error: the current folder has been deleted; change to another one\n"

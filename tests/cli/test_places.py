@@ -18,3 +18,8 @@ def test_paths_and_urls_are_told_apart() -> None:
 def test_a_store_that_is_not_known_is_refused() -> None:
     with pytest.raises(UsageError, match="nostore"):
         Place().convert("nostore://bucket/b.png", None, None)
+
+
+def test_an_empty_name_is_refused() -> None:
+    with pytest.raises(UsageError, match="a name is empty"):
+        Place().convert("", None, None)

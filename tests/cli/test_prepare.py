@@ -23,10 +23,11 @@ def test_a_folder_becomes_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[st
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     Image.fromarray(noise).save(photos / "a.png")
     Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(photos / "flat.png")
-    command = (photos, "-o", tmp_path / "set", "--tile", "128", "--overlap", "32", "-q")
+    command = (photos, "-o", tmp_path / "set", "--tile", "128", "--overlap", "32")
     assert prepare(*command) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told == [
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
         f"4 tiles of 1 pictures in {tmp_path / 'set'}",
         f"left out: 4 flat; all are listed in {tmp_path / 'set' / 'left-out.txt'}",
     ]
@@ -41,3 +42,16 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captur
     assert "is not a folder" in capsys.readouterr().err
     assert prepare(tmp_path, "-o", tmp_path.parent / "set", "--overlap", "480") == 2
     assert "--overlap 480 must be less than --tile 480" in capsys.readouterr().err
+
+
+def test_a_set_without_tiles_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Or a script would go on to train on nothing."""
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (200, 200)).save(tmp_path / "photos" / "flat.png")
+    assert prepare(tmp_path / "photos", "-o", tmp_path / "set", "-q") == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert (
+        f"{tmp_path / 'set'} has no tiles to train on; {tmp_path / 'set' / 'left-out.txt'} says"
+        in captured.err
+    )

@@ -194,7 +194,7 @@ def test_a_dry_run_says_what_and_writes_nothing(tmp_path: Path, options: list[st
     assert summary["disk"] == sum(record["disk"] for record in records[:3])
     assert summary["memory"] > 32 * 40 * 16 * 3
     assert not (tmp_path / "out").exists()
-    assert "3 to do, 0 done already, 1 unreadable" in invoke(*arguments).stdout
+    assert "3 to do, 0 done already, 1 can't be done" in invoke(*arguments).stdout
 
 
 def test_include_and_exclude_and_format(tmp_path: Path, options: list[str]) -> None:
@@ -287,3 +287,14 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(picture: Path,
     error = failure(invoke(picture, "-o", tmp_path / "file" / "deep" / "out.png", "--engine", "openvino"))
     assert isinstance(error, OutputError)
     assert str(tmp_path / "file") in str(error)
+
+
+def test_a_dry_run_of_one_picture_ends_as_its_run_would(tmp_path: Path, options: list[str]) -> None:
+    Image.fromarray(smooth(32, 40)).save(tmp_path / "a.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    for name, size in (("bad.png", "2"), ("a.png", "1000"), ("missing.png", "2")):
+        arguments: list[str | Path] = [tmp_path / name, "-o", tmp_path / "out.png", "--scale", size, *options]
+        real, dry = invoke(*arguments), invoke(*arguments, "--dry-run")
+        assert type(dry.exception) is type(real.exception)
+        assert str(dry.exception) == str(real.exception)
+        assert dry.exception is not None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from support.commands import QUICK, run_command
+from support.unprivileged import as_nobody
 from support.video_clips import Clip, make_clip, picture
 from support.video_facts import decoded
 
@@ -151,3 +152,26 @@ def test_a_damaged_picture_does_not_stop_a_video(mixed: Path, tmp_path: Path, ru
     assert (status, "1 of 2 pictures and videos failed" in said) == (3, True)
     assert [record["status"] for record in records[:-1]] == ["failed", "done"]
     assert files_of(tmp_path / "out") == {"a.mp4"}
+
+
+def test_an_input_that_may_not_be_read_does_not_stop_the_others(
+    tmp_path: Path, bilinear_weights: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["closed.png", "open.png"]
+    for name in names:
+        Image.fromarray(picture(0)).save(tmp_path / name)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o777)
+    for closed in ("closed.png", "folder"):
+        (tmp_path / closed).chmod(0)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "folder"))  # as that of another user
+    run("open.png", "missing.png", "-o", "warm/")  # whatever has to be imported, another user may not read
+    with as_nobody(tmp_path / "out", bilinear_weights):
+        together = run(*names, "folder", "-o", "out/")
+        alone = run("closed.png", "-o", "out/closed_x4.png")
+    (tmp_path / "folder").chmod(0o700)
+    assert (together[0], alone[0]) == (3, 4)
+    assert "can't read closed.png: Permission denied" in together[2]
+    assert "can't read folder: Permission denied" in together[2]
+    assert files_of(tmp_path / "out") == {"open.png"}

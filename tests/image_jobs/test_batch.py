@@ -345,8 +345,11 @@ def test_a_file_of_no_known_format_among_others_is_listed(
     (tree / "notes.txt").write_text("no picture")
     outcomes = run(batch(network, tree / "notes.txt", tree / "a.png", output=tmp_path / "out"))
     assert sorted(statuses(outcomes)) == ["done", "failed"]
+    (alone,) = run(batch(network, tree / "notes.txt", output=f"{tmp_path}/out/"))
+    assert isinstance(alone.error, InputError)
+    assert "it is not a picture" in str(alone.error)
     with pytest.raises(UsageError, match="is not a picture format"):
-        batch(network, tree / "notes.txt", output=f"{tmp_path}/out/")
+        batch(network, tree / "a.png", output=f"{tmp_path}/out/{{stem}}.xyz")
 
 
 def test_a_folder_that_cannot_be_read_is_listed_and_the_others_are_done(

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from support.sample_pictures import smooth
 
+from ripfdn_cli import upscale_file, upscale_folder
 from ripfdn_cli.errors import InputError, OutputError, UnavailableError
 from ripfdn_cli.image_jobs.image_run import Digests, ImageRun, ImageTask
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
@@ -99,3 +100,35 @@ def test_a_picture_from_a_pipe_is_that_of_a_file(enlarging_weights: dict[int, Pa
     data = Path(str(task.source.path)).read_bytes()
     content, _ = ImageRun(PictureSettings(), settings(enlarging_weights[2])).run_bytes(data, "stdin", None)
     assert content == Path(str(task.output)).read_bytes()
+
+
+def test_a_name_without_a_known_suffix_is_answered_in_the_format_of_its_content(
+    tmp_path: Path, bilinear_weights: Path
+) -> None:
+    for name, encoder in (("IMG_0001", "JPEG"), ("scan.001", "PNG"), ("page", "TIFF")):
+        Image.new("RGB", (16, 12), "teal").save(tmp_path / name, encoder)
+    (tmp_path / "notes.txt").write_text("no picture")
+    sources = [tmp_path / name for name in ("IMG_0001", "scan.001", "page", "notes.txt")]
+    outcomes = upscale_folder(sources, tmp_path / "out", weights=bilinear_weights, engine="torch")
+    written = {path.name: path for path in (tmp_path / "out").glob("[!.]*")}
+    assert set(written) == {"IMG_0001.jpg", "scan.png", "page.tif"}
+    for path in written.values():
+        with Image.open(path) as image:
+            assert image.size == (64, 48)
+            assert image.format == {".jpg": "JPEG", ".png": "PNG", ".tif": "TIFF"}[path.suffix]
+    (failed,) = [outcome for outcome in outcomes if outcome.error is not None]
+    assert f"can't read {tmp_path / 'notes.txt'}: it is not a picture" in str(failed.error)
+
+
+def test_a_picture_of_several_views_stays_a_jpeg_or_says_what_is_lost(
+    tmp_path: Path, bilinear_weights: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    views = [Image.new("RGB", (64, 48), colour) for colour in ("teal", "navy")]
+    views[0].save(tmp_path / "a.mpo", "MPO", save_all=True, append_images=views[1:])
+    upscale_folder([tmp_path / "a.mpo"], tmp_path / "out", weights=bilinear_weights, engine="torch")
+    with Image.open(tmp_path / "out" / "a.jpg") as image:
+        assert image.format in ("JPEG", "MPO")
+        assert image.size == (256, 192)
+    with caplog.at_level("INFO"):
+        upscale_file(tmp_path / "a.mpo", tmp_path / "a.png", weights=bilinear_weights, engine="torch")
+    assert "left out: the pictures beside the main one (not written to PNG)" in caplog.text

@@ -122,3 +122,18 @@ def test_bytes_held_cover_what_is_in_memory_at_once() -> None:
     )
     decoded, result = 100 * 50 * 3 * 2, 400 * 200 * 3 * 2
     assert bytes_held(header, (4,)) >= decoded + 2 * result
+
+
+@pytest.mark.parametrize(("target", "depth", "told"), [("jpeg", None, 1), ("jpeg", 8, 0), ("tiff", None, 0)])
+def test_lost_depth_is_told_once(
+    target: str,
+    depth: int | None,
+    told: int,
+    enlarging_weights: dict[int, Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    content = io.BytesIO()
+    tifffile.imwrite(content, smooth(16, 16, 3, "uint16"), photometric="rgb")
+    with job(enlarging_weights[2], PictureSettings(depth=depth)) as picture_job, caplog.at_level("INFO"):
+        picture_job.run(content.getvalue(), "in.tif", format_named(target))
+    assert caplog.text.count("in.tif: rounded to 8 bits per channel") == told

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.unprivileged import as_nobody
 
 from ripfdn_cli.errors import CheckpointError, InputError, OutputError, UsageError
 from ripfdn_cli.model import weights_download, weights_store
@@ -153,3 +154,21 @@ def test_names_that_are_taken_are_not_replaced_unasked(small_checkpoint: Checkpo
     install("mine", small_checkpoint)
     with pytest.raises(UsageError, match=taken):
         install(taken, small_checkpoint, overwrite=False)
+
+
+def test_a_home_that_may_not_be_read_has_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a service runs with the HOME of another user: those shipped are there all the same."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_DATA_HOME", str(home))
+    names = set(list_weights())
+    with as_nobody(tmp_path):
+        assert set(list_weights()) == names
+        with pytest.raises(CheckpointError, match=r"no weights named mine .*Permission denied"):
+            weights_path("mine")
+
+
+def test_an_onnx_file_is_sent_where_it_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"network")
+    with pytest.raises(CheckpointError, match=r"a\.onnx is an ONNX file, which is for 'ripfdn compare'"):
+        load_weights(tmp_path / "a.onnx")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms
-from support.sample_pictures import cmyk_profile, saved, swapped_profile
+from support.sample_pictures import cmyk_profile, grey_profile, saved, swapped_profile
 
-from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb, srgb_profile, to_srgb
+from ripfdn_cli.pictures.colour_profiles import is_srgb, rgb_to_srgb, srgb_profile, to_srgb
 from ripfdn_cli.pictures.decoding import decode
 
 CYAN = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
@@ -77,3 +77,16 @@ def test_the_profile_of_srgb_does_not_tell_when_it_was_made() -> None:
     srgb_profile.cache_clear()
     time.sleep(1.1)  # its date has seconds
     assert srgb_profile() == first
+
+
+def test_srgb_is_known_by_what_it_does() -> None:
+    """Whoever made the profile, with whatever curve: not by its name."""
+    measured = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    renamed = srgb_profile().replace("sRGB".encode("utf-16-be"), "nobd".encode("utf-16-be"))
+    for profile in (measured.tobytes(), renamed):
+        assert is_srgb(profile, grey=False)
+    assert not is_srgb(swapped_profile(), grey=False)
+    assert is_srgb(swapped_profile(), grey=True)  # equal channels stay what they are
+    assert not is_srgb(grey_profile(1.0), grey=True)
+    assert not is_srgb(grey_profile(1.0), grey=False)
+    assert not is_srgb(b"no profile", grey=False)

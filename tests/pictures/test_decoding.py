@@ -225,3 +225,11 @@ def test_a_heic_of_several_stills_is_the_main_one_of_them(
 def test_a_file_of_no_bytes_is_called_empty(read: Any) -> None:
     with pytest.raises(InputError, match=r"^can't read a: it is empty \(0 bytes\); find a complete copy$"):
         read(b"", "a")
+
+
+@pytest.mark.parametrize("limit", [1, 100, 399])
+def test_a_size_over_the_limit_is_stated_however_far_it_is(limit: int) -> None:
+    with pytest.raises(
+        InputError, match=rf"its header states (20×20 px|400 pixels), over the limit of {limit} pix"
+    ):
+        decode(saved(Image.new("RGB", (20, 20)), "PNG"), "a.png", max_pixels=limit)

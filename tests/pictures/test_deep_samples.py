@@ -1,5 +1,7 @@
 """More than 8 bits a sample, and ranges that are not those of a type."""
 
+import io
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -36,3 +38,30 @@ def test_ppm_of_any_maximum_has_its_full_range(maximum: int, plain: bool) -> Non
 
 def test_pbm_is_grey_and_its_ones_are_black() -> None:
     assert decode(b"P4\n8 1\n\xf0", "a").frames[0].ravel().tolist() == [0] * 4 + [255] * 4
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_heic_of_more_bits_keeps_them(bits: int, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    monkeypatch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", bits == 12)
+    top = 2**bits - 1
+    samples = np.linspace(0, top, 64 * 64 * channels).reshape(64, 64, channels).astype(np.uint16)
+    mode = "RGB;16" if channels == 3 else "RGBA;16"
+    file = pillow_heif.from_bytes(mode, (64, 64), (samples << (16 - bits)).tobytes())
+    stream = io.BytesIO()
+    file.save(stream, quality=-1, chroma=444, matrix_coefficients=0)  # lossless
+    assert read_header(stream.getvalue(), "a.heic").sample_bytes == 2
+    (pixels,) = decode(stream.getvalue(), "a.heic").frames
+    assert pixels.dtype == np.uint16
+    np.testing.assert_array_equal(pixels, np.rint(samples * (65535 / top)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_jpeg_xl_of_floats_stays_what_it_is(dtype: type[np.floating]) -> None:
+    light = np.linspace(0, 4, 16 * 24 * 3).reshape(16, 24, 3).astype(dtype)
+    content = bytes(imagecodecs.jpegxl_encode(light, lossless=True))
+    assert read_header(content, "a.jxl").sample_bytes == 4
+    (frame,) = decode(content, "a.jxl").frames
+    assert frame.dtype == np.float32
+    np.testing.assert_array_equal(frame, light)

@@ -11,7 +11,7 @@ from ripfdn_cli.pictures.decoding import read_picture
 
 def test_pipes_devices_and_folders_are_named_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(InputError, match="is a pipe, not a file"):
+    with pytest.raises(InputError, match="is a pipe, not a file; read it through stdin, which is called -"):
         read_picture(tmp_path / "pipe.png")
     with pytest.raises(InputError, match="is a device, not a file"):
         read_picture(Path("/dev/zero"))

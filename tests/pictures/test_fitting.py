@@ -10,6 +10,7 @@ from support.sample_pictures import (
 )
 
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.pictures.colour_profiles import srgb_profile
 from ripfdn_cli.pictures.decoding import decode
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.fitting import check_frames
@@ -53,7 +54,7 @@ def test_what_a_format_cannot_hold_is_said(caplog: pytest.LogCaptureFixture) -> 
     metadata = Metadata(exif=exif_block(), xmp=xmp_packet(), dpi=(300, 300))
     with caplog.at_level("INFO"):
         content = encode(Picture((smooth(8, 8),), entry, metadata), Encoding(entry), "a.bmp")
-    assert "a.bmp: left out: EXIF, XMP (BMP can't hold that)" in caplog.text
+    assert "a.bmp: left out: EXIF, XMP (not written to BMP)" in caplog.text
     assert decode(content, "a").metadata.dpi == pytest.approx((300, 300), rel=1e-3)
 
 
@@ -62,3 +63,15 @@ def test_frames_and_pages_only_where_the_format_has_them() -> None:
     with pytest.raises(UsageError, match=r"a would have 2 pages, but PNG holds only one; use tiff"):
         check_frames(Picture(two, format_named("tiff")), format_named("png"), "a")
     check_frames(Picture(two, format_named("tiff")), format_named("tiff"), "a")
+
+
+@pytest.mark.parametrize("samples", ["uint8", "uint16"])
+@pytest.mark.parametrize("target", ["jxl", "ppm"])
+def test_srgb_needs_no_profile(target: str, samples: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As of every JPEG XL, which decoders give one: nothing is converted, and nothing said."""
+    entry = format_named(target)
+    picture = Picture((smooth(16, 20, 3, samples),), entry, Metadata(icc_profile=srgb_profile()))
+    with caplog.at_level("INFO"):
+        content = encode(picture, Encoding(entry, lossless=target == "jxl"), "a")
+    assert not caplog.records
+    np.testing.assert_array_equal(decode(content, "a").frames[0], picture.frames[0])

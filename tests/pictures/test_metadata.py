@@ -200,7 +200,7 @@ def test_what_is_too_long_for_jpeg_is_left_out_and_said(caplog: pytest.LogCaptur
     metadata = Metadata(profile() * 50, exif.tobytes(), b"<x:xmpmeta>" + bytes(70_000), comment=b"c" * 70_000)
     with caplog.at_level("INFO"):
         content = encode(Picture((smooth(16, 16),), entry, metadata), Encoding(entry), "a.jpg")
-    assert "a.jpg: left out: EXIF, XMP, the comment (JPEG can't hold that)" in caplog.text
+    assert "a.jpg: left out: EXIF, XMP, the comment (not written to JPEG)" in caplog.text
     assert decode(content, "a").metadata == Metadata(icc_profile=profile() * 50)
     png = format_named("png")
     back = decode(encode(Picture((smooth(16, 16),), png, metadata), Encoding(png), "a.png"), "a").metadata
@@ -219,3 +219,26 @@ def test_what_is_lost_is_named() -> None:
     metadata = Metadata(exif=exif_block(), comment=b"a")
     assert metadata.lost_in(format_named("ppm")) == ["exif", "comment"]
     assert metadata.lost_in(format_named("png")) == ["comment"]
+
+
+@pytest.mark.parametrize("comment", ["shot at noon", "Grüße ☃"])
+@pytest.mark.parametrize("source", ["PNG", "JPEG", "GIF"])
+@pytest.mark.parametrize("target", ["png", "jpeg", "gif"])
+def test_comments_go_where_each_format_has_them(
+    source: str, target: str, comment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = Image.fromarray(smooth(16, 16))
+    if source == "PNG":
+        info = PngInfo()
+        info.add_itxt("comment", comment)
+        content = saved(image, source, pnginfo=info)
+    else:
+        content = saved(image, source, comment=comment.encode())
+    entry = format_named(target)
+    with caplog.at_level("INFO"):
+        written = encode(decode(content, "a"), Encoding(entry), "a")
+    with Image.open(io.BytesIO(written)) as found:
+        values = {str(key).casefold(): value for key, value in found.info.items()}
+    value = values["comment"]
+    assert (value.decode() if isinstance(value, bytes) else value) == comment
+    assert "left out" not in caplog.text
