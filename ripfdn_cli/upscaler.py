@@ -103,6 +103,10 @@ class Upscaler:
 
     def _start(self, checkpoint: Checkpoint, device: str, settings: UpscalerSettings) -> None:
         check_halo(settings.halo)
+        if settings.memory is not None and not isinstance(settings.memory, int):
+            raise UsageError(
+                f"`memory` {settings.memory!r} is not a whole number of bytes, as {2 * 2**30} is"
+            )
         self._lock = threading.RLock()
         self._tile, self._halo = checked_tile(settings.tile), settings.halo
         self._threads, self._ensemble = settings.threads, settings.ensemble

@@ -91,7 +91,16 @@ def test_other_arrays_are_refused(pixels: NDArray[Any], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"tile": 3}, {"tile": "big"}, {"halo": -1}, {"threads": 0}, {"engine": "abacus"}]
+    "options",
+    [
+        {"tile": 3},
+        {"tile": "big"},
+        {"halo": -1},
+        {"halo": 1.5},
+        {"memory": "2G"},
+        {"threads": 0},
+        {"engine": "abacus"},
+    ],
 )
 def test_wrong_options_are_usage_errors(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):

@@ -154,7 +154,9 @@ def check_tile(tile: int) -> None:
 
 
 def check_halo(halo: int) -> None:
-    """Raises UsageError for a negative `halo`."""
+    """Raises UsageError for a `halo` that is negative, or no whole number."""
+    if not isinstance(halo, int):
+        raise UsageError(f"`halo` {halo!r} is not a whole number of pixels")
     if halo < 0:
         raise UsageError(f"`halo` {halo} is negative; {DEFAULT_HALO} is the default, {EXACT_HALO} is exact")
 
