@@ -317,6 +317,8 @@ class VideoTarget:
         into it: the picture, each stream, the rest.
         """
         track, streams = self._track([segment]), self._streams
+        if streams is not None:
+            streams = replace(streams, with_hidden_sound=container.described_by_boxes)
         path = folder / f"trial{container.suffixes[0]}"
         without = (
             None

@@ -527,3 +527,33 @@ def test_a_palette_without_transparency_is_not_mentioned(
         1,
         2,
     ]
+
+
+def cut_between_keyframes(source: Path, path: Path, start: Fraction) -> Path:
+    """As `ffmpeg -ss -c copy` into MP4: all packets, of which an edit list hides those before `start`."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                ticks = round(start / packet.time_base)
+                packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_sound_that_an_edit_list_hides_stays_hidden(suffix: str, tmp_path: Path, upscale: Upscale) -> None:
+    """Matroska, which has no edit lists, would play what was cut off, before the picture."""
+    whole = make_clip(tmp_path / "whole.mp4", Clip(frames=16, options={"g": "48"}, audio="aac"))
+    source = cut_between_keyframes(whole, tmp_path / "cut.mp4", Fraction(1, 2))
+    upscale(source, tmp_path / f"a{suffix}")
+    with av.open(str(tmp_path / f"a{suffix}")) as container:
+        heard = [frame.time for frame in container.decode(audio=0) if frame.time is not None]
+        assert container.start_time is not None
+        assert container.start_time > -150_000
+    assert -0.15 < heard[0] <= 0.03
+    have, want = streams_of(tmp_path / f"a{suffix}")[1], streams_of(source)[1]
+    shown = [digest for time, digest in zip(want.times, want.digests, strict=True) if time > 0]
+    assert have.digests[-len(shown) :] == tuple(shown)
+    assert len(shown) < len(have.digests) <= len(want.digests)
