@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
+from math import hypot
 from pathlib import Path
 from typing import Any
 
@@ -426,7 +427,7 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         colour=colour_of(first, context.name),
         hdr=hdr_metadata_of(frames),
         sample_aspect_ratio=fraction(stream.sample_aspect_ratio) or Fraction(1),
-        matrix=None if matrix is None else struct.unpack("=9i", bytes(matrix)[:36]),
+        matrix=None if matrix is None else _without_scale(struct.unpack("=9i", bytes(matrix)[:36])),
         is_interlaced=context.field_order not in _PROGRESSIVE or any(f.interlaced_frame for f in frames),
         # FFmpeg marks pictures of H.265 only where they are fields (pic_struct of ITU-T H.265, table D.2).
         codes_fields=context.name == "hevc" and any(f.interlaced_frame for f in frames),
@@ -436,6 +437,18 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         probed=len(frames),
         first_shown=first.pts,
     )
+
+
+def _without_scale(matrix: tuple[int, ...]) -> tuple[int, ...] | None:
+    """A display matrix (a b u c d v x y w) that only turns, mirrors and moves; None for one without a
+    direction. FFmpeg has what it stretches by in the shape of the pixels already.
+    """
+    a, b, u, c, d, v, x, y, w = matrix
+    lengths = hypot(a, b), hypot(c, d)
+    if not all(lengths):
+        return None
+    a, b, c, d = (round(65536 * part / lengths[place // 2]) for place, part in enumerate((a, b, c, d)))
+    return a, b, u, c, d, v, x, y, w
 
 
 def _has_opaque_palette(frame: av.VideoFrame) -> bool:

@@ -91,13 +91,17 @@ QUICKTIME_LANGUAGES = {
 """ISO 639-2 has two codes for some languages; FFmpeg's QuickTime muxer knows one of the two."""
 
 INPUT_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mj2", ".f4v", ".mkv", ".mk3d", ".webm"),
-    *(".avi", ".divx", ".ts", ".m2ts", ".mts", ".m2t", ".mpg", ".mpeg", ".m2p", ".vob", ".evo"),
-    *(".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".nut", ".y4m", ".dv", ".ivf"),
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3gpp", ".3g2", ".mj2", ".f4v", ".mqv", ".insv", ".lrv"),
+    *(".mkv", ".mk3d", ".webm", ".avi", ".divx", ".ts", ".m2ts", ".mts", ".m2t", ".trp", ".tp", ".tod"),
+    *(".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".mpv", ".m2p", ".vob", ".evo", ".vro", ".mod"),
+    *(".flv", ".wmv", ".wm", ".asf", ".dvr-ms", ".wtv", ".ogv", ".ogm", ".rm", ".rmvb", ".mxf", ".nut"),
+    *(".y4m", ".dv", ".ivf", ".mjpg", ".mjpeg"),
 )
+RAW_SUFFIXES = (".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".obu", ".m4e")
+"""Of streams without a container, which say nothing of when their frames show."""
 DEMUXERS = (
-    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv", "asf", "ogg"),
-    *("mxf", "nut", "yuv4mpegpipe", "dv", "ivf"),
+    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "asf"),
+    *("wtv", "ogg", "rm", "mxf", "nut", "yuv4mpegpipe", "dv", "ivf", "mjpeg"),
 )
 """FFmpeg's names. Each of these reads one file and opens no other."""
 

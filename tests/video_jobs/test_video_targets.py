@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -18,7 +19,7 @@ from support.joined_files import concatenated
 from support.video_clips import Clip, make_clip
 from support.video_facts import decoded, picture_times, streams_of
 
-from ripfdn_cli.errors import InternalError, UsageError
+from ripfdn_cli.errors import InputError, InternalError, UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.video import mux as mux_module
 from ripfdn_cli.video.check import Difference
@@ -557,3 +558,59 @@ def test_sound_that_an_edit_list_hides_stays_hidden(suffix: str, tmp_path: Path,
     shown = [digest for time, digest in zip(want.times, want.digests, strict=True) if time > 0]
     assert have.digests[-len(shown) :] == tuple(shown)
     assert len(shown) < len(have.digests) <= len(want.digests)
+
+
+@pytest.mark.parametrize(
+    ("name", "muxer", "codec"),
+    [
+        ("no suffix", "mp4", "mpeg4"),
+        ("clip.bin", "matroska", "mpeg4"),
+        ("GL010001.LRV", "mp4", "libx264"),
+        ("MOV001.MOD", "vob", "mpeg2video"),
+        ("clip.trp", "mpegts", "mpeg2video"),
+        ("clip.m2v", "mpeg2video", "mpeg2video"),
+        ("clip.mjpg", "mjpeg", "mjpeg"),
+    ],
+)
+def test_a_video_is_known_by_its_content(
+    name: str, muxer: str, codec: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    with av.open(str(tmp_path / name), "w", format=muxer) as container:
+        stream: Any = container.add_stream(codec, rate=25, width=48, height=32)
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for number in range(6):
+            frame = av.VideoFrame(48, 32, stream.pix_fmt)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    upscale(tmp_path / name, tmp_path / "a.mkv")
+    times = picture_times(tmp_path / "a.mkv")
+    assert len(times) == 6
+    steps = [after - before for before, after in pairwise(times)]
+    assert all(abs(step - Fraction(1, 25)) <= Fraction(1, 1000) for step in steps)
+
+
+def test_a_stream_without_a_container_is_said_to_need_one(tmp_path: Path, upscale: Upscale) -> None:
+    (tmp_path / "a.h264").write_bytes(b"\0\0\0\1")
+    with pytest.raises(UsageError, match="ffmpeg -framerate 25 -i a.h264 -c copy a.mkv"):
+        upscale(tmp_path / "a.h264", tmp_path / "a.mkv")
+    (tmp_path / "b.txt").write_text("not a video\n" * 100)
+    with pytest.raises(InputError, match="can't read .*b.txt"):
+        upscale(tmp_path / "b.txt", tmp_path / "b.mkv")
+
+
+@pytest.mark.parametrize("turn", [(2, 0, 0, 2), (0, 2, -2, 0)])
+def test_a_rotation_that_also_enlarges_is_kept_without_that(
+    turn: tuple[int, ...], tmp_path: Path, upscale: Upscale
+) -> None:
+    """Matroska has angles only, and players show the picture as large as they like."""
+    a, b, c, d = (number << 16 for number in turn)
+    whole, source = make_clip(tmp_path / "whole.mp4", Clip(frames=4)), tmp_path / "a.mp4"
+
+    def enlarge(old: Any, new: Any) -> None:
+        new.streams.video[0].set_display_matrix((a, b, 0, c, d, 0, 0, 0, 1 << 30))
+
+    remuxed(whole, source, {}, enlarge)
+    for suffix in (".mkv", ".mp4"):
+        upscale(source, tmp_path / f"b{suffix}")
+        assert decoded(tmp_path / f"b{suffix}")[0].rotation == decoded(source)[0].rotation
