@@ -592,10 +592,10 @@ def test_a_video_is_known_by_its_content(
 
 def test_a_stream_without_a_container_is_said_to_need_one(tmp_path: Path, upscale: Upscale) -> None:
     (tmp_path / "a.h264").write_bytes(b"\0\0\0\1")
-    with pytest.raises(UsageError, match="ffmpeg -framerate 25 -i a.h264 -c copy a.mkv"):
+    with pytest.raises(UsageError, match=r"ffmpeg -framerate 25 -i a\.h264 -c copy a\.mkv"):
         upscale(tmp_path / "a.h264", tmp_path / "a.mkv")
     (tmp_path / "b.txt").write_text("not a video\n" * 100)
-    with pytest.raises(InputError, match="can't read .*b.txt"):
+    with pytest.raises(InputError, match=r"can't read .*b\.txt"):
         upscale(tmp_path / "b.txt", tmp_path / "b.mkv")
 
 
