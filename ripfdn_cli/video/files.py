@@ -24,12 +24,12 @@ from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.pictures.file_content import check_regular
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, check_size
 from ripfdn_cli.video.colour import Colour, colour_of
-from ripfdn_cli.video.damage import lost_frames
+from ripfdn_cli.video.damage import lost_frames, mp4_is_cut_off, short_sound
 from ripfdn_cli.video.decoders import decoder_of
 from ripfdn_cli.video.formats import DEMUXERS
 from ripfdn_cli.video.hdr import HdrMetadata, hdr_metadata_of
 from ripfdn_cli.video.packet_times import ClockWatch, Joint, offsets, retimed
-from ripfdn_cli.video.pixel_formats import alpha_of, bits_of
+from ripfdn_cli.video.pixel_formats import alpha_of, bits_of, describe
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, open_input, side_data_of
 from ripfdn_cli.video.timeline import SourceTimes, source_times
 from ripfdn_cli.video.vp9_headers import shows_a_frame
@@ -207,6 +207,7 @@ def scan(
         for packet in _packets(container, complete):
             seen.add(packet)
         missing = _check_whole(path, container, stream, seen.packets, complete)
+        _tell_short_sound(path, container, seen.ends)
     joints = seen.clock.joints(index) if _may_be_joined(demuxer) else ()
     frames = seen.frames(joints, base)
     breaks = seen.first_times(joints, frames)
@@ -226,6 +227,8 @@ class _Seen:
     def __init__(self, index: int, codec: str, clock: ClockWatch, *, counted: bool) -> None:
         self._index, self._codec, self._counted, self.clock = index, codec, counted, clock
         self.digest, self.copied, self.packets, self.end = hashlib.sha256(), 0, 0, Fraction(0)
+        self.ends: dict[int, Fraction] = {}
+        """When each stream ends, in seconds."""
         self.first_key: int | None = None
         """The time of the first keyframe."""
         self._pts: list[int | None] = []
@@ -238,7 +241,9 @@ class _Seen:
         position, own = self.clock.add(packet), packet.stream_index == self._index
         time = packet.dts if packet.pts is None else packet.pts
         if time is not None and packet.time_base:
-            self.end = max(self.end, (time + (packet.duration or 0)) * as_fraction(packet.time_base))
+            end = (time + (packet.duration or 0)) * as_fraction(packet.time_base)
+            self.end = max(self.end, end)
+            self.ends[packet.stream_index] = max(self.ends.get(packet.stream_index, end), end)
         self.copied += 0 if own else packet.size
         self.packets += own
         if own and packet.is_keyframe and self.first_key is None:
@@ -423,7 +428,7 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         pixel_format=first.format.name,
         bits=bits_of(first.format),
         has_alpha=alpha_of(first.format) and not all(map(_has_opaque_palette, frames)),
-        chroma=(first.format.chroma_width(8), first.format.chroma_height(8)),
+        chroma=_chroma_of(first.format),
         colour=colour_of(first, context.name),
         hdr=hdr_metadata_of(frames),
         sample_aspect_ratio=fraction(stream.sample_aspect_ratio) or Fraction(1),
@@ -449,6 +454,13 @@ def _without_scale(matrix: tuple[int, ...]) -> tuple[int, ...] | None:
         return None
     a, b, c, d = (round(65536 * part / lengths[place // 2]) for place, part in enumerate((a, b, c, d)))
     return a, b, u, c, d, v, x, y, w
+
+
+def _chroma_of(pixel_format: av.VideoFormat) -> tuple[int, int]:
+    """Columns and lines of chroma for 8×8 px; grey is as good with the fewest, which all players know."""
+    if describe(pixel_format).is_grey:
+        return 4, 4
+    return pixel_format.chroma_width(8), pixel_format.chroma_height(8)
 
 
 def _has_opaque_palette(frame: av.VideoFrame) -> bool:
@@ -487,6 +499,24 @@ def _check_whole(
             "pass `bad_frames=repeat` to use what is there"
         )
     return max(0, missing)
+
+
+def _tell_short_sound(path: Path, container: InputContainer, ends: dict[int, Fraction]) -> None:
+    """Warn of sound that lay behind the end of a file that was cut off; FFmpeg says nothing of it."""
+    if not container.format.name.startswith("mov") or not mp4_is_cut_off(path):
+        return
+    promised = {
+        stream.index: (ends.get(stream.index, Fraction(0)), _promised_stream_end(stream))
+        for stream in container.streams.audio
+    }
+    for index in short_sound(promised):
+        have, want = (float(end) for end in promised[index])
+        log.warning("%s is cut off: the sound of stream %d ends at %.3f s of %.3f", path, index, have, want)
+
+
+def _promised_stream_end(stream: av.AudioStream) -> Fraction:
+    ticks = (stream.start_time or 0) + (stream.duration or 0)
+    return ticks * as_fraction(stream.time_base)
 
 
 def _count_without_edits(path: Path, index: int) -> int:

@@ -98,11 +98,12 @@ def lost_tags(wanted: Mapping[str, str], have: Mapping[str, str], container: Con
         for key, value in wanted.items()
         if key.lower().partition("-")[0] not in container.own_tags
         and (key, value) != ("language", "und")
-        and not any(_same(value, other) for other in have.values())
+        and not any(means_the_same(value, other) for other in have.values())
     ]
 
 
-def _same(value: str, other: str) -> bool:
+def means_the_same(value: str, other: str) -> bool:
+    """Two tags' values say the same: times in any zone, to the second, and places in any spelling."""
     value, other = value.strip(), other.strip()
     if value == other:
         return True

@@ -614,3 +614,33 @@ def test_a_rotation_that_also_enlarges_is_kept_without_that(
     for suffix in (".mkv", ".mp4"):
         upscale(source, tmp_path / f"b{suffix}")
         assert decoded(tmp_path / f"b{suffix}")[0].rotation == decoded(source)[0].rotation
+
+
+def test_a_time_of_the_track_that_is_the_files_own_is_not_told_as_lost(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Phones write it by name without a fraction, and into the headers of tracks, where FFmpeg reads one."""
+    time = "2024-03-01T10:11:12Z"
+    make = "com.apple.quicktime.make"
+    source = remuxed(
+        make_clip(tmp_path / "plain.mp4"),
+        tmp_path / "a.mov",
+        {"movflags": "use_metadata_tags"},
+        lambda _, new: new.metadata.update({"creation_time": time, make: "Apple"}),
+    )
+    assert {tags_of_file(source)["creation_time"], streams_of(source)[0].metadata["creation_time"]} > {time}
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "a.mkv")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("pixel_format", "bits"), [("gray", 8), ("gray10le", 10)])
+def test_a_grey_picture_becomes_one_that_players_know(
+    pixel_format: str, bits: int, tmp_path: Path, upscale: Upscale
+) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(frames=3, codec="ffv1", pixel_format=pixel_format))
+    upscale(source, tmp_path / "b.mp4")
+    small, large = decoded(source)[0], decoded(tmp_path / "b.mp4")[0]
+    assert (large.format.chroma_width(8), large.format.chroma_height(8)) == (4, 4)
+    assert large.format.components[0].bits == bits
+    assert abs(small.to_ndarray(format="gray").mean() - large.to_ndarray(format="gray").mean()) < 2
