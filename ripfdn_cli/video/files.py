@@ -45,8 +45,11 @@ _LENIENT = "mjpeg"
 """FFmpeg's decoder that says nothing of most damage unless it is told to; others say the same either way."""
 _VP8_SHOWN = 0x10
 _TS_DISCONT = 0x200  # AVFMT_TS_DISCONT
+_ONE_VIEW, _FLAT = 0, 4  # AV_STEREO3D_2D, AV_SPHERICAL_RECTILINEAR
 _PALETTE_ENTRIES, _ALPHA_BITS, _OPAQUE = 256, 24, 255
 GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS, which PyAV sets
+STEREO_MODE = "stereo_mode"
+"""FFmpeg's name of the tag for how the frames of Matroska hold two views."""
 CAPTIONS = "A53_CC"
 """FFmpeg's name for closed captions (ATSC A/53) inside a picture."""
 
@@ -81,6 +84,8 @@ class VideoInfo:
     probed: int
     first_shown: int | None = None
     strict: bool = False
+    unwritten: tuple[str, ...] = ()
+    """What is said of the picture that no result here says."""
 
 
 @dataclass(frozen=True)
@@ -441,7 +446,24 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         start=start,
         probed=len(frames),
         first_shown=first.pts,
+        unwritten=tuple(_unwritten(stream, first)),
     )
+
+
+def _unwritten(stream: av.VideoStream, first: av.VideoFrame) -> Iterator[str]:
+    """Names of what FFmpeg tells beside the picture and PyAV can't write. A tag, which is copied, has the two
+    views of Matroska.
+    """
+    sides = side_data_of(first)
+    if _first_number(sides.get("SPHERICAL"), _FLAT) != _FLAT:
+        yield "the projection of a picture all around (360° or 180°)"
+    if STEREO_MODE not in stream.metadata and _first_number(sides.get("STEREO3D"), _ONE_VIEW) != _ONE_VIEW:
+        yield "the arrangement of two views (3D)"
+
+
+def _first_number(side: Any, otherwise: int) -> int:
+    """The type that begins AVSphericalMapping and AVStereo3D."""
+    return otherwise if side is None else int(struct.unpack_from("=i", bytes(side))[0])
 
 
 def _without_scale(matrix: tuple[int, ...]) -> tuple[int, ...] | None:

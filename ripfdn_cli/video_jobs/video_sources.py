@@ -225,6 +225,8 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
             else "it is deinterlaced, one frame for one (`deinterlace=False` leaves frames as they are)",
         )
     _check_dynamic(path, info)
+    if info.unwritten:
+        log.warning("%s: %s can't be kept and will be lost", path, " and ".join(info.unwritten))
     if info.colour.guessed:
         log.debug(
             "%s does not state its %s; assuming %s", path, " or ".join(info.colour.guessed), info.colour.tags

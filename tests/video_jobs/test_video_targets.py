@@ -644,3 +644,50 @@ def test_a_grey_picture_becomes_one_that_players_know(
     assert (large.format.chroma_width(8), large.format.chroma_height(8)) == (4, 4)
     assert large.format.components[0].bits == bits
     assert abs(small.to_ndarray(format="gray").mean() - large.to_ndarray(format="gray").mean()) < 2
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.webm", "vp9"), ("a.mkv", "ffv1"), ("a.mkv", "av1")])
+def test_pixels_that_are_not_square_stay_so_in_any_codec(
+    name: str, codec: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    source = make_clip(tmp_path / "source.mp4", Clip(frames=3, aspect=Fraction(16, 15)))
+    upscale(source, tmp_path / name, EncodingOptions(codec=codec))
+    with av.open(str(tmp_path / name)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
+    if which("mkvinfo") is not None:
+        sides = [int(line.rpartition(" ")[2]) for line in mkvinfo(tmp_path / name) if "Display " in line]
+        assert Fraction(*sides) == Fraction(48 * 16, 32 * 15)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(1), Fraction(2)])
+def test_a_film_of_two_views_stays_one_in_matroska(
+    aspect: Fraction, tmp_path: Path, upscale: Upscale
+) -> None:
+    """FFmpeg's clip is of half as wide views; with pixels twice as wide they are whole ones, squeezed."""
+    source = tmp_path / "a.mkv"
+    remuxed(
+        make_clip(tmp_path / "plain.mp4", Clip(frames=3, aspect=aspect)),
+        source,
+        {},
+        lambda _, new: new.streams.video[0].metadata.update({"stereo_mode": "left_right"}),
+    )
+    upscale(source, tmp_path / "b.mkv")
+    with av.open(str(source)) as old, av.open(str(tmp_path / "b.mkv")) as new:
+        before, after = old.streams.video[0], new.streams.video[0]
+        assert after.metadata["stereo_mode"] == "left_right"
+        assert after.sample_aspect_ratio == before.sample_aspect_ratio
+        assert after.metadata.get("title") is None
+
+
+@pytest.mark.skipif(which("mkvmerge") is None, reason="needs MKVToolNix")
+def test_a_picture_all_around_is_said_to_become_a_flat_one(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain, source = make_clip(tmp_path / "plain.mkv", Clip(frames=3)), tmp_path / "a.mkv"
+    command = ["mkvmerge", "-q", "-o", str(source), "--projection-type", "0:1", str(plain)]
+    subprocess.run(command, check=True)
+    with caplog.at_level(logging.WARNING):
+        upscale(plain, tmp_path / "b.mkv")
+        assert not caplog.records
+        upscale(source, tmp_path / "c.mkv")
+    assert [("360°" in record.getMessage()) for record in caplog.records] == [True]
