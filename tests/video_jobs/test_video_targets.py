@@ -691,3 +691,17 @@ def test_a_picture_all_around_is_said_to_become_a_flat_one(
         assert not caplog.records
         upscale(source, tmp_path / "c.mkv")
     assert [("360°" in record.getMessage()) for record in caplog.records] == [True]
+
+
+def test_a_stream_that_is_not_there_to_be_left_out_is_said(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(frames=3, audio="aac"))
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "b.mkv", drop=("0", "1", "7"))
+    told = [record.getMessage() for record in caplog.records]
+    assert [("stream 0 is the picture" in text, "no stream 7" in text) for text in told] == [
+        (True, False),
+        (False, True),
+    ]
+    assert [stream.kind for stream in streams_of(tmp_path / "b.mkv")] == ["video"]
