@@ -189,8 +189,9 @@ class VideoTarget:
         """Go on without what the container doesn't take, as far as that may be."""
         if not problems:
             return
-        if any(problem.essential for problem in problems) and not self._leave_unsupported:
-            raise UsageError(self._advice(folder, segment, problems))
+        essential = [problem for problem in problems if problem.essential]
+        if essential and not self._leave_unsupported:
+            raise UsageError(self._advice(folder, segment, essential))
         self._leave_out(problems)
 
     def _rehearsal(self, folder: Path, segment: tuple[Path, Segment]) -> list[Difference]:

@@ -705,3 +705,11 @@ def test_a_stream_that_is_not_there_to_be_left_out_is_said(
         (False, True),
     ]
     assert [stream.kind for stream in streams_of(tmp_path / "b.mkv")] == ["video"]
+
+
+def test_an_error_names_only_what_stops_the_job(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(frames=3, audio="libopus", attachment=b"font"))
+    with pytest.raises(UsageError, match="audio, opus") as raised:
+        upscale(source, tmp_path / "b.mov")
+    assert "attachment" not in str(raised.value)
+    assert "write it as .mkv or .mp4, which can" in str(raised.value)
