@@ -18,6 +18,7 @@ from ripfdn_cli.video.conversion import (
     is_text,
     said_layout,
 )
+from ripfdn_cli.video.decoders import is_lossy
 from ripfdn_cli.video.files import is_cover, opened
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.matroska_headers import ChapterTitle, Descriptions, room_for_titles
@@ -291,6 +292,19 @@ def conversion_of(streams: SourceStreams, index: int, container: Container, soun
         if is_text(stream):
             return container.text_subtitles
         return sound if stream.type == "audio" and stream.codec_context is not None else None
+
+
+def suited_sound(streams: SourceStreams, indices: Iterable[int], container: Container) -> str | None:
+    """The codec to advise for the sound among the streams `indices` that `container` doesn't hold: one that
+    loses nothing where the sound has lost nothing; None where there is none that can be decoded.
+    """
+    with opened(streams.path) as source:
+        chosen = [source.streams[index] for index in indices]
+        sounds = [s.codec_context.name for s in chosen if s.type == "audio" and s.codec_context is not None]
+    if not sounds:
+        return None
+    lossless = container.lossless_sound
+    return container.sound if lossless is None or any(map(is_lossy, sounds)) else lossless
 
 
 def copied_streams(container: InputContainer, video: int) -> list[Any]:

@@ -34,7 +34,7 @@ from ripfdn_cli.video.check import (
 )
 from ripfdn_cli.video.codecs import LOSSLESS
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb
-from ripfdn_cli.video.copies import SourceStreams, conversion_of
+from ripfdn_cli.video.copies import SourceStreams, conversion_of, suited_sound
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
@@ -384,9 +384,8 @@ class VideoTarget:
         if self._streams is None or self._sound is not None:
             return []
         refused = [problem.stream for problem in problems if problem.stream is not None]
-        sound = self._container.sound
-        helps = any(conversion_of(self._streams, i, self._container, sound) == sound for i in refused)
-        return [f"re-encode the sound with `audio={sound}`"] if helps else []
+        sound = suited_sound(self._streams, refused, self._container)
+        return [] if sound is None else [f"re-encode the sound with `audio={sound}`"]
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:

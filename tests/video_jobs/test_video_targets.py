@@ -713,3 +713,25 @@ def test_an_error_names_only_what_stops_the_job(tmp_path: Path, upscale: Upscale
         upscale(source, tmp_path / "b.mov")
     assert "attachment" not in str(raised.value)
     assert "write it as .mkv or .mp4, which can" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "advised"),
+    [("tta", ".mp4", "flac"), ("libopus", ".mov", "aac"), ("tta", ".webm", "opus")],
+)
+def test_sound_that_lost_nothing_is_advised_to_lose_nothing(
+    codec: str, suffix: str, advised: Any, tmp_path: Path, upscale: Upscale
+) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(frames=3, audio=codec))
+    with pytest.raises(UsageError, match=f"`audio={advised}`"):
+        upscale(source, tmp_path / f"b{suffix}", EncodingOptions())
+    upscale(source, tmp_path / f"b{suffix}", EncodingOptions(audio=advised))
+    if advised == "flac":
+        assert np.array_equal(samples_of(tmp_path / f"b{suffix}"), samples_of(source))
+
+
+def samples_of(path: Path) -> np.ndarray:
+    """Samples in turn, of 16 bits."""
+    with av.open(str(path)) as container:
+        samples = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
+    return (samples.astype(np.int16) - 128) * 256 if samples.dtype == np.uint8 else samples
