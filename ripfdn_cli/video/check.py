@@ -15,7 +15,6 @@ from typing import Any
 from av.container import InputContainer
 
 from ripfdn_cli.video.copies import (
-    PLAIN_LANGUAGE,
     OpenSource,
     SourceStreams,
     copied_streams,
@@ -30,7 +29,7 @@ from ripfdn_cli.video.mux import VideoTrack
 from ripfdn_cli.video.pixel_formats import shows_the_same
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, side_data_of
 from ripfdn_cli.video.quicktime_boxes import undescribed_tracks
-from ripfdn_cli.video.tags import lost_tags, means_the_same, spelled
+from ripfdn_cli.video.tags import PLAIN_LANGUAGE, lost_tags, means_the_same, spelled
 from ripfdn_cli.video.timeline import Timeline
 
 _CHECKED_FRAMES = 2

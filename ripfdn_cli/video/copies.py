@@ -24,13 +24,11 @@ from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.matroska_headers import ChapterTitle, Descriptions, room_for_titles
 from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
-from ripfdn_cli.video.tags import carried, spelled, spelled_for_file
+from ripfdn_cli.video.tags import PLAIN_LANGUAGE, carried, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Timeline
 
 TIMECODE = "timecode"
 """FFmpeg's name of the tag for the timecode of the first frame."""
-PLAIN_LANGUAGE = 3
-"""Letters of a language code alone; more say a country or script, which ISO 639-2 has none of."""
 _HANDLERS = {"video": "VideoHandler", "audio": "SoundHandler", "subtitle": "SubtitleHandler"}
 """What FFmpeg calls the handlers of tracks in MP4 by itself."""
 _EMPTY_TEXT = 2

@@ -87,7 +87,7 @@ def read_descriptions(path: Path) -> Descriptions:
             for header in _headers(stream):
                 if header.id == _TRACKS:
                     for number, track in enumerate(_children(stream, header, _TRACK)):
-                        if said := _text(stream, track, _LANGUAGE_BCP47):
+                        if said := _text(stream, track, _LANGUAGE_BCP47) or _misplaced(stream, track):
                             languages[number] = said
                 elif header.id == _CHAPTERS:
                     for edition in _children(stream, header, _EDITION):
@@ -97,6 +97,12 @@ def read_descriptions(path: Path) -> Descriptions:
     except (ValueError, OSError):
         return Descriptions()
     return Descriptions(languages, titles)
+
+
+def _misplaced(stream: BinaryIO, track: _Element) -> str:
+    """A language by BCP 47 in the place of those by ISO 639-2, where FFmpeg writes what it is given."""
+    language = _text(stream, track, _LANGUAGE)
+    return language if "-" in language else ""
 
 
 def _titles(stream: BinaryIO, atom: _Element) -> Iterator[ChapterTitle]:

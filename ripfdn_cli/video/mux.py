@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 
-from ripfdn_cli.video.copies import PLAIN_LANGUAGE, OpenSource, SourceStreams, open_source
+from ripfdn_cli.video.copies import OpenSource, SourceStreams, open_source
 from ripfdn_cli.video.decoders import ALPHA_MODE
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
@@ -35,7 +35,7 @@ from ripfdn_cli.video.matroska_headers import (
 )
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output
 from ripfdn_cli.video.quicktime_boxes import write_languages
-from ripfdn_cli.video.tags import spelled, spelled_for_file
+from ripfdn_cli.video.tags import PLAIN_LANGUAGE, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Ticks, Timeline
 
 _LARGEST_TIMESCALE = 2**31 - 1

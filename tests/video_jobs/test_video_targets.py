@@ -735,3 +735,21 @@ def samples_of(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         samples = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
     return (samples.astype(np.int16) - 128) * 256 if samples.dtype == np.uint8 else samples
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_language_of_a_country_in_the_old_place_is_kept(
+    suffix: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FFmpeg writes whatever it is given into Matroska's element for plain languages."""
+    source, output = tmp_path / "a.mkv", tmp_path / f"b{suffix}"
+    plain = make_clip(tmp_path / "plain.mkv", Clip(frames=3, audio="aac"))
+    remuxed(plain, source, {}, lambda _, new: new.streams.audio[0].metadata.update({"language": "fr-CA"}))
+    with caplog.at_level(logging.WARNING):
+        upscale(source, output)
+    assert not caplog.records
+    content = output.read_bytes()
+    box = b"elng" + bytes(4) + b"fr-CA\0"
+    assert (box if suffix == ".mp4" else b"\x22\xb5\x9d\x85fr-CA") in content
+    if suffix == ".mkv":
+        assert streams_of(output)[1].metadata["language"] == "fr-CA"
