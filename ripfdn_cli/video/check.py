@@ -15,7 +15,6 @@ from typing import Any
 from av.container import InputContainer
 
 from ripfdn_cli.video.copies import (
-    PLAIN_LANGUAGE,
     OpenSource,
     SourceStreams,
     copied_streams,
@@ -30,7 +29,7 @@ from ripfdn_cli.video.mux import VideoTrack
 from ripfdn_cli.video.pixel_formats import shows_the_same
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, side_data_of
 from ripfdn_cli.video.quicktime_boxes import undescribed_tracks
-from ripfdn_cli.video.tags import lost_tags, spelled
+from ripfdn_cli.video.tags import PLAIN_LANGUAGE, lost_tags, means_the_same, spelled
 from ripfdn_cli.video.timeline import Timeline
 
 _CHECKED_FRAMES = 2
@@ -208,7 +207,12 @@ def _lost_descriptions(path: Path, demuxer: str, source: OpenSource, track: Vide
 def _lost_stream_tags(prefix: str, source: OpenSource, old: Any, new: Any, container: Container) -> list[str]:
     """Those of stream `old`; what its file says too isn't told for each of its streams."""
     wanted = spelled(source.tags(old), container)
-    own = {key: value for key, value in wanted.items() if source.container.metadata.get(key) != value}
+    of_file = source.container.metadata
+    own = {
+        key: value
+        for key, value in wanted.items()
+        if key not in of_file or not means_the_same(value, of_file[key])
+    }
     return [prefix + key for key in lost_tags(own, new.metadata, container)]
 
 

@@ -46,19 +46,19 @@ class EncoderChoices:
 class Codec:
     """One choice of `codec`.
 
-    `encoder`, `preset_option`, `tune_option` and `options` are FFmpeg's names, `quality_options` those that
-    take `crf`, `bitrate_options` what `bitrate` needs besides (None where the codec has no bitrate).
+    `encoder`, `preset_option`, `tune_option` and `options` are FFmpeg's names, `quality_options` those
+    that take `crf`, `bitrate_options` what `bitrate` needs besides (None where the codec has no bitrate).
     `aliases`: other names for the same choice. `crf` is the default and `crf_range` what is allowed, None
-    where there is no such setting. `parameters_option` takes parameters of the encoder's own library, `hdr`
-    gives those that describe a mastering display. `keeps_captions`: closed captions that lie in the frames
-    are written. `alpha_muxers` and `alpha_formats`: in which containers, and in which pixel formats, its
-    transparency is kept (None: in all that take the codec, in all that it has).
-    `even_sides`: 4:2:0 and 4:2:2 need sides of an even number of pixels. `most_threads`: where
-    the number of threads shapes the result, as many as it ever gets. `without_avx512`: parameters that
-    leave processors' AVX-512 alone. `quicktime_tag`: what MP4 and QuickTime
-    players know the codec by. `segment_muxer`: what holds pieces of it, with any time base, exactly
-    (`alpha_segment_muxer`: with transparency). `bits_per_pixel`: about what it makes of upscaled film at its
-    default quality, to foresee how much room a result takes.
+    where there is no such setting. `parameters_option` takes parameters of the encoder's own library,
+    `hdr` gives those that describe a mastering display. `keeps_captions`: closed captions that lie in the
+    frames are written. `states_aspect`: the shape of pixels is in the stream itself. `alpha_muxers` and
+    `alpha_formats`: in which containers, and in which pixel formats, its transparency is kept (None: in
+    all that take the codec, in all that it has). `even_sides`: 4:2:0 and 4:2:2 need sides of an even
+    number of pixels. `most_threads`: where the number of threads shapes the result, as many as it ever
+    gets. `without_avx512`: parameters that leave processors' AVX-512 alone. `quicktime_tag`: what MP4 and
+    QuickTime players know the codec by. `segment_muxer`: what holds pieces of it, with any time base,
+    exactly (`alpha_segment_muxer`: with transparency). `bits_per_pixel`: about what it makes of upscaled
+    film at its default quality, to foresee how much room a result takes.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Codec:
     hdr: Callable[[HdrMetadata], list[str]] | None = None
     even_sides: bool = True
     keeps_captions: bool = False
+    states_aspect: bool = False
     keeps_alpha: bool = False
     alpha_muxers: tuple[str, ...] | None = None
     alpha_formats: tuple[str, ...] | None = None
@@ -195,6 +196,7 @@ CODECS = (
         parameters_option="x264-params",
         hdr=x264_parameters,
         keeps_captions=True,
+        states_aspect=True,
         most_threads=12,  # what x264 itself takes on eight processors
         # Its AVX-512 code for B-frames gives other bytes now and then for the same frames (core 165).
         without_avx512=("asm=AVX2,FMA3,BMI2,LZCNT",),
@@ -213,6 +215,7 @@ CODECS = (
         parameters_option="x265-params",
         hdr=x265_parameters,
         keeps_captions=True,
+        states_aspect=True,
         quicktime_tag="hvc1",
     ),
     Codec(
@@ -285,6 +288,7 @@ CODECS = (
             tunes=_NVENC_TUNES,
             options=(("rc", "vbr"), ("b", "0")),
             keeps_captions=True,
+            states_aspect=not name.startswith("av1"),
             quicktime_tag="hvc1" if name.startswith("hevc") else None,
         )
         for name, title, crf in (
@@ -303,6 +307,7 @@ CODECS = (
             quality_options=("global_quality",),
             preset="medium",
             presets=_QSV_PRESETS,
+            states_aspect=not name.startswith("av1"),
             quicktime_tag="hvc1" if name.startswith("hevc") else None,
         )
         for name, title, crf in (("h264_qsv", "H.264", 19), ("hevc_qsv", "H.265", 21), ("av1_qsv", "AV1", 26))
@@ -319,6 +324,7 @@ CODECS = (
             presets=_AMF_PRESETS,
             options=(("rc", "cqp"),),
             bitrate_options=(("rc", "vbr_peak"),),
+            states_aspect=not name.startswith("av1"),
             quicktime_tag="hvc1" if name.startswith("hevc") else None,
         )
         for name, title, crf in (
@@ -328,7 +334,14 @@ CODECS = (
         )
     ),
     *(
-        Codec(name, name, f"{title} of Apple's encoder", quicktime_tag=tag, segment_muxer=muxer)
+        Codec(
+            name,
+            name,
+            f"{title} of Apple's encoder",
+            states_aspect=muxer == "nut",
+            quicktime_tag=tag,
+            segment_muxer=muxer,
+        )
         for name, title, tag, muxer in (
             ("h264_videotoolbox", "H.264", None, "nut"),
             ("hevc_videotoolbox", "H.265", "hvc1", "nut"),

@@ -18,21 +18,22 @@ from ripfdn_cli.video.conversion import (
     is_text,
     said_layout,
 )
+from ripfdn_cli.video.decoders import is_lossy
 from ripfdn_cli.video.files import is_cover, opened
 from ripfdn_cli.video.formats import Container
 from ripfdn_cli.video.matroska_headers import ChapterTitle, Descriptions, room_for_titles
 from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
-from ripfdn_cli.video.tags import carried, spelled, spelled_for_file
+from ripfdn_cli.video.tags import PLAIN_LANGUAGE, carried, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Timeline
 
 TIMECODE = "timecode"
 """FFmpeg's name of the tag for the timecode of the first frame."""
-PLAIN_LANGUAGE = 3
-"""Letters of a language code alone; more say a country or script, which ISO 639-2 has none of."""
 _HANDLERS = {"video": "VideoHandler", "audio": "SoundHandler", "subtitle": "SubtitleHandler"}
 """What FFmpeg calls the handlers of tracks in MP4 by itself."""
 _EMPTY_TEXT = 2
+_RUN_UP = Fraction(1, 10)
+"""Seconds before a sound that its decoder may need to give it whole (Opus: 80 ms by RFC 7845)."""
 _NUMBERS = 1 << 64
 """FFmpeg gives the upper half of Matroska's UIDs as negative numbers."""
 _COVER_NAMES = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image/jpeg")}
@@ -43,7 +44,8 @@ class SourceStreams:
     """What is taken over from the file `path` besides the picture of its stream `video`: streams `copied`,
     by index, from `start` to before `end` (seconds in the source; None: no bound), `shift` seconds later.
     `joints`: where the file's clock starts anew. `dropped_tags`: names of tags to leave out, in lower case.
-    `converted`: streams that become another codec (see `conversion`), by index.
+    `converted`: streams that become another codec (see `conversion`), by index. `with_hidden_sound`: also
+    what an edit list hides, for a container that hides it again.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class SourceStreams:
     joints: tuple[Joint, ...] = ()
     dropped_tags: frozenset[str] = frozenset()
     converted: Mapping[int, str] = field(default_factory=dict)
+    with_hidden_sound: bool = True
 
     def takes(self, begin: Fraction) -> bool:
         """What begins at `begin`, in seconds in the source, is in the part that is kept."""
@@ -209,6 +212,8 @@ class OpenSource:
         }
         sounds = {stream.index for stream in streams if stream.type == "audio"}
         timed = _with_decoding_times(retimed(self.container.demux(streams), self.streams.joints), covers)
+        if not self.streams.with_hidden_sound:
+            timed = _without_hidden(timed, sounds)
         for packet in _with_durations(_in_turn(timed, sounds), sounds):
             index = packet.stream_index
             if is_filler(packet, self.container.streams[index]):
@@ -287,6 +292,19 @@ def conversion_of(streams: SourceStreams, index: int, container: Container, soun
         return sound if stream.type == "audio" and stream.codec_context is not None else None
 
 
+def suited_sound(streams: SourceStreams, indices: Iterable[int], container: Container) -> str | None:
+    """The codec to advise for the sound among the streams `indices` that `container` doesn't hold: one that
+    loses nothing where the sound has lost nothing; None where there is none that can be decoded.
+    """
+    with opened(streams.path) as source:
+        chosen = [source.streams[index] for index in indices]
+        sounds = [s.codec_context.name for s in chosen if s.type == "audio" and s.codec_context is not None]
+    if not sounds:
+        return None
+    lossless = container.lossless_sound
+    return container.sound if lossless is None or any(map(is_lossy, sounds)) else lossless
+
+
 def copied_streams(container: InputContainer, video: int) -> list[Any]:
     """The streams of `container` to copy: all but the picture, and the tracks that hold only chapters or a
     timecode, which are written anew.
@@ -311,6 +329,23 @@ def is_filler(packet: AnyPacket, stream: Any) -> bool:
     """An empty subtitle that stands between two of MP4's; its muxer puts them there by itself."""
     context = stream.codec_context
     return context is not None and context.name == "mov_text" and packet.size <= _EMPTY_TEXT
+
+
+def _without_hidden(packets: Iterable[AnyPacket], sounds: Collection[int]) -> Iterator[AnyPacket]:
+    """`packets`, without those of `sounds` that an edit list hides, as after a cut between two keyframes;
+    with what the decoder needs for the first that is heard.
+    """
+    hidden: dict[int, list[AnyPacket]] = {}
+    for packet in packets:
+        index = packet.stream_index
+        if index in sounds and packet.is_discard:
+            hidden.setdefault(index, []).append(packet)
+            continue
+        for early in hidden.pop(index, ()):
+            ticks = packet.pts - (early.pts + (early.duration or 0))
+            if ticks * as_fraction(early.time_base) < _RUN_UP:
+                yield early
+        yield packet
 
 
 def _in_turn(packets: Iterable[AnyPacket], sounds: Collection[int]) -> Iterator[AnyPacket]:

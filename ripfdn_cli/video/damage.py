@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -135,6 +135,28 @@ def avi_is_cut_off(path: Path) -> bool:
     """The file is shorter than its first chunk says (RIFF)."""
     with path.open("rb") as stream:
         return _riff_size(stream) > path.stat().st_size
+
+
+def mp4_is_cut_off(path: Path) -> bool:
+    """The last box of the MP4 or QuickTime file `path` ends behind the file (ISO/IEC 14496-12)."""
+    with path.open("rb") as stream:
+        length, place = path.stat().st_size, 0
+        while place + 8 <= length:
+            stream.seek(place)
+            size = int.from_bytes(stream.read(4), "big")
+            if size == 1:
+                size = int.from_bytes(stream.read(12)[4:], "big")
+            if not size:  # up to the end
+                return False
+            place += max(size, 8)
+    return place > length
+
+
+def short_sound(ends: Mapping[int, tuple[Fraction, Fraction]]) -> list[int]:
+    """The streams that end earlier than their headers say, by more than those are off by; `ends`: when each
+    ends, in seconds, and when it should.
+    """
+    return [index for index, (have, want) in ends.items() if want - have > _SLOPPY]
 
 
 def _riff_size(stream: BinaryIO) -> int:

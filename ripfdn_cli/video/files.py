@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
+from math import hypot
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.pictures.file_content import check_regular
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, check_size
 from ripfdn_cli.video.colour import Colour, colour_of
-from ripfdn_cli.video.damage import lost_frames
+from ripfdn_cli.video.damage import lost_frames, mp4_is_cut_off, short_sound
 from ripfdn_cli.video.decoders import decoder_of
 from ripfdn_cli.video.formats import DEMUXERS
 from ripfdn_cli.video.hdr import HdrMetadata, hdr_metadata_of
 from ripfdn_cli.video.packet_times import ClockWatch, Joint, offsets, retimed
-from ripfdn_cli.video.pixel_formats import alpha_of, bits_of
+from ripfdn_cli.video.pixel_formats import alpha_of, bits_of, describe
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, open_input, side_data_of
 from ripfdn_cli.video.timeline import SourceTimes, source_times
 from ripfdn_cli.video.vp9_headers import shows_a_frame
@@ -44,8 +45,11 @@ _LENIENT = "mjpeg"
 """FFmpeg's decoder that says nothing of most damage unless it is told to; others say the same either way."""
 _VP8_SHOWN = 0x10
 _TS_DISCONT = 0x200  # AVFMT_TS_DISCONT
+_ONE_VIEW, _FLAT = 0, 4  # AV_STEREO3D_2D, AV_SPHERICAL_RECTILINEAR
 _PALETTE_ENTRIES, _ALPHA_BITS, _OPAQUE = 256, 24, 255
 GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS, which PyAV sets
+STEREO_MODE = "stereo_mode"
+"""FFmpeg's name of the tag for how the frames of Matroska hold two views."""
 CAPTIONS = "A53_CC"
 """FFmpeg's name for closed captions (ATSC A/53) inside a picture."""
 
@@ -80,6 +84,8 @@ class VideoInfo:
     probed: int
     first_shown: int | None = None
     strict: bool = False
+    unwritten: tuple[str, ...] = ()
+    """What is said of the picture that no result here says."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +212,7 @@ def scan(
         for packet in _packets(container, complete):
             seen.add(packet)
         missing = _check_whole(path, container, stream, seen.packets, complete)
+        _tell_short_sound(path, container, seen.ends)
     joints = seen.clock.joints(index) if _may_be_joined(demuxer) else ()
     frames = seen.frames(joints, base)
     breaks = seen.first_times(joints, frames)
@@ -225,6 +232,8 @@ class _Seen:
     def __init__(self, index: int, codec: str, clock: ClockWatch, *, counted: bool) -> None:
         self._index, self._codec, self._counted, self.clock = index, codec, counted, clock
         self.digest, self.copied, self.packets, self.end = hashlib.sha256(), 0, 0, Fraction(0)
+        self.ends: dict[int, Fraction] = {}
+        """When each stream ends, in seconds."""
         self.first_key: int | None = None
         """The time of the first keyframe."""
         self._pts: list[int | None] = []
@@ -237,7 +246,9 @@ class _Seen:
         position, own = self.clock.add(packet), packet.stream_index == self._index
         time = packet.dts if packet.pts is None else packet.pts
         if time is not None and packet.time_base:
-            self.end = max(self.end, (time + (packet.duration or 0)) * as_fraction(packet.time_base))
+            end = (time + (packet.duration or 0)) * as_fraction(packet.time_base)
+            self.end = max(self.end, end)
+            self.ends[packet.stream_index] = max(self.ends.get(packet.stream_index, end), end)
         self.copied += 0 if own else packet.size
         self.packets += own
         if own and packet.is_keyframe and self.first_key is None:
@@ -422,11 +433,11 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         pixel_format=first.format.name,
         bits=bits_of(first.format),
         has_alpha=alpha_of(first.format) and not all(map(_has_opaque_palette, frames)),
-        chroma=(first.format.chroma_width(8), first.format.chroma_height(8)),
+        chroma=_chroma_of(first.format),
         colour=colour_of(first, context.name),
         hdr=hdr_metadata_of(frames),
         sample_aspect_ratio=fraction(stream.sample_aspect_ratio) or Fraction(1),
-        matrix=None if matrix is None else struct.unpack("=9i", bytes(matrix)[:36]),
+        matrix=None if matrix is None else _without_scale(struct.unpack("=9i", bytes(matrix)[:36])),
         is_interlaced=context.field_order not in _PROGRESSIVE or any(f.interlaced_frame for f in frames),
         # FFmpeg marks pictures of H.265 only where they are fields (pic_struct of ITU-T H.265, table D.2).
         codes_fields=context.name == "hevc" and any(f.interlaced_frame for f in frames),
@@ -435,7 +446,43 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         start=start,
         probed=len(frames),
         first_shown=first.pts,
+        unwritten=tuple(_unwritten(stream, first)),
     )
+
+
+def _unwritten(stream: av.VideoStream, first: av.VideoFrame) -> Iterator[str]:
+    """Names of what FFmpeg tells beside the picture and PyAV can't write. A tag, which is copied, has the two
+    views of Matroska.
+    """
+    sides = side_data_of(first)
+    if _first_number(sides.get("SPHERICAL"), _FLAT) != _FLAT:
+        yield "the projection of a picture all around (360° or 180°)"
+    if STEREO_MODE not in stream.metadata and _first_number(sides.get("STEREO3D"), _ONE_VIEW) != _ONE_VIEW:
+        yield "the arrangement of two views (3D)"
+
+
+def _first_number(side: Any, otherwise: int) -> int:
+    """The type that begins AVSphericalMapping and AVStereo3D."""
+    return otherwise if side is None else int(struct.unpack_from("=i", bytes(side))[0])
+
+
+def _without_scale(matrix: tuple[int, ...]) -> tuple[int, ...] | None:
+    """A display matrix (a b u c d v x y w) that only turns, mirrors and moves; None for one without a
+    direction. FFmpeg has what it stretches by in the shape of the pixels already.
+    """
+    a, b, u, c, d, v, x, y, w = matrix
+    lengths = hypot(a, b), hypot(c, d)
+    if not all(lengths):
+        return None
+    a, b, c, d = (round(65536 * part / lengths[place // 2]) for place, part in enumerate((a, b, c, d)))
+    return a, b, u, c, d, v, x, y, w
+
+
+def _chroma_of(pixel_format: av.VideoFormat) -> tuple[int, int]:
+    """Columns and lines of chroma for 8×8 px; grey is as good with the fewest, which all players know."""
+    if describe(pixel_format).is_grey:
+        return 4, 4
+    return pixel_format.chroma_width(8), pixel_format.chroma_height(8)
 
 
 def _has_opaque_palette(frame: av.VideoFrame) -> bool:
@@ -474,6 +521,24 @@ def _check_whole(
             "pass `bad_frames=repeat` to use what is there"
         )
     return max(0, missing)
+
+
+def _tell_short_sound(path: Path, container: InputContainer, ends: dict[int, Fraction]) -> None:
+    """Warn of sound that lay behind the end of a file that was cut off; FFmpeg says nothing of it."""
+    if not container.format.name.startswith("mov") or not mp4_is_cut_off(path):
+        return
+    promised = {
+        stream.index: (ends.get(stream.index, Fraction(0)), _promised_stream_end(stream))
+        for stream in container.streams.audio
+    }
+    for index in short_sound(promised):
+        have, want = (float(end) for end in promised[index])
+        log.warning("%s is cut off: the sound of stream %d ends at %.3f s of %.3f", path, index, have, want)
+
+
+def _promised_stream_end(stream: av.AudioStream) -> Fraction:
+    ticks = (stream.start_time or 0) + (stream.duration or 0)
+    return ticks * as_fraction(stream.time_base)
 
 
 def _count_without_edits(path: Path, index: int) -> int:

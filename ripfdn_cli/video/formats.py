@@ -18,7 +18,8 @@ _NONE = Fraction(0)
 class Container:
     """A container that is written. `muxer` and `options` as FFmpeg names them.
 
-    `text_subtitles` and `sound`: codecs that subtitles and sound become which it doesn't hold.
+    `text_subtitles` and `sound`: codecs that subtitles and sound become which it doesn't hold;
+    `lossless_sound`: for sound that has lost nothing, where it holds one.
     `takes_any_sound`: FFmpeg writes sound of codecs that it doesn't list, too, as Windows describes them.
     `tick`: seconds between timestamps it can hold; 0 where every stream has its own time base.
     `own_tags`: metadata it writes or replaces itself. `described_by_matroska`: it takes what
@@ -34,6 +35,7 @@ class Container:
     covers_as_attachments: bool = False
     text_subtitles: str = "mov_text"
     sound: str = "aac"
+    lossless_sound: str | None = None
     takes_any_sound: bool = False
     described_by_matroska: bool = False
     described_by_boxes: bool = False
@@ -53,6 +55,7 @@ CONTAINERS = (
         own_tags=frozenset({"encoder", "duration"}),
         covers_as_attachments=True,
         text_subtitles="subrip",
+        lossless_sound="flac",
         takes_any_sound=True,
         described_by_matroska=True,
     ),
@@ -70,6 +73,7 @@ CONTAINERS = (
         "MP4",
         "mp4",
         (".mp4", ".m4v"),
+        lossless_sound="flac",
         options=(("movflags", "+faststart"),),
         own_tags=_MP4_TAGS,
         described_by_boxes=True,
@@ -91,13 +95,17 @@ QUICKTIME_LANGUAGES = {
 """ISO 639-2 has two codes for some languages; FFmpeg's QuickTime muxer knows one of the two."""
 
 INPUT_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mj2", ".f4v", ".mkv", ".mk3d", ".webm"),
-    *(".avi", ".divx", ".ts", ".m2ts", ".mts", ".m2t", ".mpg", ".mpeg", ".m2p", ".vob", ".evo"),
-    *(".flv", ".wmv", ".asf", ".ogv", ".ogm", ".mxf", ".nut", ".y4m", ".dv", ".ivf"),
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3gpp", ".3g2", ".mj2", ".f4v", ".mqv", ".insv", ".lrv"),
+    *(".mkv", ".mk3d", ".webm", ".avi", ".divx", ".ts", ".m2ts", ".mts", ".m2t", ".trp", ".tp", ".tod"),
+    *(".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".mpv", ".m2p", ".vob", ".evo", ".vro", ".mod"),
+    *(".flv", ".wmv", ".wm", ".asf", ".dvr-ms", ".wtv", ".ogv", ".ogm", ".rm", ".rmvb", ".mxf", ".nut"),
+    *(".y4m", ".dv", ".ivf", ".mjpg", ".mjpeg"),
 )
+RAW_SUFFIXES = (".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".obu", ".m4e")
+"""Of streams without a container, which say nothing of when their frames show."""
 DEMUXERS = (
-    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "flv", "asf", "ogg"),
-    *("mxf", "nut", "yuv4mpegpipe", "dv", "ivf"),
+    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "asf"),
+    *("wtv", "ogg", "rm", "mxf", "nut", "yuv4mpegpipe", "dv", "ivf", "mjpeg"),
 )
 """FFmpeg's names. Each of these reads one file and opens no other."""
 

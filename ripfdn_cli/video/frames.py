@@ -6,7 +6,7 @@ import logging
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from ripfdn_cli.video.files import CAPTIONS, VideoInfo, decode_packets, opened, 
 from ripfdn_cli.video.packet_times import Joint
 from ripfdn_cli.video.pyav_versions import side_data_of
 from ripfdn_cli.video.timeline import SourceTimes
+from ripfdn_cli.video.uniform_frames import FrameKind, UniformFrames
 from ripfdn_cli.video.yuv import ToSamples
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class VideoFrames:
 
     def _from(self, begin: int, wanted: int) -> Iterator[SourceFrame]:
         """Frames that show at `wanted` or later, decoded from before `begin` on."""
-        decoded = self._numbered(begin)
+        decoded = self._uniform(self._numbered(begin))
         if self.deinterlace:
             decoded = _deinterlaced(decoded, self._tell_late_fields)
         convert: ToRgb | ToSamples | None = None if self.layout is None else ToSamples(self.layout)
@@ -136,6 +137,17 @@ class VideoFrames:
             if entry.stop > wanted:
                 captions = _captions(entry.frame) if self.with_captions else None
                 yield SourceFrame(entry.index, entry.stop, convert(entry.frame), captions)
+
+    def _uniform(self, decoded: Iterable[_Decoded]) -> Iterator[_Decoded]:
+        """All of the kind of the file's first one, wherever decoding begins."""
+        uniform = UniformFrames(self._kind, self._tell_change)
+        for entry in decoded:
+            yield replace(entry, frame=uniform(entry.index, entry.frame))
+
+    @property
+    def _kind(self) -> FrameKind:
+        info = self.info
+        return FrameKind(info.width, info.height, info.pixel_format, info.colour.tags.full_range)
 
     def _numbered(self, first: int) -> Iterator[_Decoded]:
         """Decoded frames with their numbers, from a keyframe before number `first` on."""
@@ -216,6 +228,15 @@ class VideoFrames:
             log.info(
                 "%s: frames from %s on are interlaced; they are deinterlaced", self.path, self._place(number)
             )
+
+    def _tell_change(self, number: int, kind: FrameKind) -> None:
+        log.warning(
+            "%s: frames from %s on are %s; they are converted to %s, as those before",
+            self.path,
+            self._place(number),
+            kind,
+            self._kind,
+        )
 
     def _report_gap(self, start: int, stop: int) -> None:
         if stop <= start:

@@ -1,5 +1,6 @@
 """What Matroska files say of tracks and chapters that FFmpeg neither reads nor writes (RFC 9559): languages
-by BCP 47, and several titles of a chapter, each with its language.
+by BCP 47, and several titles of a chapter, each with its language; and the shape of the picture, which FFmpeg
+writes, but takes from where PyAV can't put it.
 
 FFmpeg writes the headers, with longer values than are wanted; `describe` then puts the wanted elements into
 that room, so that nothing in the file moves.
@@ -10,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,10 +21,16 @@ _SEGMENT, _TRACKS, _CHAPTERS, _CLUSTER = 0x18538067, 0x1654AE6B, 0x1043A770, 0x1
 _TRACK, _EDITION, _ATOM, _CHAPTER_UID = 0xAE, 0x45B9, 0xB6, 0x73C4
 _LANGUAGE, _LANGUAGE_BCP47 = 0x22B59C, 0x22B59D
 _DISPLAY, _TITLE, _TITLE_LANGUAGE, _TITLE_BCP47, _TITLE_COUNTRY = 0x80, 0x85, 0x437C, 0x437D, 0x437E
+_NAME, _VIDEO = 0x536E, 0xE0
+_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 _VOID, _CRC32 = 0xEC, 0xBF
 _FILLER = "."
 _SMALLEST_VOID = 2
 _LARGEST_SHORT_VOID = 126 + _SMALLEST_VOID
+_DISPLAY_ROOM = 24
+"""Bytes of two sides in px, and more than an empty element."""
+_SIDE_BY_SIDE = ("left_right", "right_left", "col_interleaved_lr", "col_interleaved_rl")
+_ONE_ABOVE_THE_OTHER = ("top_bottom", "bottom_top", "row_interleaved_lr", "row_interleaved_rl")
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ def read_descriptions(path: Path) -> Descriptions:
             for header in _headers(stream):
                 if header.id == _TRACKS:
                     for number, track in enumerate(_children(stream, header, _TRACK)):
-                        if said := _text(stream, track, _LANGUAGE_BCP47):
+                        if said := _text(stream, track, _LANGUAGE_BCP47) or _misplaced(stream, track):
                             languages[number] = said
                 elif header.id == _CHAPTERS:
                     for edition in _children(stream, header, _EDITION):
@@ -89,6 +97,12 @@ def read_descriptions(path: Path) -> Descriptions:
     except (ValueError, OSError):
         return Descriptions()
     return Descriptions(languages, titles)
+
+
+def _misplaced(stream: BinaryIO, track: _Element) -> str:
+    """A language by BCP 47 in the place of those by ISO 639-2, where FFmpeg writes what it is given."""
+    language = _text(stream, track, _LANGUAGE)
+    return language if "-" in language else ""
 
 
 def _titles(stream: BinaryIO, atom: _Element) -> Iterator[ChapterTitle]:
@@ -134,6 +148,59 @@ def describe(
                         old = next(_children(stream, atom, _DISPLAY))
                         _replace(stream, old, old.end, b"".join(title.element() for title in wanted))
                 _renew_checksum(stream, header)
+
+
+def displayed_size(width: int, height: int, aspect: Fraction, stereo_mode: str) -> tuple[int, int]:
+    """Width and height in px, near `height`, that show pixels of the shape `aspect` exactly; those of one
+    view where a frame has two (`stereo_mode` as FFmpeg names Matroska's).
+    """
+    lines = Fraction(height, 2 if stereo_mode in _ONE_ABOVE_THE_OTHER else 1)
+    columns = Fraction(width, 2 if stereo_mode in _SIDE_BY_SIDE else 1)
+    shape = columns / lines * aspect
+    times = max(1, round(lines / shape.denominator))
+    return shape.numerator * times, shape.denominator * times
+
+
+def views(stereo_mode: str) -> int:
+    """Views that a frame has side by side, or one above the other, by `stereo_mode`."""
+    return 2 if stereo_mode in _SIDE_BY_SIDE + _ONE_ABOVE_THE_OTHER else 1
+
+
+def room_for_display(title: str) -> str:
+    """What to give FFmpeg as the title of the picture's track, for the size to show it in to fit in."""
+    return title + _FILLER * _DISPLAY_ROOM
+
+
+def write_display(path: Path, size: tuple[int, int]) -> None:
+    """State the `size` (width, height) px that the picture, the first track of the file `path`, is shown in,
+    where FFmpeg was given room for it. Raises InternalError where that isn't there.
+    """
+    with path.open("rb+") as stream:
+        header = next(header for header in _headers(stream) if header.id == _TRACKS)
+        track = next(_children(stream, header, _TRACK))
+        name, video = (next(_children(stream, track, kind), None) for kind in (_NAME, _VIDEO))
+        if name is None or video is None or name.start > video.start:
+            raise InternalError("no room for the shape of the picture in the headers of Matroska")
+        title = _bytes(stream, name.content, name.end)[:-_DISPLAY_ROOM]
+        new = _element(_NAME, title) if title else b""
+        new += _bytes(stream, name.end, video.start) + _element(_VIDEO, _shown_in(stream, video, size))
+        _replace(stream, name, video.end, new)
+        _renew_checksum(stream, header)
+
+
+def _shown_in(stream: BinaryIO, video: _Element, size: tuple[int, int]) -> bytes:
+    """The content of the element `video`, with another size to show the picture in."""
+    old = (_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT)
+    kept = [child for child in _children(stream, video) if child.id not in old]
+    content = b"".join(_bytes(stream, child.start, child.end) for child in kept)
+    for kind, side in zip((_DISPLAY_WIDTH, _DISPLAY_HEIGHT), size, strict=True):
+        content += _element(kind, side.to_bytes((side.bit_length() + 7) // 8, "big"))
+    return content
+
+
+def _bytes(stream: BinaryIO, start: int, end: int) -> bytes:
+    stream.seek(start)
+    return stream.read(end - start)
 
 
 def _languages(language: str, bcp47: str) -> bytes:

@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 
-from ripfdn_cli.video.copies import PLAIN_LANGUAGE, OpenSource, SourceStreams, open_source
+from ripfdn_cli.video.copies import OpenSource, SourceStreams, open_source
 from ripfdn_cli.video.decoders import ALPHA_MODE
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
@@ -24,12 +24,18 @@ from ripfdn_cli.video.encoding import (
     segment_packets,
     writing,
 )
-from ripfdn_cli.video.files import is_cover
+from ripfdn_cli.video.files import STEREO_MODE, is_cover
 from ripfdn_cli.video.formats import Container
-from ripfdn_cli.video.matroska_headers import describe
+from ripfdn_cli.video.matroska_headers import (
+    describe,
+    displayed_size,
+    room_for_display,
+    views,
+    write_display,
+)
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, open_output
 from ripfdn_cli.video.quicktime_boxes import write_languages
-from ripfdn_cli.video.tags import spelled, spelled_for_file
+from ripfdn_cli.video.tags import PLAIN_LANGUAGE, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Ticks, Timeline
 
 _LARGEST_TIMESCALE = 2**31 - 1
@@ -72,7 +78,10 @@ def mux(
         through = _muxer(container, source)
         output = stack.enter_context(_writing_to(temporary, through, options, name))
         with writing(name):
+            display = _display(container, track, source)
             video = _add_track(output, container, track, template, source)
+            if display is not None:
+                video.metadata["title"] = room_for_display(video.metadata.get("title", ""))
             copies = {} if source is None else source.add_to(output, container)
             if source is not None:
                 source.describe(output, container, track.timeline)
@@ -85,9 +94,23 @@ def mux(
         stated = None if source is None else (_languages(source), source.all_titles(track.timeline))
     if stated is not None and container.described_by_matroska:
         describe(temporary, *stated)
+    if display is not None:
+        write_display(temporary, display)
     if stated is not None and container.described_by_boxes:
         more = {place: bcp47 for place, (_, bcp47) in stated[0].items() if len(bcp47) > PLAIN_LANGUAGE}
         write_languages(temporary, more)
+
+
+def _display(container: Container, track: VideoTrack, source: OpenSource | None) -> tuple[int, int] | None:
+    """The size to show the picture in that Matroska and WebM must state, as its own stream doesn't; None
+    where it needn't be said.
+    """
+    settings = track.settings
+    stereo = "" if source is None else source.tags(source.video).get(STEREO_MODE, "")
+    plain = settings.sample_aspect_ratio == 1 or settings.codec.states_aspect
+    if container.described_by_boxes or (plain and views(stereo) == 1):
+        return None
+    return displayed_size(settings.width, settings.height, settings.sample_aspect_ratio, stereo)
 
 
 def _languages(source: OpenSource) -> dict[int, tuple[str, str]]:

@@ -118,8 +118,16 @@ class ClockWatch:
             inside = (positions >= low) & (positions < high)
             if inside.any():
                 begins.append(int(shown[inside].min()))
-                ends.append(int(stops[inside].max()))
+                ends.append(_end(shown[inside], int(stops[inside].max())))
         return min(begins), max(ends)
+
+
+def _end(shown: Integers, stop: int) -> int:
+    """When packets end that show at `shown`: at `stop`, or a usual step later where no duration is said."""
+    times = np.unique(shown)
+    if stop > times[-1] or len(times) < 2:
+        return stop
+    return int(times[-1] + np.median(np.diff(times)))
 
 
 def offsets(positions: Integers, joints: Sequence[Joint], time_base: Fraction) -> Integers:

@@ -10,6 +10,8 @@ from ripfdn_cli.video.formats import QUICKTIME_LANGUAGES, Container
 
 NAMED_TAG = "tag:"
 """What stands before the name of a tag that is to be left out."""
+PLAIN_LANGUAGE = 3
+"""Letters of a language code alone; more say a country or script, which ISO 639-2 has none of."""
 _OF_CONTAINERS = (
     *("major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration"),
     *("bps", "number_of_frames", "number_of_bytes", "_statistics_", "alpha_mode"),
@@ -69,6 +71,8 @@ def spelled(tags: dict[str, str], container: Container) -> dict[str, str]:
         spelt["title"] = spelt.pop("name")
     if container.muxer == "mov" and "language" in spelt:
         spelt["language"] = QUICKTIME_LANGUAGES.get(spelt["language"], spelt["language"])
+    if container.described_by_boxes and len(spelt.get("language", "")) > PLAIN_LANGUAGE:
+        del spelt["language"]  # which has a box of its own
     return spelt
 
 
@@ -98,11 +102,12 @@ def lost_tags(wanted: Mapping[str, str], have: Mapping[str, str], container: Con
         for key, value in wanted.items()
         if key.lower().partition("-")[0] not in container.own_tags
         and (key, value) != ("language", "und")
-        and not any(_same(value, other) for other in have.values())
+        and not any(means_the_same(value, other) for other in have.values())
     ]
 
 
-def _same(value: str, other: str) -> bool:
+def means_the_same(value: str, other: str) -> bool:
+    """Two tags' values say the same: times in any zone, to the second, and places in any spelling."""
     value, other = value.strip(), other.strip()
     if value == other:
         return True

@@ -27,7 +27,7 @@ from ripfdn_cli.video.codecs import (
 )
 from ripfdn_cli.video.colour import RGB_MATRIX, output_tags
 from ripfdn_cli.video.encoding import EncoderSettings
-from ripfdn_cli.video.formats import Container, container_of, is_video
+from ripfdn_cli.video.formats import RAW_SUFFIXES, Container, container_of, is_video
 from ripfdn_cli.video.numbered_frames import frame_pattern, is_pattern, is_sequence
 from ripfdn_cli.video.pixel_formats import described
 from ripfdn_cli.video_jobs.segments import segments_folder
@@ -155,6 +155,13 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
     file_format = format_of(path)
     if file_format is not None and file_format.animated:
         return animation_source(path, options)
+    if path.suffix.lower() in RAW_SUFFIXES:
+        raise UsageError(
+            f"{path} is a stream without a container, which doesn't say when its frames show; give it one "
+            f"first: ffmpeg -framerate 25 -i {path.name} -c copy {path.stem}.mkv"
+        )
+    if file_format is None and path.is_file():  # its content tells, whatever its name
+        return video_source(path, options, segments_folder(output))
     raise UsageError(f"{path} is not a video, an animated picture or a folder of numbered frames")
 
 

@@ -228,6 +228,8 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
             else "it is deinterlaced, one frame for one (`deinterlace=False` leaves frames as they are)",
         )
     _check_dynamic(path, info)
+    if info.unwritten:
+        log.warning("%s: %s can't be kept and will be lost", path, " and ".join(info.unwritten))
     if info.colour.guessed:
         log.debug(
             "%s does not state its %s; assuming %s", path, " or ".join(info.colour.guessed), info.colour.tags
@@ -259,6 +261,7 @@ def _streams(
     with opened(path) as container:
         copied = copied_streams(container, info.index)
         kept = tuple(s.index for s in copied if not _is_dropped(s, options.drop))
+        _tell_absent(path, container, info.index, options.drop)
         timecode_dropped = any(is_timecode(s) and _is_dropped(s, options.drop) for s in container.streams)
     dropped_tags = {
         name.removeprefix(NAMED_TAG).lower() for name in options.drop if name.startswith(NAMED_TAG)
@@ -276,6 +279,16 @@ def _streams(
         joints=joints,
         dropped_tags=frozenset(dropped_tags | ({TIMECODE} if timecode_dropped else set())),
     )
+
+
+def _tell_absent(path: Path, container: Any, video: int, drop: Collection[str]) -> None:
+    """Warn of numbers that leave out nothing."""
+    known = {stream.index for stream in container.streams}
+    for number in sorted(int(name) for name in drop if name.isdecimal()):
+        if number == video:
+            log.warning("%s: stream %d is the picture, which is not left out", path, number)
+        elif number not in known:
+            log.warning("%s has no stream %d to leave out", path, number)
 
 
 def _is_dropped(stream: Any, drop: Collection[str]) -> bool:

@@ -34,7 +34,7 @@ from ripfdn_cli.video.check import (
 )
 from ripfdn_cli.video.codecs import LOSSLESS
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb
-from ripfdn_cli.video.copies import SourceStreams, conversion_of
+from ripfdn_cli.video.copies import SourceStreams, conversion_of, suited_sound
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
@@ -189,8 +189,9 @@ class VideoTarget:
         """Go on without what the container doesn't take, as far as that may be."""
         if not problems:
             return
-        if any(problem.essential for problem in problems) and not self._leave_unsupported:
-            raise UsageError(self._advice(folder, segment, problems))
+        essential = [problem for problem in problems if problem.essential]
+        if essential and not self._leave_unsupported:
+            raise UsageError(self._advice(folder, segment, essential))
         self._leave_out(problems)
 
     def _rehearsal(self, folder: Path, segment: tuple[Path, Segment]) -> list[Difference]:
@@ -317,6 +318,8 @@ class VideoTarget:
         into it: the picture, each stream, the rest.
         """
         track, streams = self._track([segment]), self._streams
+        if streams is not None:
+            streams = replace(streams, with_hidden_sound=container.described_by_boxes)
         path = folder / f"trial{container.suffixes[0]}"
         without = (
             None
@@ -381,9 +384,8 @@ class VideoTarget:
         if self._streams is None or self._sound is not None:
             return []
         refused = [problem.stream for problem in problems if problem.stream is not None]
-        sound = self._container.sound
-        helps = any(conversion_of(self._streams, i, self._container, sound) == sound for i in refused)
-        return [f"re-encode the sound with `audio={sound}`"] if helps else []
+        sound = suited_sound(self._streams, refused, self._container)
+        return [] if sound is None else [f"re-encode the sound with `audio={sound}`"]
 
 
 def _takes(path: Path, container: Container, track: VideoTrack, streams: SourceStreams | None) -> bool:

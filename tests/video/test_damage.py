@@ -98,3 +98,27 @@ def test_a_whole_file_that_starts_late_lacks_nothing(tmp_path: Path) -> None:
         assert container.start_time is not None
         assert container.start_time > 4_900_000
     assert scan(path, 0).lost_frames == 0
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_sound_behind_the_end_of_the_file_is_told(
+    whole: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two frames come first, and most of the sound of 0.64 s after them."""
+    source = tmp_path / "a.mp4"
+    plain = make_clip(tmp_path / "b.mp4", Clip(frames=2, audio="aac"))
+    first = {"movflags": "+faststart"}
+    with av.open(str(plain)) as old, av.open(str(source), "w", container_options=first) as new:
+        streams = [new.add_stream_from_template(stream) for stream in old.streams]
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    path = source if whole else cut_off(source, tmp_path / "c.mp4", 0.6)
+    with av.open(str(path)) as container:
+        heard = sum(1 for packet in container.demux(audio=0) if packet.size)
+    assert (heard >= 30) is whole
+    with caplog.at_level("WARNING"):
+        assert len(scan(path, 0, complete=False).times.pts) == 2
+    told = [record.getMessage() for record in caplog.records]
+    assert [("cut off" in text, "stream 1" in text) for text in told] == [] if whole else [(True, True)]

@@ -14,9 +14,12 @@ from ripfdn_cli.video.matroska_headers import (
     ChapterTitle,
     Descriptions,
     describe,
+    displayed_size,
     read_descriptions,
+    room_for_display,
     room_for_language,
     room_for_titles,
+    write_display,
 )
 
 TITLES = (ChapterTitle("Opening", "eng", "en-US"), ChapterTitle("Ouverture", "fre", "fr-CA", "ca"))
@@ -86,3 +89,50 @@ def test_without_room_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InternalError, match="no room"):
         describe(path, {1: ("fre", "fr-CA")}, [()])
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("size", "aspect", "stereo_mode", "shown"),
+    [
+        ((1440, 1152), Fraction(16, 15), "", (1536, 1152)),  # PAL
+        ((2880, 1920), Fraction(1), "left_right", (1440, 1920)),
+        ((2880, 1920), Fraction(2), "left_right", (2880, 1920)),
+        ((1920, 2160), Fraction(1), "top_bottom", (1920, 1080)),
+        ((128, 96), Fraction(2), "mono", (256, 96)),
+    ],
+)
+def test_the_size_to_show_a_picture_in(
+    size: tuple[int, int], aspect: Fraction, stereo_mode: str, shown: tuple[int, int]
+) -> None:
+    width, height = displayed_size(*size, aspect, stereo_mode)
+    assert Fraction(width, height) == Fraction(*shown)
+    assert abs(height - shown[1]) <= 1 or height == Fraction(*shown).denominator
+
+
+def test_a_size_that_is_no_number_of_px_is_near_and_exact() -> None:
+    """NTSC at 16:9, which is 853⅓ px wide."""
+    width, height = displayed_size(720, 480, Fraction(32, 27), "")
+    assert Fraction(width, height) == Fraction(16, 9)
+    assert abs(height - 480) <= 9
+
+
+@pytest.mark.parametrize("title", ["", "The end."])
+def test_the_shape_of_the_picture_fits_where_room_was_made(title: str, tmp_path: Path) -> None:
+    source, path = make_clip(tmp_path / "a.mkv", Clip(codec="ffv1")), tmp_path / "b.mkv"
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        stream.metadata["title"] = room_for_display(title)
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    size = path.stat().st_size
+    write_display(path, (96, 32))
+    assert path.stat().st_size == size
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        assert video.sample_aspect_ratio == 2
+        assert video.metadata.get("title", "") == title
+        assert len(list(container.decode(video))) == 12
+    with pytest.raises(InternalError, match="no room for the shape"):
+        write_display(source, (96, 32))

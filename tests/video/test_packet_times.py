@@ -23,6 +23,16 @@ def test_sound_that_is_longer_than_the_picture_is_no_damage(tmp_path: Path) -> N
     assert found.lost_frames == 0
 
 
+def test_streams_that_say_no_durations_do_not_overlap(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    part = make_clip(tmp_path / "a.ts", Clip(**(TS.__dict__ | {"frames": 12, "audio": None})))
+    with caplog.at_level("WARNING"):
+        found = scan(concatenated(tmp_path / "joined.ts", part, part), 0)
+    assert [after - before for before, after in pairwise(found.times.pts.tolist())] == [3750] * 23
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("bframes", ["0", "2"])
 def test_joined_transport_streams_go_on_where_the_one_before_ended(tmp_path: Path, bframes: str) -> None:
     options = {"bf": bframes, "preset": "fast"}

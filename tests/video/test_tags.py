@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ripfdn_cli.video.formats import container_of
-from ripfdn_cli.video.tags import carried, lost_tags, spelled, spelled_for_file
+from ripfdn_cli.video.tags import carried, lost_tags, means_the_same, spelled, spelled_for_file
 
 MKV, MP4, MOV = (container_of(Path(f"a.{suffix}")) for suffix in ("mkv", "mp4", "mov"))
 
@@ -59,3 +59,8 @@ def test_tags_by_name_are_used_where_they_lose_nothing() -> None:
     assert options
     assert tags["com.apple.quicktime.title"] == tags["title"] == "T"
     assert spelled_for_file({"com.android.version": "9"}, MKV)[1] == {}
+
+
+def test_a_time_that_the_file_states_too_is_the_same_in_another_spelling() -> None:
+    assert means_the_same("2024-03-01T10:11:12.000000Z", "2024-03-01T10:11:12Z")
+    assert not means_the_same("2024-03-01T10:11:12Z", "2024-03-01T10:11:13Z")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -18,7 +19,7 @@ from support.joined_files import concatenated
 from support.video_clips import Clip, make_clip
 from support.video_facts import decoded, picture_times, streams_of
 
-from ripfdn_cli.errors import InternalError, UsageError
+from ripfdn_cli.errors import InputError, InternalError, UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.video import mux as mux_module
 from ripfdn_cli.video.check import Difference
@@ -527,3 +528,228 @@ def test_a_palette_without_transparency_is_not_mentioned(
         1,
         2,
     ]
+
+
+def cut_between_keyframes(source: Path, path: Path, start: Fraction) -> Path:
+    """As `ffmpeg -ss -c copy` into MP4: all packets, of which an edit list hides those before `start`."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                ticks = round(start / packet.time_base)
+                packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_sound_that_an_edit_list_hides_stays_hidden(suffix: str, tmp_path: Path, upscale: Upscale) -> None:
+    """Matroska, which has no edit lists, would play what was cut off, before the picture."""
+    whole = make_clip(tmp_path / "whole.mp4", Clip(frames=16, options={"g": "48"}, audio="aac"))
+    source = cut_between_keyframes(whole, tmp_path / "cut.mp4", Fraction(1, 2))
+    upscale(source, tmp_path / f"a{suffix}")
+    with av.open(str(tmp_path / f"a{suffix}")) as container:
+        heard = [frame.time for frame in container.decode(audio=0) if frame.time is not None]
+        assert container.start_time is not None
+        assert container.start_time > -150_000
+    assert -0.15 < heard[0] <= 0.03
+    have, want = streams_of(tmp_path / f"a{suffix}")[1], streams_of(source)[1]
+    shown = [digest for time, digest in zip(want.times, want.digests, strict=True) if time > 0]
+    assert have.digests[-len(shown) :] == tuple(shown)
+    assert len(shown) < len(have.digests) <= len(want.digests)
+
+
+@pytest.mark.parametrize(
+    ("name", "muxer", "codec"),
+    [
+        ("no suffix", "mp4", "mpeg4"),
+        ("clip.bin", "matroska", "mpeg4"),
+        ("GL010001.LRV", "mp4", "libx264"),
+        ("MOV001.MOD", "vob", "mpeg2video"),
+        ("clip.trp", "mpegts", "mpeg2video"),
+        ("clip.m2v", "mpeg2video", "mpeg2video"),
+        ("clip.mjpg", "mjpeg", "mjpeg"),
+    ],
+)
+def test_a_video_is_known_by_its_content(
+    name: str, muxer: str, codec: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    with av.open(str(tmp_path / name), "w", format=muxer) as container:
+        stream: Any = container.add_stream(codec, rate=25, width=48, height=32)
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for number in range(6):
+            frame = av.VideoFrame(48, 32, stream.pix_fmt)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    upscale(tmp_path / name, tmp_path / "a.mkv")
+    times = picture_times(tmp_path / "a.mkv")
+    assert len(times) == 6
+    steps = [after - before for before, after in pairwise(times)]
+    assert all(abs(step - Fraction(1, 25)) <= Fraction(1, 1000) for step in steps)
+
+
+def test_a_stream_without_a_container_is_said_to_need_one(tmp_path: Path, upscale: Upscale) -> None:
+    (tmp_path / "a.h264").write_bytes(b"\0\0\0\1")
+    with pytest.raises(UsageError, match=r"ffmpeg -framerate 25 -i a\.h264 -c copy a\.mkv"):
+        upscale(tmp_path / "a.h264", tmp_path / "a.mkv")
+    (tmp_path / "b.txt").write_text("not a video\n" * 100)
+    with pytest.raises(InputError, match=r"can't read .*b\.txt"):
+        upscale(tmp_path / "b.txt", tmp_path / "b.mkv")
+
+
+@pytest.mark.parametrize("turn", [(2, 0, 0, 2), (0, 2, -2, 0)])
+def test_a_rotation_that_also_enlarges_is_kept_without_that(
+    turn: tuple[int, ...], tmp_path: Path, upscale: Upscale
+) -> None:
+    """Matroska has angles only, and players show the picture as large as they like."""
+    a, b, c, d = (number << 16 for number in turn)
+    whole, source = make_clip(tmp_path / "whole.mp4", Clip(frames=4)), tmp_path / "a.mp4"
+
+    def enlarge(old: Any, new: Any) -> None:
+        new.streams.video[0].set_display_matrix((a, b, 0, c, d, 0, 0, 0, 1 << 30))
+
+    remuxed(whole, source, {}, enlarge)
+    for suffix in (".mkv", ".mp4"):
+        upscale(source, tmp_path / f"b{suffix}")
+        assert decoded(tmp_path / f"b{suffix}")[0].rotation == decoded(source)[0].rotation
+
+
+def test_a_time_of_the_track_that_is_the_files_own_is_not_told_as_lost(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Phones write it by name without a fraction, and into the headers of tracks, where FFmpeg reads one."""
+    time = "2024-03-01T10:11:12Z"
+    make = "com.apple.quicktime.make"
+    source = remuxed(
+        make_clip(tmp_path / "plain.mp4"),
+        tmp_path / "a.mov",
+        {"movflags": "use_metadata_tags"},
+        lambda _, new: new.metadata.update({"creation_time": time, make: "Apple"}),
+    )
+    assert {tags_of_file(source)["creation_time"], streams_of(source)[0].metadata["creation_time"]} > {time}
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "a.mkv")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("pixel_format", "bits"), [("gray", 8), ("gray10le", 10)])
+def test_a_grey_picture_becomes_one_that_players_know(
+    pixel_format: str, bits: int, tmp_path: Path, upscale: Upscale
+) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(frames=3, codec="ffv1", pixel_format=pixel_format))
+    upscale(source, tmp_path / "b.mp4")
+    small, large = decoded(source)[0], decoded(tmp_path / "b.mp4")[0]
+    assert (large.format.chroma_width(8), large.format.chroma_height(8)) == (4, 4)
+    assert large.format.components[0].bits == bits
+    assert abs(small.to_ndarray(format="gray").mean() - large.to_ndarray(format="gray").mean()) < 2
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.webm", "vp9"), ("a.mkv", "ffv1"), ("a.mkv", "av1")])
+def test_pixels_that_are_not_square_stay_so_in_any_codec(
+    name: str, codec: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    source = make_clip(tmp_path / "source.mp4", Clip(frames=3, aspect=Fraction(16, 15)))
+    upscale(source, tmp_path / name, EncodingOptions(codec=codec))
+    with av.open(str(tmp_path / name)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
+    if which("mkvinfo") is not None:
+        sides = [int(line.rpartition(" ")[2]) for line in mkvinfo(tmp_path / name) if "Display " in line]
+        assert Fraction(*sides) == Fraction(48 * 16, 32 * 15)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(1), Fraction(2)])
+def test_a_film_of_two_views_stays_one_in_matroska(
+    aspect: Fraction, tmp_path: Path, upscale: Upscale
+) -> None:
+    """FFmpeg's clip is of half as wide views; with pixels twice as wide they are whole ones, squeezed."""
+    source = tmp_path / "a.mkv"
+    remuxed(
+        make_clip(tmp_path / "plain.mp4", Clip(frames=3, aspect=aspect)),
+        source,
+        {},
+        lambda _, new: new.streams.video[0].metadata.update({"stereo_mode": "left_right"}),
+    )
+    upscale(source, tmp_path / "b.mkv")
+    with av.open(str(source)) as old, av.open(str(tmp_path / "b.mkv")) as new:
+        before, after = old.streams.video[0], new.streams.video[0]
+        assert after.metadata["stereo_mode"] == "left_right"
+        assert after.sample_aspect_ratio == before.sample_aspect_ratio
+        assert after.metadata.get("title") is None
+
+
+@pytest.mark.skipif(which("mkvmerge") is None, reason="needs MKVToolNix")
+def test_a_picture_all_around_is_said_to_become_a_flat_one(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain, source = make_clip(tmp_path / "plain.mkv", Clip(frames=3)), tmp_path / "a.mkv"
+    command = ["mkvmerge", "-q", "-o", str(source), "--projection-type", "0:1", str(plain)]
+    subprocess.run(command, check=True)
+    with caplog.at_level(logging.WARNING):
+        upscale(plain, tmp_path / "b.mkv")
+        assert not caplog.records
+        upscale(source, tmp_path / "c.mkv")
+    assert [("360°" in record.getMessage()) for record in caplog.records] == [True]
+
+
+def test_a_stream_that_is_not_there_to_be_left_out_is_said(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(frames=3, audio="aac"))
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "b.mkv", drop=("0", "1", "7"))
+    told = [record.getMessage() for record in caplog.records]
+    assert [("stream 0 is the picture" in text, "no stream 7" in text) for text in told] == [
+        (True, False),
+        (False, True),
+    ]
+    assert [stream.kind for stream in streams_of(tmp_path / "b.mkv")] == ["video"]
+
+
+def test_an_error_names_only_what_stops_the_job(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(frames=3, audio="libopus", attachment=b"font"))
+    with pytest.raises(UsageError, match="audio, opus") as raised:
+        upscale(source, tmp_path / "b.mov")
+    assert "attachment" not in str(raised.value)
+    assert "write it as .mkv or .mp4, which can" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "advised"),
+    [("tta", ".mp4", "flac"), ("libopus", ".mov", "aac"), ("tta", ".webm", "opus")],
+)
+def test_sound_that_lost_nothing_is_advised_to_lose_nothing(
+    codec: str, suffix: str, advised: Any, tmp_path: Path, upscale: Upscale
+) -> None:
+    source = make_clip(tmp_path / "a.mkv", Clip(frames=3, audio=codec))
+    with pytest.raises(UsageError, match=f"`audio={advised}`"):
+        upscale(source, tmp_path / f"b{suffix}", EncodingOptions())
+    upscale(source, tmp_path / f"b{suffix}", EncodingOptions(audio=advised))
+    if advised == "flac":
+        assert np.array_equal(samples_of(tmp_path / f"b{suffix}"), samples_of(source))
+
+
+def samples_of(path: Path) -> np.ndarray:
+    """Samples in turn, of 16 bits."""
+    with av.open(str(path)) as container:
+        samples = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
+    return (samples.astype(np.int16) - 128) * 256 if samples.dtype == np.uint8 else samples
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_language_of_a_country_in_the_old_place_is_kept(
+    suffix: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FFmpeg writes whatever it is given into Matroska's element for plain languages."""
+    source, output = tmp_path / "a.mkv", tmp_path / f"b{suffix}"
+    plain = make_clip(tmp_path / "plain.mkv", Clip(frames=3, audio="aac"))
+    remuxed(plain, source, {}, lambda _, new: new.streams.audio[0].metadata.update({"language": "fr-CA"}))
+    with caplog.at_level(logging.WARNING):
+        upscale(source, output)
+    assert not caplog.records
+    content = output.read_bytes()
+    box = b"elng" + bytes(4) + b"fr-CA\0"
+    assert (box if suffix == ".mp4" else b"\x22\xb5\x9d\x85fr-CA") in content
+    if suffix == ".mkv":
+        assert streams_of(output)[1].metadata["language"] == "fr-CA"
