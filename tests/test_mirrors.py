@@ -13,6 +13,7 @@ ELSEWHERE = {
     "errors.py": "cli/test_main.py",
     "exporting/export_target.py": "exporting/test_export.py",
     "training/reports.py": "training/test_records.py",
+    "video_jobs/target.py": "video_jobs/test_video_target.py",
     # Options of commands: what a command makes of them is tested.
     "cli/network_options.py": "cli/test_upscale.py",
     "cli/picture_options.py": "cli/test_upscale.py",

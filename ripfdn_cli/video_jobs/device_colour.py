@@ -28,7 +28,7 @@ from ripfdn_cli.video.frames import Checksums, SourceFrame
 from ripfdn_cli.video.yuv import frame_of
 from ripfdn_cli.video_jobs.video_plan import VideoPlan
 from ripfdn_cli.video_jobs.video_sources import YuvSource
-from ripfdn_cli.video_jobs.video_targets import VideoTarget
+from ripfdn_cli.video_jobs.video_target import VideoTarget
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from ripfdn_cli.video.frames import Checksums, SourceFrame
 from ripfdn_cli.video_jobs.device_colour import PreparedYuvFrame, UpscaledYuvFrame, device_colour
 from ripfdn_cli.video_jobs.frames_in_turn import FramesInTurn
 from ripfdn_cli.video_jobs.segments import SegmentEntry, segment_path
+from ripfdn_cli.video_jobs.target import OpenSegment
 from ripfdn_cli.video_jobs.video_plan import VideoPlan
-from ripfdn_cli.video_jobs.video_targets import OpenSegment
 
 _FRAMES_AT_ONCE = 4
 READ_AHEAD = 2 * _FRAMES_AT_ONCE

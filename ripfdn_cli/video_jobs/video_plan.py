@@ -30,7 +30,9 @@ from ripfdn_cli.video.encoding import EncoderSettings
 from ripfdn_cli.video.formats import RAW_SUFFIXES, Container, container_of, is_video
 from ripfdn_cli.video.numbered_frames import frame_pattern, is_pattern, is_sequence
 from ripfdn_cli.video.pixel_formats import described
+from ripfdn_cli.video_jobs.picture_targets import AnimationTarget, SequenceTarget
 from ripfdn_cli.video_jobs.segments import segments_folder
+from ripfdn_cli.video_jobs.target import Target
 from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
 from ripfdn_cli.video_jobs.video_sources import (
     VideoSource,
@@ -38,7 +40,7 @@ from ripfdn_cli.video_jobs.video_sources import (
     sequence_source,
     video_source,
 )
-from ripfdn_cli.video_jobs.video_targets import AnimationTarget, SequenceTarget, Target, VideoTarget
+from ripfdn_cli.video_jobs.video_target import VideoTarget
 
 log = logging.getLogger(__name__)
 

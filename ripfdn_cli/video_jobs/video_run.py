@@ -15,12 +15,12 @@ from ripfdn_cli.errors import RipfdnError
 from ripfdn_cli.pipeline.collisions import check_collisions, check_existing
 from ripfdn_cli.pipeline.devices import Devices, NetworkSettings, NetworkUnavailableError
 from ripfdn_cli.pipeline.disk_space import DiskWatch
+from ripfdn_cli.video_jobs.picture_targets import SequenceTarget
 from ripfdn_cli.video_jobs.segment_maker import SegmentMaker
 from ripfdn_cli.video_jobs.segment_schedule import MadeSegment, SegmentSchedule, SegmentTask
 from ripfdn_cli.video_jobs.segments import SegmentEntry, Segments, open_segments, segments_folder
 from ripfdn_cli.video_jobs.video_plan import VideoPlan, describe_job, plan_video
 from ripfdn_cli.video_jobs.video_settings import VideoSettings
-from ripfdn_cli.video_jobs.video_targets import SequenceTarget
 
 log = logging.getLogger(__name__)
 

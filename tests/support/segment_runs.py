@@ -68,6 +68,16 @@ def stop() -> None:
     raise Killed
 
 
+def stop_after(count: int) -> Callable[[int, int, int], None]:
+    """Progress that ends the run whenever it is told of `count` frames or more."""
+
+    def progress(done: int, total: int, written: int) -> None:
+        if done >= count:
+            raise Killed
+
+    return progress
+
+
 def assert_same(have: Path, want: Path) -> None:
     """Every packet of every stream, and its time; Matroska's own numbers are random."""
     assert streams_of(have) == streams_of(want)

@@ -23,7 +23,7 @@ from ripfdn_cli.errors import InputError, InternalError, UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.video import mux as mux_module
 from ripfdn_cli.video.check import Difference
-from ripfdn_cli.video_jobs import video_targets
+from ripfdn_cli.video_jobs import video_target
 from ripfdn_cli.video_jobs.segments import segments_folder
 from ripfdn_cli.video_jobs.video_run import VideoFacts, upscale_video
 from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
@@ -224,9 +224,7 @@ def test_what_was_computed_stays_under_a_name_that_says_so(
     output, kept = tmp_path / "b.mkv", tmp_path / "b.unchecked-2.mkv"
     (tmp_path / "b.unchecked.mkv").write_text("of an earlier run")
     if fails_in == "check":
-        monkeypatch.setattr(
-            video_targets.VideoTarget, "_checked", lambda *a: [Difference("sound of its own")]
-        )
+        monkeypatch.setattr(video_target.VideoTarget, "_checked", lambda *a: [Difference("sound of its own")])
     else:
         true = mux_module.mux
 
@@ -235,7 +233,7 @@ def test_what_was_computed_stays_under_a_name_that_says_so(
                 raise InternalError("FFmpeg can't write it: sound of its own")
             true(temporary, container, track, streams, **others)
 
-        monkeypatch.setattr(video_targets, "mux", failing)
+        monkeypatch.setattr(video_target, "mux", failing)
     with pytest.raises(InternalError, match=r"sound of its own.*b\.unchecked-2\.mkv"):
         upscale(source, output)
     assert not output.exists()

@@ -1,0 +1,129 @@
+"""Pictures that a job's frames become: numbered ones, and animations."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from support.segment_runs import Killed, stop_after
+from support.video_clips import Clip, make_clip, picture
+from support.video_facts import decoded, picture_times
+
+from ripfdn_cli.errors import UsageError
+from ripfdn_cli.pipeline.devices import NetworkSettings
+from ripfdn_cli.pipeline.output_size import SizeRequest
+from ripfdn_cli.video_jobs.video_run import VideoFacts, upscale_video
+from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
+
+pytestmark = pytest.mark.any_precision
+
+Upscale = Callable[..., VideoFacts]
+
+
+@pytest.fixture
+def upscale(bilinear_weights: Path) -> Upscale:
+    """`upscale_video` with a quick network; keywords are options of reading."""
+    network = NetworkSettings(weights=str(bilinear_weights), engine="torch", devices=("cpu",), threads=1)
+
+    def run(
+        path: Path,
+        output: Path,
+        *,
+        segment: int = 5,
+        size: SizeRequest | None = None,
+        progress: Any = None,
+        **reading: Any,
+    ) -> VideoFacts:
+        settings = VideoSettings(
+            size=size or SizeRequest(),
+            reading=ReadingOptions(**reading),
+            encoding=EncodingOptions(preset="ultrafast"),
+            segment=segment,
+        )
+        return upscale_video([path], output, settings, network, progress=progress)
+
+    return run
+
+
+def test_a_video_becomes_frames_and_frames_a_video(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=7, codec="ffv1", pixel_format="yuv444p"))
+    facts = upscale(source, tmp_path / "frames" / "%04d.png", segment=3)
+    files = sorted((tmp_path / "frames").iterdir())
+    assert [path.name for path in files] == [f"{n:04d}.png" for n in range(1, 8)]
+    assert facts.bytes_written == sum(path.stat().st_size for path in files)
+    shown = np.array(Image.open(files[3]))[2::4, 2::4].astype(int)
+    assert np.percentile(np.abs(shown - picture(3)), 80) <= 3
+    upscale(
+        tmp_path / "frames",
+        tmp_path / "out.mkv",
+        fps=Fraction(24000, 1001),
+        size=SizeRequest(scale=Fraction(1)),
+    )
+    for number, shown_at in enumerate(picture_times(tmp_path / "out.mkv")):
+        assert abs(shown_at - Fraction(1001 * number, 24000)) <= Fraction(1, 1000)
+    with pytest.raises(UsageError, match="give one with `fps`"):
+        upscale(tmp_path / "frames", tmp_path / "other.mkv")
+
+
+def test_frames_keep_their_numbers_and_a_stopped_run_its_frames(tmp_path: Path, upscale: Upscale) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(98, 106):
+        Image.fromarray(picture(number)).save(folder / f"f{number}.png")
+    with pytest.raises(Killed):
+        upscale(folder, tmp_path / "out" / "g%05d.png", progress=stop_after(5), segment=3)
+    facts = upscale(folder, tmp_path / "out" / "g%05d.png", segment=3)
+    assert (facts.resumed, facts.computed) == (3, 5)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"g{n:05d}.png" for n in range(98, 106)
+    ]
+
+
+def test_sixteen_bit_frames_stay_deep(tmp_path: Path, upscale: Upscale) -> None:
+    import imagecodecs
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(3):
+        deep = picture(number).astype(np.uint16) * 257 + 100
+        (folder / f"{number}.png").write_bytes(imagecodecs.png_encode(deep))
+    upscale(folder, tmp_path / "out.mkv", fps=Fraction(24))
+    assert decoded(tmp_path / "out.mkv")[0].format.name == "yuv420p10le"
+    upscale(folder, tmp_path / "deep" / "%d.png")
+    assert imagecodecs.png_decode((tmp_path / "deep" / "0.png").read_bytes()).dtype == np.uint16
+
+
+def gif(path: Path, durations: list[int]) -> Path:
+    frames = [Image.fromarray(picture(number)) for number in range(len(durations))]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return path
+
+
+def test_an_animated_picture_becomes_a_video_and_back(tmp_path: Path, upscale: Upscale) -> None:
+    source = gif(tmp_path / "in.gif", [100, 50, 200, 70])
+    upscale(source, tmp_path / "out.mp4")
+    assert picture_times(tmp_path / "out.mp4") == [Fraction(t, 1000) for t in (0, 100, 150, 350)]
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.duration or 0) * Fraction(str(stream.time_base)) == Fraction(420, 1000)
+    for suffix in (".gif", ".webp"):
+        upscale(
+            tmp_path / "out.mp4",
+            tmp_path / f"back{suffix}",
+            size=SizeRequest(scale=Fraction(1, 4)),
+            segment=2,
+        )
+        with Image.open(tmp_path / f"back{suffix}") as animation:
+            assert getattr(animation, "n_frames", 1) == 4
+            assert animation.size == (48, 32)
+            shown = []
+            for number in range(4):
+                animation.seek(number)
+                animation.load()
+                shown.append(animation.info["duration"])
+            assert shown == [100, 50, 200, 70]
+            assert np.median(np.abs(np.array(animation.convert("RGB"), int) - picture(3))) < 12
