@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.joined_files import concatenated
-from support.video_clips import Clip, make_clip
+from support.video_clips import Clip, make_clip, picture
 from support.video_facts import decoded, picture_times, streams_of
 
 from ripfdn_cli.errors import InputError, InternalError, UsageError
@@ -577,7 +577,7 @@ def test_a_video_is_known_by_its_content(
         stream: Any = container.add_stream(codec, rate=25, width=48, height=32)
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for number in range(6):
-            frame = av.VideoFrame(48, 32, stream.pix_fmt)
+            frame = av.VideoFrame.from_ndarray(picture(number), "rgb24").reformat(format=stream.pix_fmt)
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
