@@ -35,6 +35,30 @@ def test_frames_at_one_time_are_spread_until_the_next() -> None:
     assert found.stamps.tolist() == [0, 40, 40, 80, 90, 90, 90]
 
 
+def test_a_time_given_to_the_wrong_one_of_two_frames_leaves_an_even_rate() -> None:
+    """As FFmpeg reads a program stream whose packets hold parts of several frames."""
+    pts = [48600, 52200, 59400, 63000, 63000, 66600]
+    found = times(*pts, durations=[3600] * 6)
+    assert found.pts.tolist() == [48600, 52200, 55800, 59400, 63000, 66600]
+    assert found.durations.tolist() == [3600] * 6
+    assert found.stamps is not None
+    assert found.stamps.tolist() == pts
+
+
+@pytest.mark.parametrize(
+    ("pts", "durations", "found"),
+    [
+        ([0, 10, 10, 20], [10] * 4, [0, 10, 15, 20]),  # too short for all of them
+        ([0, 0, 0, 25, 40], [10] * 5, [0, 8, 16, 25, 40]),  # the third would be two steps off
+        ([0, 9, 9, 30], [10, 10, 5, 10], [0, 9, 19, 30]),
+    ],
+)
+def test_an_even_rate_is_not_believed_where_it_does_not_fit(
+    pts: list[int], durations: list[int], found: list[int]
+) -> None:
+    assert times(*pts, durations=durations).pts.tolist() == found
+
+
 def test_more_frames_at_one_time_than_there_are_ticks_is_an_error_that_helps() -> None:
     with pytest.raises(InputError, match=r"3 of its frames have the same timestamp .* ffmpeg -r RATE"):
         times(0, 40, 40, 40, 42)
