@@ -70,6 +70,9 @@ def test_what_lies_behind_is_decoded_from_the_start() -> None:
     assert part(frames, 5, 6, None) == [5, 6]
     assert part(frames, 5, 6, None) == [5, 6]  # both are still kept
     assert source.began == [(10, {}), (5, {})]
+    part(frames, 7, 30, None)
+    assert part(frames, 6, 7, None) == [6, 7]  # long gone from what is kept
+    assert source.began == [(10, {}), (5, {}), (6, {})]
 
 
 def test_places_that_are_sought_are_left_to_the_source() -> None:
