@@ -137,21 +137,6 @@ def avi_is_cut_off(path: Path) -> bool:
         return _riff_size(stream) > path.stat().st_size
 
 
-def mp4_is_cut_off(path: Path) -> bool:
-    """The last box of the MP4 or QuickTime file `path` ends behind the file (ISO/IEC 14496-12)."""
-    with path.open("rb") as stream:
-        length, place = path.stat().st_size, 0
-        while place + 8 <= length:
-            stream.seek(place)
-            size = int.from_bytes(stream.read(4), "big")
-            if size == 1:
-                size = int.from_bytes(stream.read(12)[4:], "big")
-            if not size:  # up to the end
-                return False
-            place += max(size, 8)
-    return place > length
-
-
 def short_sound(ends: Mapping[int, tuple[Fraction, Fraction]]) -> list[int]:
     """The streams that end earlier than their headers say, by more than those are off by; `ends`: when each
     ends, in seconds, and when it should.

@@ -24,13 +24,14 @@ from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.pictures.file_content import check_regular
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, check_size
 from ripfdn_cli.video.colour import Colour, colour_of
-from ripfdn_cli.video.damage import lost_frames, mp4_is_cut_off, short_sound
+from ripfdn_cli.video.damage import lost_frames, short_sound
 from ripfdn_cli.video.decoders import decoder_of
 from ripfdn_cli.video.formats import DEMUXERS
 from ripfdn_cli.video.hdr import HdrMetadata, hdr_metadata_of
 from ripfdn_cli.video.packet_times import ClockWatch, Joint, offsets, retimed
 from ripfdn_cli.video.pixel_formats import alpha_of, bits_of, describe
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, open_input, side_data_of
+from ripfdn_cli.video.quicktime_boxes import is_cut_off
 from ripfdn_cli.video.timeline import SourceTimes, source_times
 from ripfdn_cli.video.vp9_headers import shows_a_frame
 
@@ -525,7 +526,7 @@ def _check_whole(
 
 def _tell_short_sound(path: Path, container: InputContainer, ends: dict[int, Fraction]) -> None:
     """Warn of sound that lay behind the end of a file that was cut off; FFmpeg says nothing of it."""
-    if not container.format.name.startswith("mov") or not mp4_is_cut_off(path):
+    if not container.format.name.startswith("mov") or not is_cut_off(path):
         return
     promised = {
         stream.index: (ends.get(stream.index, Fraction(0)), _promised_stream_end(stream))

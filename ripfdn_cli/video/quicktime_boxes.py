@@ -18,6 +18,13 @@ _SMALLEST_ENTRY = 16
 """Bytes of a sample description's size, kind, reserved bytes and data reference; all of them have that."""
 
 
+def is_cut_off(path: Path) -> bool:
+    """The last box of the file `path` ends behind the file."""
+    length = path.stat().st_size
+    with path.open("rb") as stream:
+        return any(stop > length for _, _, stop in _stated_boxes(stream, 0, length))
+
+
 def undescribed_tracks(path: Path) -> set[int]:
     """Numbers, from 0 and in the order of the file, of the tracks whose samples nothing describes."""
     with path.open("rb") as stream:
@@ -114,7 +121,12 @@ def _is_described(stream: BinaryIO, start: int, end: int) -> bool:
 
 
 def _boxes(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, first byte and end of the content of each box."""
+    """Kind, first byte and end of the content of each box, which ends at `end` at the latest."""
+    return ((kind, content, min(stop, end)) for kind, content, stop in _stated_boxes(stream, start, end))
+
+
+def _stated_boxes(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, first byte and end of the content of each box that begins before `end`, as it states them."""
     while start + 8 <= end:
         stream.seek(start)
         size, kind, head = int.from_bytes(stream.read(4), "big"), stream.read(4), 8
@@ -123,5 +135,5 @@ def _boxes(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int,
         size = size or end - start  # 0: up to the end
         if size < head:
             return
-        yield kind, start + head, min(start + size, end)
+        yield kind, start + head, start + size
         start += size
