@@ -53,8 +53,17 @@ def native_bf16() -> bool:
     """Whether torch finds bf16 arithmetic in this processor and the environment doesn't hide it; false for a
     torch that can't tell.
     """
+    return usable_bf16(any(_cpu_capabilities().get(name) for name in _NATIVE_BF16))
+
+
+def has_amx() -> bool:
+    """Whether this processor multiplies bf16 in AMX's tiles; false for a torch that can't tell."""
+    return bool(_cpu_capabilities().get("amx_bf16"))
+
+
+def _cpu_capabilities() -> dict[str, Any]:
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return usable_bf16(any(capabilities.get(name) for name in _NATIVE_BF16))
+    return capabilities
 
 
 def can_compile(device: torch.device) -> bool:

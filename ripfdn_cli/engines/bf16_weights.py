@@ -1,6 +1,8 @@
 """Weights for bf16 arithmetic, rounded alike for every engine."""
 
+from collections.abc import Iterable
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +14,28 @@ def rounded_to_bf16(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     the precision of the smallest: rounded one by one they shift the colours of even areas.
     """
     kernels = weights.shape[:2] if weights[0, 0].size > 1 else weights.shape[:1]
-    flat = weights.reshape(prod(kernels), -1).astype(np.float64)
-    rounded, lost, rows = np.empty_like(flat), np.zeros(len(flat)), np.arange(len(flat))
-    for largest_left in np.argsort(-np.abs(flat), axis=1).T:
-        wanted = flat[rows, largest_left] + lost
-        nearest = nearest_bf16(wanted)
-        rounded[rows, largest_left] = nearest
-        lost = wanted - nearest
-    return rounded.astype(np.float32).reshape(weights.shape)
+    flat = weights.reshape(prod(kernels), -1)
+    rounded = rounded_in_turn(flat, [np.arange(flat.shape[1])])
+    return rounded.reshape(weights.shape)
+
+
+def rounded_in_turn(
+    weights: NDArray[np.floating[Any]], groups: Iterable[NDArray[np.int64]]
+) -> NDArray[np.float32]:
+    """`weights` (kernels, weights of one) with mantissas of eight bits, one of `groups` of a kernel's weights
+    after another. What one weight loses is added to the next smaller one of its group, and what a group loses
+    to the next group, so that the sum of each group stays, and the sum of all, to the precision of the
+    smallest.
+    """
+    rounded = np.zeros(weights.shape, np.float32)
+    lost, rows = np.zeros(len(weights)), np.arange(len(weights))
+    for group in groups:
+        smaller_and_smaller = group[np.argsort(-np.abs(weights[:, group]), axis=1)]
+        for column in smaller_and_smaller.T:
+            wanted = weights[rows, column].astype(np.float64) + lost
+            rounded[rows, column] = nearest_bf16(wanted)
+            lost = wanted - rounded[rows, column]
+    return rounded
 
 
 def nearest_bf16(values: NDArray[np.float64]) -> NDArray[np.float32]:

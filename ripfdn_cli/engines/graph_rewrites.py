@@ -4,7 +4,7 @@ Every pass edits the model in place, knows nothing of RIPFDN, and leaves the fun
 rounding of float32. What each gains stands in docs/engines.md.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial, reduce
 from itertools import pairwise
 from math import ceil
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ripfdn_cli.engines.bf16_weights import nearest_bf16, rounded_to_bf16
+from ripfdn_cli.engines.bf16_weights import nearest_bf16, rounded_in_turn, rounded_to_bf16
 from ripfdn_cli.openvino_runtime import openvino
 
 _CHANNELS = 1  # the axis of channels in (N, C, H, W)
@@ -60,8 +60,8 @@ def long_skip(model: Any) -> set[str]:
 
 def skip_from_pixels(model: Any) -> set[str]:
     """Compute the picture's way past the blocks, last∘first of a `model` that takes whole numbers of up to 8
-    bits, from the pixels by one convolution in bf16, without losing anything: such pixels are exact in bf16,
-    and each weight becomes two that add up to it. The names of the operations that have to keep fp32.
+    bits, from the pixels by one convolution in bf16, in which such pixels are exact and the sums of weights,
+    too. The names of the operations that have to keep fp32.
 
     Between the two convolutions is a map of the 27 pixels that the first one reads at each place, each in a
     channel of its own, and of a one for its bias: beyond the picture's border that map is zero, as the
@@ -72,11 +72,12 @@ def skip_from_pixels(model: Any) -> set[str]:
     shallow, result = _biased(first), _biased(last)
     total = _source(last, 0).get_node()
     deep = next(source for source in map(partial(_source, total), (0, 1)) if source.get_node() != shallow)
-    neighbourhood = _neighbourhood(_source(first, 0), _weights(first).shape[1:])
+    shape = _weights(first).shape[1:]
+    neighbourhood = _neighbourhood(_source(first, 0), shape)
     by_channel = _per_channel_of_neighbourhood(_weights(first), _bias(shallow))
-    features = _convolution(neighbourhood, _in_two_terms(by_channel[:, :, None, None]))
+    features = _convolution(neighbourhood, _rounded_skip(by_channel[:, :, None, None], shape))
     composed = np.einsum("ofyx,fc->ocyx", _weights(last).astype(np.float64), by_channel)
-    skip = ops.add(_convolution(neighbourhood, _in_two_terms(composed)), _bias(result))
+    skip = ops.add(_convolution(neighbourhood, _rounded_skip(composed, shape)), _bias(result))
     # What comes right after a convolution and keeps fp32 makes that write fp32; this one changes nothing.
     residual = ops.prelu(_convolution(deep, rounded_to_bf16(_weights(last))), np.float32(1))
     upsampled = ops.add(skip, residual)
@@ -89,21 +90,20 @@ def skip_from_pixels(model: Any) -> set[str]:
 _LEVELS = 256
 """Pixels are divided by it, which is exact, to be of the size of the one beside them."""
 _AMX_CHANNELS = 32
-"""Of bf16 that one AMX instruction reads."""
+"""Of bf16 that one AMX instruction reads; elsewhere the zeros cost 1 % of the time."""
 
 
 def _neighbourhood(pixels: Any, shape: tuple[int, ...]) -> Any:
-    """`pixels` that a kernel of `shape` (inputs, height, width) reads, each in a channel, then a one; padded
-    with zeros, and all of it twice.
+    """`pixels` that a kernel of `shape` (inputs, height, width) reads, each in a channel, and two ones for
+    the bias; padded with zeros.
     """
     ops = openvino().opset13
     count = int(np.prod(shape))
-    half = _half(count + 1)
-    kernels, ones = np.zeros((2, half, count), np.float32), np.zeros((2, half), np.float32)
-    kernels[:, :count] = np.eye(count) / _LEVELS
-    ones[:, count] = 1
-    moved = _convolution(pixels, kernels.reshape(2 * half, *shape))
-    return ops.add(moved, ones.reshape(1, -1, 1, 1)).output(0)
+    channels = _amx_channels(count + 2)
+    kernels, ones = np.zeros((channels, count), np.float32), np.zeros((1, channels, 1, 1), np.float32)
+    kernels[:count] = np.eye(count) / _LEVELS
+    ones[:, count : count + 2] = 1
+    return ops.add(_convolution(pixels, kernels.reshape(channels, *shape)), ones).output(0)
 
 
 def _per_channel_of_neighbourhood(
@@ -114,16 +114,36 @@ def _per_channel_of_neighbourhood(
     return np.concatenate([flat, bias.reshape(-1, 1)], axis=1)
 
 
-def _in_two_terms(weights: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(outputs, inputs, …) for the two copies in `_neighbourhood`: rounded to bf16, and what that loses."""
-    half = _half(weights.shape[1])
-    terms = np.zeros((len(weights), 2, half, *weights.shape[2:]), np.float32)
-    terms[:, 0, : weights.shape[1]] = nearest_bf16(weights)
-    terms[:, 1, : weights.shape[1]] = nearest_bf16(weights - terms[:, 0, : weights.shape[1]])
-    return terms.reshape(len(weights), 2 * half, *weights.shape[2:])
+def _rounded_skip(weights: NDArray[np.float64], kernel: tuple[int, ...]) -> NDArray[np.float32]:
+    """`weights` (outputs, channels of `_neighbourhood` that are used, height, width) in bf16, padded with
+    zeros; `kernel` is the first convolution's (inputs, height, width).
+
+    A pixel reaches a result by several ways, through the neighbourhoods of several places. Their sum is kept,
+    and so is that of all pixels of a colour: but for the picture's border, most pixels then have a weight as
+    exact as in fp32.
+    """
+    outputs, used, *places = weights.shape
+    colours = kernel[0]
+    ways = weights[:, :-1].reshape(outputs * colours, -1)
+    rounded = np.zeros((outputs, _amx_channels(used + 1), *places), np.float32)
+    in_turn = rounded_in_turn(ways, _ways_to_each_pixel(kernel[1:], places))
+    rounded[:, : used - 1] = in_turn.reshape(outputs, used - 1, *places)
+    rounded[:, used - 1] = nearest_bf16(weights[:, -1])
+    rounded[:, used] = nearest_bf16(weights[:, -1] - rounded[:, used - 1])
+    return rounded
 
 
-def _half(channels: int) -> int:
+def _ways_to_each_pixel(kernel: Sequence[int], places: Sequence[int]) -> list[NDArray[np.int64]]:
+    """Flat indices into (kernel's height, width, places' height, width), grouped by the sums of the rows and
+    columns, the smallest groups first.
+    """
+    down, across, row, column = np.indices((*kernel, *places)).reshape(4, -1)
+    pixels = (down + row) * (kernel[1] + places[1]) + across + column
+    groups = [np.flatnonzero(pixels == pixel) for pixel in np.unique(pixels)]
+    return sorted(groups, key=len)
+
+
+def _amx_channels(channels: int) -> int:
     return _AMX_CHANNELS * ceil(channels / _AMX_CHANNELS)
 
 

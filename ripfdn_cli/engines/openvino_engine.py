@@ -112,13 +112,11 @@ class OpenVinoEngine:
         return self._requests[key]
 
     def _compiled(self, job: TileJob) -> Any:
-        key = self._key() | {
-            "pixels": f"{job.pixels.dtype} {job.pixels.shape}",
-            "cpu": _processor(self._core),
-        }
+        key = self._key() | {"pixels": f"{job.pixels.dtype} {job.pixels.shape}"}
         blob = GRAPHS.find(key)
-        if blob is not None:
-            return self._core.import_model(BytesIO(blob), "CPU", self._config)
+        kept = None if blob is None else self._imported(blob)
+        if kept is not None:
+            return kept
         model = with_pixels(self._graph(), dtype=job.pixels.dtype, scale=self.scale)
         if self.precision == "bf16" and self._rewritten:
             model = with_exact_skip(model, job.pixels.dtype)
@@ -128,22 +126,40 @@ class OpenVinoEngine:
         GRAPHS.keep(key, compiled.export_model().getvalue())
         return compiled
 
+    def _imported(self, blob: bytes) -> Any | None:
+        """The compiled network of `blob`; None where another processor of the same name, or oneDNN's limit in
+        the environment, lacks instructions that it was compiled for.
+        """
+        try:
+            return self._core.import_model(BytesIO(blob), "CPU", self._config)
+        except RuntimeError as error:
+            log.debug("the compiled network in the cache is made again: %s", str(error).strip())
+            return None
+
     def _graph(self) -> Any:
         """The converted network, from the cache or, once, from torch."""
         key = self._key()
         content = self._converted or GRAPHS.find(key)
         if content is None:
             log.info("preparing these weights for OpenVINO; this happens once and takes a few seconds")
-            content = network_bytes(self._checkpoint, rewritten=self._rewritten, precision=self.precision)
+            content = self._new_graph()
             GRAPHS.keep(key, content)
             self._converted = content  # also for the next shape, where it could not be kept
         return from_bytes(content)
+
+    def _new_graph(self) -> bytes:
+        from ripfdn_cli.torch_devices import has_amx
+
+        return network_bytes(
+            self._checkpoint, rewritten=self._rewritten, precision=self.precision, amx=has_amx()
+        )
 
     def _key(self) -> Key:
         return {
             "weights": self._weights,
             "precision": self.precision,
             "rewritten": str(self._rewritten),
+            "cpu": _processor(self._core),
             "openvino": openvino().get_version(),
             "makers": _makers_digest(),
         }

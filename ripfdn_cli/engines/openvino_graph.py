@@ -113,15 +113,15 @@ def _pixel_shuffle(sub_pixels: Any, pixels: Any, scale: int) -> Any:
     return ops.reshape(moved, ops.concat([count, *sides, np.array([3])], axis=0), False)
 
 
-def network_bytes(checkpoint: Checkpoint, *, rewritten: bool, precision: str) -> bytes:
+def network_bytes(checkpoint: Checkpoint, *, rewritten: bool, precision: str, amx: bool) -> bytes:
     """`converted_graph` as `from_bytes` reads it, made for `precision`, fp32 or bf16.
 
-    In bf16 channels are padded to what AMX takes, and weights rounded so that the colours of even areas keep
-    their mean; see also `with_exact_skip`.
+    In bf16 weights are rounded so that the colours of even areas keep their mean, and channels padded to what
+    `amx` takes, where the processor has that; see also `with_exact_skip`.
     """
     if precision != "bf16" or not rewritten:
         return to_bytes(converted_graph(checkpoint, rewritten=rewritten))
-    model = converted_graph(padded(checkpoint), rewritten=True)
+    model = converted_graph(padded(checkpoint) if amx else checkpoint, rewritten=True)
     round_weights(model, but=long_skip(model))
     return to_bytes(model)
 

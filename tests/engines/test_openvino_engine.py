@@ -110,6 +110,22 @@ def test_a_damaged_cache_is_made_again(cache: Path, damage: str, caplog: pytest.
     ) < 3
 
 
+def test_what_another_processor_compiled_is_made_again(cache: Path) -> None:
+    """One of the same name with fewer instructions, here by oneDNN's limit: OpenVINO refuses its files."""
+    code = "from test_openvino_engine import upscale_golden; upscale_golden()"
+    imports = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "SSE41", "PYTHONPATH": imports}
+    files = sorted((cache / "graphs").iterdir())
+    compiled_here = [path.read_bytes() for path in files]
+    for path in files:
+        path.unlink()
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    compiled_there = [path.read_bytes() for path in files]
+    assert compiled_there != compiled_here
+    np.testing.assert_allclose(upscale_golden(), golden_pairs()[-1][1], rtol=0, atol=2e-5)
+    assert [path.read_bytes() for path in files] != compiled_there
+
+
 def test_changed_code_or_weights_do_not_find_the_old_graph(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
