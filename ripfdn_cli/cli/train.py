@@ -227,7 +227,6 @@ class _Watcher:
         self._bar: tqdm[Any] | None = None
         self._psnr = ""
         self._training = False
-        self._done = 0.0
 
     def __enter__(self) -> "_Watcher":
         return self
@@ -246,9 +245,11 @@ class _Watcher:
             self._open(
                 100, "%", "training", "{desc}: {percentage:5.1f}%|{bar}| {elapsed}<{remaining} {postfix}"
             )
+            assert self._bar is not None
+            # What was done before this run's first step, in a run that is resumed, took none of its time.
+            self._bar.initial = self._bar.n = report.progress * 100
         assert self._bar is not None
-        self._bar.update(report.progress * 100 - self._done)
-        self._done = report.progress * 100
+        self._bar.update(report.progress * 100 - self._bar.n)
         self._bar.set_postfix_str(
             f"step {report.steps}, loss {report.loss:.5f}, {report.steps_per_second:.2f} it/s{self._psnr}",
             refresh=False,

@@ -3,8 +3,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,7 +14,9 @@ from support.training_runs import make_pictures, torch_as_before
 
 from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import cli, run_to_exit_code
+from ripfdn_cli.cli.train import _Watcher
 from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.training.reports import StepReport
 from ripfdn_cli.training.settings import FIELDS
 from ripfdn_cli.training.state import load_state
 
@@ -235,3 +239,21 @@ def test_a_rank_without_the_others_is_told(data: Path, tmp_path: Path) -> None:
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
     assert done.returncode == 2
     assert "start distributed runs with torchrun" in done.stderr
+
+
+def test_a_resumed_run_says_how_long_the_rest_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was done before costs none of this session's time: 1 % in a fifth of a second leaves ten."""
+
+    class TalkativeConsole(Console):
+        def progress(self, **options: Any) -> Any:
+            return super().progress(**options, seconds=0)
+
+    console = TalkativeConsole()
+    console.configure(quiet=False, verbose=False, json=False)
+    with _Watcher(console) as watcher:
+        for done in (0.5, 0.51):
+            watcher.stepped(StepReport(100, done, 60.0, 0.1, 1e-3, 2.0, 0.0, 16, 2))
+            time.sleep(0.2)
+    shown = re.search(r"51.0 %, (\d+):(\d+) left", capsys.readouterr().err)
+    assert shown
+    assert 60 * int(shown[1]) + int(shown[2]) >= 9
