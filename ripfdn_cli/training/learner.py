@@ -225,7 +225,8 @@ class Learner:
     def _target(self, hr: Tensor, stage: Stage) -> Tensor:
         if not stage.sharpen:
             return sub_pixels(hr, self._settings.scale).float() / 255
-        return sub_pixels(sharpened(hr.float() / 255, stage.sharpen), self._settings.scale)
+        target = sharpened(hr.float() / 255, stage.sharpen, stage.overshoot)
+        return sub_pixels(target, self._settings.scale)
 
     def _geometry(self, patch: int) -> Matrices:
         if patch not in self._matrices:

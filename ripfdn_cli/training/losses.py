@@ -21,6 +21,8 @@ SSIM_SIGMA, SSIM_C1, SSIM_C2 = 1.5, 0.01**2, 0.03**2
 ARTEFACT_WINDOW = 7
 SHARPENING_SIGMA, SHARPENING_REACH = 1.5, 4
 """Of the Gaussian, and how far it goes, in px of the target."""
+OVERSHOOT_WINDOW = 5
+"""In px of the target: as wide as the edge of an enlarged picture."""
 
 
 def sub_pixels(pixels: Tensor, scale: int) -> Tensor:
@@ -28,10 +30,13 @@ def sub_pixels(pixels: Tensor, scale: int) -> Tensor:
     return functional.pixel_unshuffle(pixels, scale).contiguous(memory_format=torch.channels_last)
 
 
-def sharpened(target: Tensor, amount: float) -> Tensor:
+def sharpened(target: Tensor, amount: float, overshoot: float = 1.0) -> Tensor:
     """`target` (N, 3, H, W) in [0, 1] with `amount` of its difference from its Gaussian blur added, within
     [0, 1]; H and W over SHARPENING_REACH. The mean of all that a picture may have been is softer than each
     of them: so a network that is to make them as sharp is shown more, as Real-ESRGAN was (Wang et al. 2021).
+
+    Of what then lies beyond the darkest and the lightest of the 5×5 px around a place, the halo of an edge,
+    the share `overshoot` is left.
     """
     offsets = torch.arange(-SHARPENING_REACH, SHARPENING_REACH + 1, device=target.device)
     weights = torch.exp(-(offsets**2) / (2 * SHARPENING_SIGMA**2))
@@ -39,7 +44,15 @@ def sharpened(target: Tensor, amount: float) -> Tensor:
     blurred = functional.pad(target, (SHARPENING_REACH,) * 4, mode="reflect")
     for kernel in (row, row.transpose(2, 3)):
         blurred = functional.conv2d(blurred, kernel, groups=target.shape[1])
-    return (target + amount * (target - blurred)).clamp(0, 1)
+    result = (target + amount * (target - blurred)).clamp(0, 1)
+    if overshoot == 1:
+        return result
+    lightest, darkest = (sign * _local_max(sign * target) for sign in (1, -1))
+    return torch.lerp(result.clamp(darkest, lightest), result, overshoot)
+
+
+def _local_max(pixels: Tensor) -> Tensor:
+    return functional.max_pool2d(pixels, OVERSHOOT_WINDOW, stride=1, padding=OVERSHOOT_WINDOW // 2)
 
 
 def pixel_loss(name: str, result: Tensor, target: Tensor) -> Tensor:

@@ -139,6 +139,12 @@ class TrainingSettings:
         low=0,
         high=10,
     )
+    overshoot: tuple[float, ...] = _setting(
+        (1.0,),
+        "Share that is left of what `sharpen` makes darker or lighter than all of the 5×5 px around it.",
+        low=0,
+        high=1,
+    )
     learning_rate: tuple[float, ...] = _setting(
         (1e-3,), "Learning rate at the start of the stage.", low=0, high=1
     )
@@ -414,6 +420,7 @@ class Stage:
     ldl: float
     vgg: float
     sharpen: float
+    overshoot: float
     learning_rate: float
     gan: float
     gan_features: float

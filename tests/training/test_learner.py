@@ -265,10 +265,10 @@ def test_bf16_only_where_it_is_native(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_network_is_shown_sharpened_targets() -> None:
     made = learner()
     lr, hr = pixels()
-    stage = replace(SETTINGS.stages[0], loss="mse", fft=0.0, luma=0.0, sharpen=0.8)
+    stage = replace(SETTINGS.stages[0], loss="mse", fft=0.0, luma=0.0, sharpen=0.8, overshoot=0.5)
     with torch.no_grad():
         result = made.network(lr.float() / 255)
         loss = made.loss(lr, hr, stage)
-    target = sharpened(hr.float() / 255, 0.8)
+    target = sharpened(hr.float() / 255, 0.8, 0.5)
     assert loss.item() == pytest.approx((result - target).square().mean().item(), rel=1e-4)
     assert loss.item() != pytest.approx(made.loss(lr, hr, replace(stage, sharpen=0.0)).item(), rel=1e-2)

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 from skimage.metrics import structural_similarity
 from skimage.transform import downscale_local_mean
 from support.small_inputs import photograph
@@ -188,3 +188,16 @@ def test_sharpened_targets_are_those_of_an_unsharp_mask() -> None:
     expected = np.clip(target + 0.8 * (target - blurred), 0, 1)
     result = sharpened(torch.from_numpy(target).float(), 0.8)
     np.testing.assert_allclose(result.numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("overshoot", [0.0, 0.25, 1.0])
+def test_of_what_lies_beyond_all_neighbours_a_share_is_left(overshoot: float) -> None:
+    """By scipy's extremes of 5×5 px, those beyond the edges left out."""
+    target = np.random.default_rng(4).uniform(0.3, 0.7, (2, 3, 24, 20))
+    plain = sharpened(torch.from_numpy(target).float(), 1.4).numpy()
+    lightest = maximum_filter(target, (1, 1, 5, 5), mode="constant", cval=-np.inf)
+    darkest = minimum_filter(target, (1, 1, 5, 5), mode="constant", cval=np.inf)
+    inside = np.clip(plain, darkest, lightest)
+    assert np.abs(plain - inside).max() > 0.1
+    result = sharpened(torch.from_numpy(target).float(), 1.4, overshoot)
+    np.testing.assert_allclose(result.numpy(), inside + overshoot * (plain - inside), atol=1e-6)
