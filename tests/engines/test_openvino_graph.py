@@ -1,9 +1,8 @@
 from typing import Any
 
-import numpy as np
 import pytest
 from support.golden_pairs import golden_checkpoint
-from support.network_graphs import SIDE, result_of
+from support.network_graphs import PICTURE, result_of
 
 from ripfdn_cli.engines.openvino_graph import from_bytes, network_bytes
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -15,9 +14,8 @@ torch = pytest.importorskip("torch")
 
 def difference(model: Any, checkpoint: Checkpoint) -> Any:
     """Of `model`'s result and torch's, on the picture of `result_of`."""
-    pixels = torch.from_numpy(np.random.default_rng(3).random((1, 3, SIDE, SIDE), np.float32))
     with torch.no_grad():
-        expected = build_network(checkpoint)(pixels)
+        expected = build_network(checkpoint)(torch.from_numpy(PICTURE))
     return torch.nn.functional.pixel_shuffle(torch.from_numpy(result_of(model)), 4) - expected
 
 
