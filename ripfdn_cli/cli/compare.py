@@ -11,14 +11,13 @@ import click
 from ripfdn_cli.cli.console import Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
 from ripfdn_cli.cli.network_options import DEVICE, ENGINE, PRECISION, SEVERAL_WEIGHTS, THREADS
-from ripfdn_cli.cli.places import Place
+from ripfdn_cli.cli.places import HTML_PAGE, PLACE
 
 if TYPE_CHECKING:
     from ripfdn_cli.comparison.views import ComparedPicture
     from ripfdn_cli.evaluation.report_pictures import Window
     from ripfdn_cli.files.storage import Location
 
-PLACE = Place()
 log = logging.getLogger(__name__)
 
 
@@ -53,7 +52,7 @@ _EXAMPLES = (
 @click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True, type=PLACE)
 @titled(
     INPUT_AND_OUTPUT,
-    click.option("-o", "--output", required=True, type=PLACE, help="The page: one HTML file."),
+    click.option("-o", "--output", required=True, type=HTML_PAGE, help="The page: one HTML file."),
     click.option(
         "--reference",
         "references",

@@ -24,6 +24,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ROOT_LOGGER = "ripfdn_cli"
+STATUSES = ("done", "skipped", "failed")
+"""What may become of an input."""
 SECONDS_BETWEEN_LINES = 60.0
 """Of progress where there is no terminal: in logs of jobs that take hours."""
 
@@ -59,6 +61,11 @@ class Console:
             if isinstance(error := values.get("error"), str):
                 values = values | {"error": as_options(error)}
             click.echo(json.dumps(values, ensure_ascii=True))
+
+    def summary(self, count: Mapping[str, int], seconds: float) -> None:
+        """With --json the object that ends a run: how many inputs there are of each of `STATUSES`."""
+        counts = {name: count.get(name, 0) for name in STATUSES}
+        self.record({"summary": True, **counts, "seconds": round(seconds, 3)})
 
     def fail(self, message: str) -> None:
         """The one line that says why the command failed."""

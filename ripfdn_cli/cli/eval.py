@@ -10,14 +10,12 @@ from ripfdn_cli.cli.choices import Names, engines, precisions
 from ripfdn_cli.cli.console import Console, console_options, count_progress
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, NETWORK, Command, titled
 from ripfdn_cli.cli.network_options import DEVICE, SEVERAL_WEIGHTS, THREADS
-from ripfdn_cli.cli.places import Place
+from ripfdn_cli.cli.places import HTML_PAGE, PLACE
 from ripfdn_cli.cli.sizes import Count
 from ripfdn_cli.image_math.metrics import ALL_PROTOCOLS, PAPERS, PROTOCOLS, protocols_named
 
 if TYPE_CHECKING:
     from ripfdn_cli.files.storage import Location
-
-PLACE = Place()
 
 
 def _metric_names() -> list[str]:
@@ -60,7 +58,7 @@ _EXAMPLES = (
     click.option(
         "--report",
         "report_path",
-        type=PLACE,
+        type=HTML_PAGE,
         help="Write a report with plots and pictures, as one HTML file.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace existing --csv and --report files."),

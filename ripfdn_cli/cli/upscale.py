@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ripfdn_cli.cli.console import Console, console_options
+from ripfdn_cli.cli.console import STATUSES, Console, console_options
 from ripfdn_cli.cli.help_pages import INPUT_AND_OUTPUT, Command, titled
 from ripfdn_cli.cli.network_options import network_options
 from ripfdn_cli.cli.picture_options import picture_options, size_options
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STATUSES = ("done", "skipped", "failed")
-
-
 _EXAMPLES = (
     ("ripfdn upscale in.png -o out.png", "one picture, four times as large"),
     ("ripfdn upscale in.png -o out.png --fit 3840x2160", "as large as fits into 4K"),
@@ -61,6 +58,7 @@ _EXAMPLES = (
 
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("inputs", nargs=-1, required=True, type=TEXT_PATH)
+@console_options  # outermost: what the other groups' values make is told through it
 @titled(
     INPUT_AND_OUTPUT,
     click.option(
@@ -112,7 +110,6 @@ _EXAMPLES = (
 @network_options
 @picture_options
 @video_options
-@console_options
 def upscale(
     console: Console,
     *,
@@ -202,8 +199,8 @@ def _run(
     if videos is not None:
         count += run_videos(console, videos.batch, cluster)
     damaged = count.pop(DAMAGED, 0)
-    seconds = round(time.perf_counter() - started, 3)
-    console.record({"summary": True, **{name: count[name] for name in STATUSES}, "seconds": seconds})
+    seconds = time.perf_counter() - started
+    console.summary(count, seconds)
     if _is_single(pictures, videos):
         return
     log.info("%d done, %d skipped, %d failed in %.1f s", *(count[name] for name in STATUSES), seconds)

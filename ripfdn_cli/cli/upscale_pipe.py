@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ripfdn_cli.cli.upscale_video import FOR_PICTURES
 from ripfdn_cli.cli.video_options import given_options
-from ripfdn_cli.errors import InputError, OutputError, UsageError
+from ripfdn_cli.errors import InputError, OutputError, RipfdnError, UsageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PIPE = "-"
-_FOR_FILES = ("background", "skip_existing", "include", "exclude")
-_FOR_MANY = ("on", "shard")
+_FOR_FILES = ("on", "shard", "include", "exclude", "skip_existing", "dry_run")
 Y4M_MAGIC = b"YUV4MPEG2"
 
 
@@ -58,7 +57,7 @@ def upscale_pipe(
     """One picture from stdin, to stdout, or both; or frames from one to the other."""
     if len(inputs) > 1:
         raise UsageError("a pipe takes one picture: give one input with -, or with -o -")
-    if given := given_options(_FOR_MANY):
+    if given := given_options(_FOR_FILES):
         raise UsageError(f"{given[0]} is for files and does not apply to pipes; leave it out, or name files")
     from_stdin, to_stdout = inputs[0] == PIPE, output == PIPE
     _check_pipes(console, from_stdin=from_stdin, to_stdout=to_stdout)
@@ -93,7 +92,7 @@ def _upscale_frames(
     from ripfdn_cli.video.frame_streams import RawStream, Y4mStream
     from ripfdn_cli.video_jobs.frame_pipe import upscale_stream
 
-    if given := given_options((*FOR_PICTURES, *_FOR_FILES)):
+    if given := given_options((*FOR_PICTURES, "background")):
         raise UsageError(f"{given[0]} is for pictures and does not apply to frames; leave it out")
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     started = time.perf_counter()
@@ -133,22 +132,27 @@ def _upscale_picture(
         file_format = output_names(output, [source], None).format_for(target)
     if target is not None:
         check_publishable(target, overwrite=overwrite, in_new_folder=True)
-    if head is not None:
-        stdin = BufferedReader(Resumed(head, sys.stdin.buffer))
-        data, name = read_limited(stdin, "stdin", picture.max_pixels), "stdin"
-    else:
-        data, name = read_file(source, max_pixels=picture.max_pixels), str(source)
-    with console.progress(total=None, unit="tile") as bar:
-        run = ImageRun(picture, network, progress=tile_progress(bar))
-        content, facts = run.run_bytes(data, name, file_format)
-    if target is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    else:
-        make_folder(target.parent)
-        publish(target, content, overwrite=overwrite)
-    outcome = Outcome(source, target, facts, size=len(content), seconds=time.perf_counter() - started)
-    console.record(outcome.record())
+    try:
+        if head is not None:
+            stdin = BufferedReader(Resumed(head, sys.stdin.buffer))
+            data, name = read_limited(stdin, "stdin", picture.max_pixels), "stdin"
+        else:
+            data, name = read_file(source, max_pixels=picture.max_pixels), str(source)
+        with console.progress(total=None, unit="tile") as bar:
+            run = ImageRun(picture, network, progress=tile_progress(bar))
+            content, facts = run.run_bytes(data, name, file_format)
+        if target is None:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        else:
+            make_folder(target.parent)
+            publish(target, content, overwrite=overwrite)
+    except RipfdnError as error:
+        console.record(Outcome(source, target, error=error).record())
+        raise
+    seconds = time.perf_counter() - started
+    console.record(Outcome(source, target, facts, size=len(content), seconds=seconds).record())
+    console.summary({"done": 1}, seconds)
 
 
 def _check_pipes(console: Console, *, from_stdin: bool, to_stdout: bool) -> None:

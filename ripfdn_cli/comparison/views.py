@@ -16,6 +16,7 @@ from ripfdn_cli.pictures.colour_profiles import rgb_to_srgb
 from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.picture import as_rgb, as_samples, without_alpha
 from ripfdn_cli.pictures.pillow_pixels import image_of
+from ripfdn_cli.pictures.png_colour import colour_space_of, to_srgb
 
 LARGEST_SIDE = 768
 """Of the part of an input that is shown unless another is asked for, in px: every view holds scale² times as
@@ -120,8 +121,11 @@ def read_shown(path: Location) -> Pixels:
     InputError.
     """
     picture = read_picture(path)
-    frame = as_rgb(without_alpha(as_samples(picture.frames[0], np.uint8)))
-    profile = picture.metadata.icc_profile
+    frame, profile = picture.frames[0], picture.metadata.icc_profile
+    space = colour_space_of(dict(picture.metadata.png_colour), has_profile=profile is not None)
+    if space is not None and frame.dtype.kind != "f":
+        frame, profile = to_srgb(frame, space), None
+    frame = as_rgb(without_alpha(as_samples(frame, np.uint8)))
     return np.asarray(frame if profile is None else rgb_to_srgb(image_of(frame), profile), np.uint8)
 
 

@@ -19,6 +19,7 @@ from ripfdn_cli.engines.graph_rewrites import (
     skip_from_pixels,
 )
 from ripfdn_cli.engines.padded_channels import padded
+from ripfdn_cli.errors import DiskFullError
 from ripfdn_cli.model.architecture import SMALLEST_SIDE, attention_geometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.openvino_runtime import convert_model, openvino
@@ -136,12 +137,19 @@ def with_exact_skip(model: Any, dtype: np.dtype[Any]) -> Any:
 
 def to_bytes(model: Any, *, precise: Collection[str] = ()) -> bytes:
     """`model` in OpenVINO's own format, topology and weights in one piece; operations named in `precise` stay
-    in fp32 at any precision.
+    in fp32 at any precision. Raises DiskFullError where the folder for temporary files has no room for it.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.xml"
-        openvino().save_model(model, path, compress_to_fp16=False)
-        topology, weights = path.read_bytes(), path.with_suffix(".bin").read_bytes()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.xml"
+            openvino().save_model(model, path, compress_to_fp16=False)
+            topology, weights = path.read_bytes(), path.with_suffix(".bin").read_bytes()
+    except (OSError, RuntimeError) as error:  # OpenVINO raises the latter, and names no file
+        reason = " ".join(str(error).split())
+        raise DiskFullError(
+            f"can't write the network to the folder for temporary files ({reason}); free 10 MB there, or set "
+            "TMPDIR to another folder"
+        ) from error
     topology = _with_precise(topology, precise) if precise else topology
     return len(topology).to_bytes(8, "little") + topology + weights
 

@@ -39,18 +39,27 @@ ATOMIC_STORES = frozenset(
 _STALE_SECONDS = 24 * 3600
 """Temporary objects older than this are of runs that died: nobody can hold a lock on them."""
 _LOCAL = ("file", "local")
+UNKNOWN_SIZE = -1
+_TIMES = ("LastModified", "Last-Modified", "mtime", "modified", "last_modified", "updated", "created")
+"""What fsspec's file systems call the time of an object's last change."""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells one content of a file or object from another: `size` in bytes and modification time (ns), or
-    what its store calls it (`etag`), or, before a store was asked, the MD5 of what it is to hold.
+    """What tells one content of a file or object from another: `size` in bytes (`UNKNOWN_SIZE` where a store
+    doesn't say) and modification time (ns), or what its store calls it (`etag`), or, where the store says
+    neither or was not asked yet, the MD5 of what it holds.
     """
 
     size: int
     mtime_ns: int = 0
     etag: str = ""
     md5: str = ""
+
+    @property
+    def tells(self) -> bool:
+        """Whether another content would have another stamp; its size alone doesn't tell."""
+        return bool(self.mtime_ns or self.etag or self.md5)
 
 
 Record = Callable[[Stamp], None]
@@ -116,6 +125,15 @@ def stamp_of(place: Location) -> Stamp | None:
         return stamp_of_status(place.stat())
     except OSError:
         return None
+
+
+def stamp_of_read(place: Location, content: bytes, stamp: Stamp | None) -> Stamp | None:
+    """The stamp of an input whose `content` was read after `stamp_of` gave its `stamp`: of the content where
+    the store has nothing to tell it by.
+    """
+    if stamp is None or stamp.tells or not is_remote(place):
+        return stamp
+    return _stamp_of_content(content)
 
 
 def stamp_of_status(status: os.stat_result) -> Stamp:
@@ -184,7 +202,7 @@ def publish(place: Location, content: bytes, *, overwrite: bool, record: Record 
 
         write_bytes(place, content, overwrite=overwrite, before_publish=before_publish)
         return
-    announced = Stamp(len(content), md5=hashlib.md5(content, usedforsecurity=False).hexdigest())
+    announced = _stamp_of_content(content)
     if record is not None:
         record(announced)
     with _writing(place):
@@ -200,10 +218,12 @@ def matches(recorded: Stamp, current: Stamp | None, place: Location) -> bool:
     """Whether `place`, whose stamp is `current` now, holds what was `recorded`. It is read where the record
     knows no more than its MD5.
     """
-    if current is None or current.size != recorded.size:
+    if current is None or current.size not in (recorded.size, UNKNOWN_SIZE):
         return False
     if recorded.md5:
-        return current.etag == recorded.md5 or _md5_of(place, current.size) == recorded.md5
+        return current.etag == recorded.md5 or _md5_of(place, recorded.size) == recorded.md5
+    if is_remote(place) and not recorded.tells:
+        return False
     return (current.mtime_ns, current.etag) == (recorded.mtime_ns, recorded.etag)
 
 
@@ -264,7 +284,9 @@ class Snapshot:
             name = str(place)
             for folder, stamps in self._listed.items():
                 if name.startswith(folder):
-                    return stamps.get(name.removeprefix(folder))
+                    stamp = stamps.get(name.removeprefix(folder))
+                    # Listings of web servers have names only.
+                    return stamp if stamp is None or stamp.tells else stamp_of(place)
         return stamp_of(place)
 
 
@@ -305,18 +327,24 @@ def _protocol(place: Location) -> str:
 
 def _stamp_of_info(info: dict[str, Any]) -> Stamp:
     """From what fsspec's file systems say of an object; they agree on names for its size only."""
+    size = info.get("size")
+    size = UNKNOWN_SIZE if size is None else int(size)
     etag = info.get("ETag") or info.get("etag") or ""
     if etag:
-        return Stamp(info["size"], etag=str(etag).strip('"'))
-    for name in ("LastModified", "mtime", "modified", "last_modified", "updated", "created"):
+        return Stamp(size, etag=str(etag).strip('"'))
+    for name in _TIMES:
         if (when := info.get(name)) is None:
             continue
         if isinstance(when, datetime):
             when = when.timestamp()
         if isinstance(when, int | float):  # of which a double holds microseconds
-            return Stamp(info["size"], mtime_ns=round(when * 1e6) * 1000)
-        return Stamp(info["size"], etag=str(when))
-    return Stamp(info["size"])
+            return Stamp(size, mtime_ns=round(when * 1e6) * 1000)
+        return Stamp(size, etag=str(when))
+    return Stamp(size)
+
+
+def _stamp_of_content(content: bytes) -> Stamp:
+    return Stamp(len(content), md5=hashlib.md5(content, usedforsecurity=False).hexdigest())
 
 
 def _md5_of(place: Location, size: int) -> str:

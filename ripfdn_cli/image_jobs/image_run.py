@@ -11,7 +11,7 @@ import traceback
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,7 @@ from ripfdn_cli.errors import (
     RipfdnError,
     UsageError,
 )
-from ripfdn_cli.files.storage import Location, Stamp, is_remote, make_folder, publish, stamp_of
+from ripfdn_cli.files.storage import Location, Stamp, is_remote, make_folder, publish, stamp_of, stamp_of_read
 from ripfdn_cli.image_jobs.picture_job import Facts, PictureJob, PictureSettings
 from ripfdn_cli.pictures.decoding import read_header
 from ripfdn_cli.pictures.file_content import read_file
@@ -196,8 +196,9 @@ class ImageRun:
         """Read, upscale, write; facts and the size of the new file."""
         self._cancellation.check()
         source, output = task.input, task.output
-        read = stamp_of(source)
+        stamp = stamp_of(source)
         data = read_file(source, max_pixels=self._settings.max_pixels)
+        read = stamp_of_read(source, data, stamp)
         content, facts = self._job.run(data, str(source), task.file_format)
         self._cancellation.check()
         make_folder(output.parent)
@@ -215,14 +216,15 @@ class Digests:
 
     def __init__(self, settings: PictureSettings, network: NetworkSettings) -> None:
         self.weights = network.selection.sha256()
-        shaping = (network.engine, network.precision, network.tile, network.halo, network.ensemble)
-        self._parts = [asdict(settings), self.weights, shaping]
+        self._settings = settings
+        self._network = (network.engine, network.precision, network.tile, network.halo, network.ensemble)
         self._known: dict[str, str] = {}
 
     def of(self, file_format: Format) -> str:
         """The digest of results in `file_format`."""
         if file_format.name not in self._known:
-            text = json.dumps([*self._parts, file_format.name], sort_keys=True, default=str)
+            parts = [self._settings.describe(file_format), self.weights, self._network]
+            text = json.dumps(parts, sort_keys=True, default=str)
             self._known[file_format.name] = hashlib.sha256(text.encode()).hexdigest()
         return self._known[file_format.name]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,18 @@ class PictureSettings:
     def samples(self, file_format: Format) -> str | None:
         """The type of the samples that `depth` asks for, where it applies to `file_format`."""
         return None if self.depth is None or "depth" in self.unsupported(file_format) else DEPTHS[self.depth]
+
+    def describe(self, file_format: Format) -> dict[str, Any]:
+        """What makes results in `file_format` differ from those of other settings, as JSON: no limits, and no
+        options that don't apply to it.
+        """
+        return {
+            "size": asdict(self.size),
+            "samples": self.samples(file_format),
+            "encoding": self.encoding(file_format).describe(),
+            "strip_metadata": self.strip_metadata,
+            "wrap": self.wrap,
+        }
 
     def unsupported(self, file_format: Format) -> dict[str, str]:
         """Options that do not apply to `file_format`, each with what is wrong and what to do."""

@@ -50,7 +50,7 @@ class Encoding:
             "format": self.file_format.name,
             "quality": self.quality,
             "lossless": self.lossless,
-            "background": list(self.background),
+            "background": None if self.file_format.has_transparency else list(self.background),
         }
 
 

@@ -66,7 +66,7 @@ def _fitting_frames(
 ) -> tuple[Frame, ...]:
     """The frames of `picture` with channels and samples that the format holds."""
     frames = (as_samples(frame, _nearest_samples(frame, file_format)) for frame in picture.frames)
-    if not {2, 4} & set(file_format.channels):
+    if not file_format.has_transparency:
         if not all(is_opaque(frame) for frame in picture.frames):
             log.warning("%s: %s has no transparency; put on the background colour", name, file_format.title)
         frames = (without_alpha(frame, background) for frame in frames)

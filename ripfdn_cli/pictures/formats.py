@@ -44,6 +44,11 @@ class Format:
         """The format's name as people write it."""
         return {"webp": "WebP", "heic": "HEIC", "jxl": "JPEG XL"}.get(self.name, self.name.upper())
 
+    @property
+    def has_transparency(self) -> bool:
+        """Whether its files can have an alpha channel."""
+        return bool({2, 4} & set(self.channels))
+
 
 _PHOTO = frozenset({"icc_profile", "exif", "xmp"})
 

@@ -67,16 +67,17 @@ def file_system_folds_names(folder: Location) -> bool:
 def _check_names(
     pairs: Sequence[Pair], folds_names: Callable[[Path], bool], advice: Callable[[], str]
 ) -> None:
-    taken: dict[str, Pair] = {}
-    for source, output in pairs:
-        folded = folded_name(output)
-        other, where = taken.setdefault(folded, (source, output))
+    exact: dict[str, Pair] = {}
+    folded: dict[str, Pair] = {}
+    for pair in pairs:
+        source, output = pair
+        other, where = exact.setdefault(_normal(output), pair)
         if other is source:
-            continue
-        alike = _normal(where) == _normal(output)
-        if alike or folds_names(output.parent):
-            both = f"{output}" if alike else f"one file, {where} and {output}"
-            raise UsageError(f"{other} and {source} would both become {both}; {advice()}")
+            other, where = folded.setdefault(folded_name(output), pair)
+            if other is source or not folds_names(output.parent):
+                continue
+        both = f"{output}" if _normal(where) == _normal(output) else f"one file, {where} and {output}"
+        raise UsageError(f"{other} and {source} would both become {both}; {advice()}")
 
 
 def folded_name(path: Location) -> str:

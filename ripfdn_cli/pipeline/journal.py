@@ -50,10 +50,11 @@ class JournalEntry:
     input_etag: str = ""
     output_etag: str = ""
     output_md5: str = ""
+    input_md5: str = ""
 
     def holds(self, source: Location, output: Location, settings: str, stamp_of: StampOf) -> bool:
         """Whether `output` is still the file that was recorded, made of `source` as it is, as asked now."""
-        read = Stamp(self.input_size, self.input_mtime_ns, self.input_etag)
+        read = Stamp(self.input_size, self.input_mtime_ns, self.input_etag, self.input_md5)
         return (
             self.settings == settings
             and self.input == full_name(source)
@@ -108,6 +109,7 @@ class Journal:
             input_etag=read.etag,
             output_etag=written.etag,
             output_md5=written.md5,
+            input_md5=read.md5,
         )
         self._append({name: value for name, value in asdict(entry).items() if value != ""})
 

@@ -76,3 +76,9 @@ def test_what_is_wrong_is_told_before_the_work(lr: Path, small_weights: Path, tm
         failure(invoke(tmp_path / "no.png", "-w", small_weights, *PLAIN, "-o", new)), InputError
     )
     assert not new.exists()
+
+
+def test_a_picture_is_never_replaced_by_the_page(lr: Path, small_weights: Path) -> None:
+    before = lr.read_bytes()
+    assert invoke(lr, "-w", small_weights, *PLAIN, "-o", lr, "--overwrite").exit_code == 2
+    assert lr.read_bytes() == before

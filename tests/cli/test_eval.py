@@ -144,7 +144,7 @@ def test_outputs_are_checked_before_the_work(
         (("nowhere",), InputError, "nowhere is not a folder"),
         (("--hr", "nowhere"), InputError, "nowhere is not a folder"),
         ((".", "-w", "x9"), CheckpointError, "no weights named x9"),
-        ((".", "--csv", "one", "--report", "./one"), UsageError, "both name one"),
+        ((".", "--csv", "one.html", "--report", "./one.html"), UsageError, "both name one.html"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], kind: type, reason: str) -> None:

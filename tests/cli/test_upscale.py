@@ -126,8 +126,30 @@ def test_a_pipe_and_a_file(picture: Path, tmp_path: Path, options: list[str]) ->
     result = invoke("-", "-o", tmp_path / "c.webp", "--json", *options, stdin=picture.read_bytes())
     assert result.exit_code == 0, result.exception
     assert size_of(tmp_path / "c.webp") == (80, 64)
-    record = json.loads(result.stdout)
+    record, summary = map(json.loads, result.stdout.splitlines())
     assert (record["input"], record["output"]) == ("-", str(tmp_path / "c.webp"))
+    assert (summary["summary"], summary["done"], summary["failed"]) == (True, 1, 0)
+
+
+def test_what_fails_from_a_pipe_has_its_record(tmp_path: Path, options: list[str]) -> None:
+    result = invoke("-", "-o", tmp_path / "c.png", "--json", *options, stdin=b"no picture")
+    assert isinstance(failure(result), InputError)
+    record = json.loads(result.stdout)
+    assert (record["input"], record["status"], record["exit_code"]) == ("-", "failed", 4)
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--skip-existing", "--include=*.png", "--exclude=*.jpg"])
+@pytest.mark.parametrize("output", ["a.png", "-"])
+def test_what_a_pipe_can_not_heed_is_refused(
+    picture: Path, options: list[str], option: str, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(picture.parent)
+    before = picture.read_bytes()
+    result = invoke("-", "-o", output, option, "--overwrite", *options, stdin=before)
+    assert isinstance(failure(result), UsageError)
+    assert f"{option.partition('=')[0]} is for files" in str(failure(result))
+    assert result.stdout_bytes == b""
+    assert picture.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -298,3 +320,10 @@ def test_a_dry_run_of_one_picture_ends_as_its_run_would(tmp_path: Path, options:
         assert type(dry.exception) is type(real.exception)
         assert str(dry.exception) == str(real.exception)
         assert dry.exception is not None
+
+
+def test_warnings_of_options_are_the_consoles(picture: Path, tmp_path: Path) -> None:
+    arguments = ("upscale", picture, "-o", tmp_path / "b.png", "--exact", "--precision", "bf16", "--dry-run")
+    command = [sys.executable, "-m", "ripfdn_cli", *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert "ripfdn: warning: with --precision bf16, tiles match" in result.stderr

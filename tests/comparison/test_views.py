@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from support.small_inputs import photograph
 
 from ripfdn_cli.comparison.views import REFERENCE, View, common_scale, compare_picture, difference, read_shown
@@ -133,3 +133,11 @@ def test_differences_stop_at_white() -> None:
     black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
     assert (difference(black, white) == 255).all()
     assert (difference(white, white) == 0).all()
+
+
+def test_colours_that_only_png_chunks_tell_are_shown_as_they_are(tmp_path: Path) -> None:
+    """Linear light, by gAMA 1.0: a half of it is 188 in sRGB (IEC 61966-2-1)."""
+    info = PngImagePlugin.PngInfo()
+    info.add(b"gAMA", (100_000).to_bytes(4, "big"))
+    Image.new("RGB", (16, 12), (128, 0, 255)).save(tmp_path / "a.png", pnginfo=info)
+    assert read_shown(tmp_path / "a.png")[3, 4].tolist() == [188, 0, 255]

@@ -115,3 +115,18 @@ def test_a_batch_on_a_full_disk_ends_and_goes_on_when_there_is_room(
     assert subprocess.run(command, check=False).returncode == 0
     assert {path.read_bytes() for path in out.glob("[!.]*")} == set(left.values())
     assert len(list(out.glob("[!.]*"))) == 12
+
+
+def test_no_room_for_the_networks_temporary_file(
+    tmp_path: Path, enlarging_weights: dict[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIPFDN_CACHE", str(tmp_path / "cache"))
+    source = tmp_path / "a.png"
+    Image.fromarray(smooth(16, 16)).save(source)
+    network = ("--weights", str(enlarging_weights[4]), "--engine", "openvino", "--precision", "fp32")
+    arguments = ["upscale", str(source), "-o", str(tmp_path / "b.png"), *network]
+    with files_of_at_most(2000):
+        error = CliRunner().invoke(cli, arguments, obj=Console()).exception
+    assert isinstance(error, DiskFullError)
+    assert "TMPDIR" in str(error)
+    assert not (tmp_path / "b.png").exists()

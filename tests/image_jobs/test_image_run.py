@@ -94,6 +94,19 @@ def test_a_digest_tells_what_shapes_pixels(
     assert len(others | {same}) == 6
 
 
+def test_a_digest_leaves_out_limits_and_what_does_not_apply(enlarging_weights: dict[int, Path]) -> None:
+    """Raising a limit, as an error advises, must not disown the results that there are."""
+    network, jpeg = settings(enlarging_weights[2]), format_named("jpeg")
+    black, brief = PictureSettings(background=(0, 0, 0)), PictureSettings(quality=70)
+    plain = Digests(PictureSettings(), network)
+    assert Digests(PictureSettings(max_pixels=10**4), network).of(PNG) == plain.of(PNG)
+    assert Digests(black, network).of(PNG) == plain.of(PNG)
+    assert Digests(black, network).of(jpeg) != plain.of(jpeg)
+    assert Digests(brief, network).of(PNG) == plain.of(PNG)
+    assert Digests(brief, network).of(jpeg) != plain.of(jpeg)
+    assert Digests(PictureSettings(depth=16), network).of(jpeg) == plain.of(jpeg)
+
+
 def test_a_picture_from_a_pipe_is_that_of_a_file(enlarging_weights: dict[int, Path], tmp_path: Path) -> None:
     (task,) = tasks(tmp_path, 1)
     list(ImageRun(PictureSettings(), settings(enlarging_weights[2])).run([task]))

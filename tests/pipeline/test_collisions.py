@@ -21,6 +21,13 @@ def test_two_results_of_one_name_are_named_with_their_inputs(tmp_path: Path) -> 
         check_collisions(pairs, inputs=[], folds_names=never)
 
 
+def test_a_name_in_other_case_hides_no_collision(tmp_path: Path) -> None:
+    names = ("A.webp", "a.webp", "a.webp")
+    pairs = [(Path(f"in/{number}"), tmp_path / name) for number, name in enumerate(names)]
+    with pytest.raises(UsageError, match=r"in/1 and in/2 would both become .*a.webp"):
+        check_collisions(pairs, inputs=[], folds_names=never)
+
+
 @pytest.mark.parametrize(
     ("first", "second"), [("a.png", "A.PNG"), ("straße", "STRASSE"), ("\u00e9", "e\u0301")]
 )
