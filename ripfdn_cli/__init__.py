@@ -31,6 +31,7 @@ _HOMES = {
     "EncodingOptions": "video_jobs.video_settings",
     "ReadingOptions": "video_jobs.video_settings",
     "Row": "evaluation.benchmark",
+    "SizeOptions": "api",
     "SizeRequest": "pipeline.output_size",
     "TrainingSettings": "training.settings",
     "VideoFacts": "video_jobs.video_run",
@@ -66,6 +67,7 @@ __all__ = [
     "ReadingOptions",
     "RipfdnError",
     "Row",
+    "SizeOptions",
     "SizeRequest",
     "SomeItemsFailedError",
     "TrainingSettings",
@@ -90,6 +92,7 @@ if TYPE_CHECKING:
     from ripfdn_cli.api import (
         NetworkOptions,
         PictureOptions,
+        SizeOptions,
         evaluate,
         export,
         upscale_bytes,

@@ -110,7 +110,8 @@ def upscale_file(
     progress: Progress | None = None,
     **options: Unpack[PictureOptions],
 ) -> Outcome:
-    """Write a larger picture of the file `source` to the file or folder `output`.
+    """Write a larger picture of the file `source` to the file or folder `output`; `options` are those of
+    NetworkOptions, SizeOptions and PictureOptions.
 
     Depth, transparency, frames, colour profile and metadata are kept as far as the format can hold them.
     `progress` is called after every tile. Raises InputError, OutputError, UsageError, CheckpointError,
@@ -195,8 +196,9 @@ def upscale_video(
     """Write a larger video of `source` (a video, an animated picture, or numbered frames) to `output` (a
     video, an animated picture, or a pattern such as "out/%06d.png"), with everything beside its picture.
 
-    What is done survives any interruption in a folder beside `output`, from where the same call goes on.
-    `progress` is called with frames done, frames in all and bytes written. Raises RipfdnError.
+    The size is that of `settings`, ×4 by default. What is done survives any interruption in a folder beside
+    `output`, from where the same call goes on. `progress` is called with frames done, frames in all and bytes
+    written. Raises InputError, UsageError, OutputError, CheckpointError, UnavailableError, OutOfMemoryError.
     """
     from ripfdn_cli.video_jobs.video_run import upscale_video as run
     from ripfdn_cli.video_jobs.video_settings import VideoSettings
@@ -231,8 +233,8 @@ def evaluate(
     """Scores and times of `weights`, and of bicubic and Lanczos interpolation, on data sets.
 
     A set is a folder with HR/ and perhaps LRbicx4/; `hr` and `lr` name folders of pictures instead.
-    `protocol`: Y, Y8 or RGB (docs/evaluation.md), or "all". `metric`: of ms-ssim, ssimulacra2, lpips and
-    dists. `repeat`: runs of a picture; the fastest counts.
+    `protocol`: Y, Y8 or RGB (docs/evaluation.md), or "all". `metric`: of ms-ssim, ssimulacra2, niqe, lpips
+    and dists. `repeat`: runs of a picture; the fastest counts.
     `progress` is called after every picture, and `observe` with what every method made of it. The rows hold
     PSNR in dB, SSIM, seconds and bytes. Raises InputError, UsageError, CheckpointError, UnavailableError.
     """

@@ -69,7 +69,7 @@ class LazyGroup(Group):
 @click.group(cls=LazyGroup, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="ripfdn")
 def cli() -> None:
-    """Upscale pictures and videos with RIPFDN, a super-resolution network small enough for any laptop.
+    """Upscale pictures and videos with RIPFDN, a super-resolution network for machines without a GPU.
 
     \b
       ripfdn upscale in.png -o out.png    # four times as large

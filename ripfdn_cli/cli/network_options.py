@@ -92,8 +92,9 @@ _OPTIONS = (
     click.option(
         "--memory",
         type=MemorySize(),
-        help="Memory for a tile in the engine, and for all pictures in progress together.  [default: a "
-        "quarter of the machine's, at most 4G; half of a GPU's]",
+        help="Memory for a tile in the engine, and for all pictures in progress together; one that needs "
+        "more is done alone.  [default: a quarter of the machine's, at most 4G; half of what is free on a "
+        "GPU]",
     ),
     click.option(
         "--ensemble", is_flag=True, help="Average eight flips and rotations, at eight times the work."

@@ -26,9 +26,7 @@ def _size(**request: Any) -> SizeRequest:
 
 
 _SIZE_OPTIONS = (
-    click.option(
-        "--scale", type=Scale(), help="Upscaling factor: 2, 3, 4 or any other number.  [default: 4]"
-    ),
+    click.option("--scale", type=Scale(), help="Upscaling factor: any number up to 16.  [default: 4]"),
     click.option("--width", type=Count(1), help="Width of the result in px."),
     click.option("--height", type=Count(1), help="Height of the result in px."),
     click.option("--long-side", type=Count(1), help="The longer side of the result in px."),

@@ -72,8 +72,8 @@ _EXAMPLES = (
     click.option(
         "--skip-existing",
         is_flag=True,
-        help="Skip inputs that the journal beside the output lists as done; folders always do, unless "
-        "--overwrite is given.",
+        help="Skip inputs that the journal beside the output lists as done, as folders always do; with "
+        "--overwrite, do again only what has changed.",
     ),
     click.option("--include", multiple=True, metavar="GLOB", help="In folders, take only files that match."),
     click.option("--exclude", multiple=True, metavar="GLOB", help="In folders, leave out files that match."),
@@ -133,8 +133,8 @@ def upscale(
     """Upscale pictures and videos: INPUTS are files, folders (at any depth), URLs (s3://bucket/folder/) of
     either, or - for stdin.
 
-    Numbered frames (a folder or a glob, with --fps) become a video by an output such as clip.mkv, and a video
-    becomes numbered frames by an output such as 'out/%06d.png'.
+    An image sequence (numbered frames: a folder or a glob, with --fps) becomes a video by an output such as
+    clip.mkv, and a video becomes numbered frames by an output such as 'out/%06d.png'.
     """
     from ripfdn_cli.files.storage import location
     from ripfdn_cli.image_jobs.batch import BatchRequest, plan_batch

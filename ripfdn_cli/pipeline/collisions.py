@@ -38,15 +38,21 @@ def check_collisions(
             )
 
 
-def check_existing(outputs: Iterable[Location], *, overwrite: bool, stamp_of: StampOf = stamp_of) -> None:
-    """Raises OutputError where a file is there already (unless `overwrite`), or a folder is in its place."""
+def check_existing(
+    outputs: Iterable[Location], *, overwrite: bool, journaled: bool = False, stamp_of: StampOf = stamp_of
+) -> None:
+    """Raises OutputError where a file is there already (unless `overwrite`), or a folder is in its place.
+    `journaled`: a journal was asked, and doesn't have these as done.
+    """
     for output in outputs:
         if not is_remote(output) and is_folder(output):
             raise OutputError(f"{output} is a folder; choose another name, or put a / after it")
         if not overwrite and (stamp_of(output) is not None if is_remote(output) else os.path.lexists(output)):
             raise OutputError(
-                f"{output} exists already, and not from this command; choose another `output`, "
-                "or pass `overwrite`"
+                f"{output} exists already and isn't recorded as made of this input with these settings; "
+                "choose another `output`, or pass `overwrite`, with `skip_existing` for what has changed only"
+                if journaled
+                else f"{output} exists already; choose another `output`, or pass `overwrite`"
             )
 
 

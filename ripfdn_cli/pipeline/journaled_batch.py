@@ -135,7 +135,12 @@ class JournaledBatch(ABC, Generic[AnyTask, AnyOutcome]):
                 known = journal.is_done(task.input, task.output, digest_of(task), snapshot.stamp_of)
                 (done if known else to_do).append(task)
         files = (task.output for task in to_do if self._is_file(task))
-        check_existing(files, overwrite=self.request.overwrite, stamp_of=snapshot.stamp_of)
+        check_existing(
+            files,
+            overwrite=self.request.overwrite,
+            journaled=journal is not None,
+            stamp_of=snapshot.stamp_of,
+        )
         return done, to_do
 
 

@@ -19,8 +19,9 @@ Weights = str | Checkpoint
 """A name, the path of a file, or a checkpoint that is loaded."""
 PHOTO, SHARP = "x4-photo", "x4-sharp"
 """The weights for compressed pictures, which keep to what is known, and those that draw edges sharper than
-they can be known. Both are of one scale: other results are shrunk from theirs. On JPEGs that scores more than
-x2 and x3, which enlarge the blocks (weights/README.md), and the cost hangs on the input's pixels alone.
+they can be known. Both are of one scale: other results are shrunk from theirs. On strongly compressed
+pictures that scores more than x2 and x3, which enlarge the blocks (weights/README.md), and the cost depends
+on the input's pixels alone.
 """
 
 
@@ -101,9 +102,13 @@ class WeightsSelection:
         if not clean.passes or first == self.choices:
             return clean
         ((scale, _),) = first.items()
-        rest = passes((scale * size[0], scale * size[1]), target, self.choices)
-        if scale in rest:  # two networks of one scale are not told apart
-            return clean
+        larger = (scale * size[0], scale * size[1])
+        rest = passes(larger, target, self.choices)
+        if scale in rest:  # networks of one scale are not told apart, so others have to do it
+            others = self.choices.keys() - {scale}
+            if not others:
+                return clean
+            rest = passes(larger, target, others)
         return Route((scale, *rest), {**self.choices, **first})
 
     def checkpoint(self, name: str) -> Checkpoint:

@@ -36,8 +36,8 @@ Pictures = tuple[Tensor, Tensor]
 
 
 class Discriminator(nn.Module):
-    """A verdict for every pixel: a U-Net (Schönfeld et al., CVPR 2020) whose inner convolutions have spectral
-    norms of 1 (Miyato et al., ICLR 2018), as Real-ESRGAN was trained with (Wang et al., ICCVW 2021).
+    """Whether each pixel is real or made: a U-Net (Schönfeld et al., CVPR 2020) whose inner convolutions have
+    spectral norms of 1 (Miyato et al., ICLR 2018), as Real-ESRGAN was trained with (Wang et al., ICCVW 2021).
 
     The norms are those of the last `renew_norms`, so that a forward pass changes nothing.
     """

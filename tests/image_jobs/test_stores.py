@@ -107,7 +107,7 @@ def test_a_changed_input_or_output_is_not_done(
     out = store / "out"
     list(planned(network, source, output=out).run())
     publish(source / "a.png", picture(9, "png"), overwrite=True)
-    with pytest.raises(OutputError, match=r"a\.png exists already, and not from this command"):
+    with pytest.raises(OutputError, match=r"a\.png exists already and isn't recorded as made of this"):
         list(planned(network, source, output=out).run())
     assert len(planned(network, source, output=out, overwrite=True, skip_existing=True).look()[1]) == 1
     publish(out / "b.jpg", b"another", overwrite=True)

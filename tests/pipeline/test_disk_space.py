@@ -27,6 +27,11 @@ def test_what_was_measured_counts_more_than_what_was_thought(tmp_path: Path) -> 
     assert watch.expected(done=10, written=1000) == 90 * 100 + 100 * 100
 
 
+def test_sound_and_the_like_are_counted_once(tmp_path: Path) -> None:
+    frames, beside = DiskWatch(tmp_path, 100, 10.0), DiskWatch(tmp_path, 100, 10.0, other_bytes=7000)
+    assert beside.expected() == frames.expected() + 7000
+
+
 def test_the_disk_is_never_filled_to_the_brim(tmp_path: Path) -> None:
     watch = DiskWatch(tmp_path / "x.segments", frames=100, frame_bytes=1.0)
     largest = shutil.disk_usage(tmp_path).free

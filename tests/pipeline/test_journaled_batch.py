@@ -84,7 +84,7 @@ def test_what_is_done_is_not_done_again(folder: Path) -> None:
     assert made(copies(folder)) == ["b.txt", "c.txt"]
     assert made(copies(folder)) == []
     (folder / "b.txt").write_text("another")
-    with pytest.raises(OutputError, match="exists already, and not from this command"):
+    with pytest.raises(OutputError, match="exists already and isn't recorded as made of this"):
         copies(folder).look()
 
 

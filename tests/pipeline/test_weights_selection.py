@@ -65,7 +65,8 @@ def test_auto_has_a_network_for_each_scale_and_one_for_compressed_pictures() -> 
         (4, ["x4"], ["x4-photo"], ["x4-sharp"]),
         (8, ["x2", "x4"], ["x4-photo", "x2"], ["x4-sharp", "x2"]),
         (10, ["x3", "x4"], ["x4-photo", "x3"], ["x4-sharp", "x3"]),
-        (16, ["x4", "x4"], ["x4", "x4"], ["x4", "x4"]),
+        (13, ["x4", "x4"], ["x4-photo", "x2", "x2"], ["x4-sharp", "x2", "x2"]),
+        (16, ["x4", "x4"], ["x4-photo", "x2", "x2"], ["x4-sharp", "x2", "x2"]),
     ],
 )
 def test_compressed_pictures_go_through_weights_of_their_own_first(

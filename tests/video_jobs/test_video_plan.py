@@ -81,7 +81,7 @@ def test_a_second_network_sees_what_is_clean(tmp_path: Path) -> None:
     made = plan(source, "out.mkv", size=SizeRequest(width=192 * 8, height=128 * 8))
     assert [made.weights[scale] for scale in made.passes] == ["x4-photo", "x2"]
     made = plan(source, "out.mkv", size=SizeRequest(width=192 * 16, height=128 * 16))
-    assert [made.weights[scale] for scale in made.passes] == ["x4", "x4"]
+    assert [made.weights[scale] for scale in made.passes] == ["x4-photo", "x2", "x2"]
 
 
 @pytest.mark.parametrize(
