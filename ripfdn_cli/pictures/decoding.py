@@ -38,7 +38,7 @@ from ripfdn_cli.pictures.imageio_files import (
 )
 from ripfdn_cli.pictures.jpeg_quality import jpeg_quality
 from ripfdn_cli.pictures.jxl_header import read_jxl_header
-from ripfdn_cli.pictures.lost_parts import lost_parts
+from ripfdn_cli.pictures.lost_parts import PIXEL_SHAPE, has_oblong_pixels, lost_parts
 from ripfdn_cli.pictures.metadata import (
     Metadata,
     png_colour_chunks,
@@ -261,7 +261,10 @@ def _completed(metadata: Metadata, image: Image.Image, data: bytes) -> Metadata:
     """`metadata` with what Pillow's `image` does not tell of the file `data`."""
     file_format = format_decoded_by(str(image.format))
     if file_format.name == "jpeg":
-        return metadata.with_extras_of(data, image.width, image.height)
+        metadata = metadata.with_extras_of(data, image.width, image.height)
+        if has_oblong_pixels(image.info):
+            metadata = replace(metadata, lost=(*metadata.lost, PIXEL_SHAPE))
+        return metadata
     if file_format.name == "png":
         metadata = replace(metadata, png_colour=png_colour_chunks(data))
     elif file_format.name in ("avif", "heic") and metadata.icc_profile is None:

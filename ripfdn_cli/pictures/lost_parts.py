@@ -1,13 +1,17 @@
 """What files of other formats than JPEG have beside their picture and no result can take over: named only."""
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 CREDENTIALS = "content credentials (C2PA), which are signed for the original only"
 GAIN_MAP, DEPTH, VIDEO = "the HDR gain map", "the depth map", "the motion photo's video"
+PIXEL_SHAPE = "the shape of its pixels, which aren't square"
 
 _CREDENTIALS_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_LONGEST_HEAD = 80
+"""Bytes of a PNG's chunk that are looked at: the longest name of a text, and its end."""
 _OTHER_PARTS = {
     b"caBX": CREDENTIALS,
     b"C2PA": CREDENTIALS,
@@ -23,7 +27,29 @@ def lost_parts(data: bytes, format_name: str, info: Mapping[Any, Any]) -> tuple[
     found = [] if walk is None else [_name(kind, content) for kind, content in walk(data)]
     found += [GAIN_MAP if "gainmap" in kind else "" for kind in map(str, info.get("aux", ()))]
     found += [DEPTH] if info.get("depth_images") else []
+    found += [PIXEL_SHAPE] if has_oblong_pixels(info) else []
+    found += _repeated_text(data) if format_name == "png" else []
     return tuple(dict.fromkeys(name for name in found if name))
+
+
+def has_oblong_pixels(info: Mapping[Any, Any]) -> bool:
+    """Whether a PNG's pHYs or a JPEG's JFIF head, as Pillow's `info` has them, give an aspect ratio in place
+    of a resolution.
+    """
+    aspect = info.get("aspect") or (info.get("jfif_density") if info.get("jfif_unit") == 0 else None)
+    return aspect is not None and aspect[0] != aspect[1]
+
+
+def _repeated_text(data: bytes) -> list[str]:
+    """Of several texts of a PNG under one name Pillow reads the last."""
+    names = Counter(
+        content.partition(b"\0")[0] for kind, content in _chunks(data) if kind in (b"tEXt", b"zTXt", b"iTXt")
+    )
+    return [
+        f"all but the last of the {count} texts named {name.decode('latin-1')}"
+        for name, count in names.items()
+        if count > 1
+    ]
 
 
 def _name(kind: bytes, content: bytes) -> str:
@@ -41,7 +67,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     position = 8
     while position + 12 <= len(data):
         size = int.from_bytes(data[position : position + 4], "big")
-        yield data[position + 4 : position + 8], data[position + 8 : position + 8 + min(size, 64)]
+        yield data[position + 4 : position + 8], data[position + 8 : position + 8 + min(size, _LONGEST_HEAD)]
         position += 12 + size
 
 

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo, iTXt
 from ripfdn_cli.pictures.exif import check_exif, exif_of_tiff, with_head
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, read_extras
-from ripfdn_cli.pictures.lost_parts import CREDENTIALS
+from ripfdn_cli.pictures.lost_parts import CREDENTIALS, PIXEL_SHAPE
 from ripfdn_cli.pictures.photoshop import current_resources, resources_of_tiff
 
 log = logging.getLogger(__name__)
@@ -155,6 +155,8 @@ def metadata_of_tiff_tags(exif: Image.Exif, tiff: bytes, offset: int) -> Metadat
     icc_profile, xmp = exif.get(_TIFF_ICC), exif.get(_TIFF_XMP)
     dpi = _tiff_dpi(exif)
     lost = tuple(words for tag, words in _TIFF_PARTS.items() if tag in exif)
+    if _has_oblong_pixels(exif):
+        lost = (*lost, PIXEL_SHAPE)
     resources = _as_bytes(exif.get(_TIFF_RESOURCES))
     for tag in (*_TIFF_STRUCTURE, *_RESOLUTION_TAGS):
         if tag in exif:
@@ -287,3 +289,10 @@ def _tiff_dpi(exif: Image.Exif) -> tuple[float, float] | None:
         return None
     factor = 1 / _INCHES_IN_A_CENTIMETRE if unit == 3 else 1.0
     return found[0] * factor, found[1] * factor
+
+
+def _has_oblong_pixels(exif: Image.Exif) -> bool:
+    """Whether a TIFF gives an aspect ratio in place of a resolution."""
+    horizontal, vertical, unit = (exif.get(tag) for tag in _RESOLUTION_TAGS)
+    found = _valid_dpi((horizontal, vertical))
+    return unit == 1 and found is not None and found[0] != found[1]
