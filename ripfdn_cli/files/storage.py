@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, cast
+from urllib.parse import unquote
 
 from ripfdn_cli.errors import InputError, OutputError, RipfdnError, UnavailableError, UsageError
 from ripfdn_cli.files.atomic_file import (
@@ -84,7 +85,7 @@ def location(name: str) -> Location:
         return Path(name)
     protocol, _, rest = name.partition("://")
     if protocol.lower() in _LOCAL:
-        return Path(rest)
+        return Path(unquote(rest))
     try:
         from upath import UPath
 

@@ -38,6 +38,10 @@ def test_what_is_no_url_of_a_store_is_a_path(name: str) -> None:
     assert location(name) == Path(name.removeprefix("file://"))
 
 
+def test_a_file_url_is_percent_encoded() -> None:
+    assert location("file:///a%20b/100%25.png") == Path("/a b/100%.png")
+
+
 def test_a_file_goes_through_atomic_file(tmp_path: Path) -> None:
     seen: list[Stamp] = []
     publish(tmp_path / "a", b"one", overwrite=False, record=seen.append)
