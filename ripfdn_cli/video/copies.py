@@ -99,6 +99,15 @@ class OpenSource:
         )
         return [base for base in bases if base is not None]
 
+    def sample_rates(self) -> list[int]:
+        """Of the sound that is copied as it is, where they are known."""
+        contexts = (
+            stream.codec_context
+            for stream in self.copied()
+            if stream.type == "audio" and stream.index not in self.streams.converted
+        )
+        return [context.sample_rate for context in contexts if context is not None and context.sample_rate]
+
     def file_tags(self) -> dict[str, str]:
         """The file's own tags; none where they are left out."""
         return self._carried(self.container.metadata, of_file=True)

@@ -99,6 +99,29 @@ def test_mp4_ends_when_its_last_frame_does(
     assert abs(length - (times[-1] + 41) / 1000) < 0.003  # as long as the last packet says
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("late", [Fraction(0), Fraction(31, 1000)])
+def test_sound_of_44_1_khz_from_a_clock_of_milliseconds_starts_when_it_should(
+    late: Fraction, suffix: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    """Its first packet lies between two ticks of both clocks, wherever the video is cut."""
+    clip = Clip(time_base=Fraction(1, 1000), audio="aac", audio_rate=44100, audio_start=late)
+    source = make_clip(tmp_path / "a.mkv", clip)
+    shown, packets = picture_times(source), streams_of(source)[1]
+    for cut in (0, 1, 3, 5):
+        output = tmp_path / f"{cut}{suffix}"
+        upscale(source, output, start=shown[cut])
+        kept = [
+            (time - shown[cut], digest)
+            for time, digest in zip(packets.times, packets.digests, strict=True)
+            if time >= shown[cut]
+        ]
+        made = streams_of(output)[1]
+        assert made.digests == tuple(digest for _, digest in kept)
+        for have, (want, _) in zip(made.times, kept, strict=True):
+            assert abs(have - want) <= Fraction(1, 44100)
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".webm"])
 def test_tags_of_phones_stop_nothing(suffix: str, tmp_path: Path, upscale: Upscale) -> None:
     def tag(old: Any, new: Any) -> None:
