@@ -26,7 +26,7 @@ from ripfdn_cli.video.check import (
     wrong_copies,
     wrong_packets,
 )
-from ripfdn_cli.video.copies import SourceStreams, conversion_of, suited_sound
+from ripfdn_cli.video.copies import SourceStreams, conversion_of, suited_sound, without_empty
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
@@ -113,7 +113,9 @@ class VideoTarget:
         """
         try:
             segment = self._trial_segment(folder / _TRIAL)
+            wanted = self._streams
             self._streams, problems = self._trial(folder, self._container, segment)
+            self._tell_empty(wanted)
             self._tell_conversions()
             self._settle(folder, segment, problems)
             self._settle(folder, segment, self._rehearsal(folder, segment))
@@ -249,12 +251,12 @@ class VideoTarget:
     def _trial(
         self, folder: Path, container: Container, segment: tuple[Path, Segment]
     ) -> tuple[SourceStreams | None, list[Difference]]:
-        """The streams as `container` takes them, some converted; and what it doesn't take of all that belongs
-        into it: the picture, each stream, the rest.
+        """The streams as `container` takes them, without empty ones, some converted; and what it doesn't take
+        of all that belongs into it: the picture, each stream, the rest.
         """
         track, streams = self._track([segment]), self._streams
         if streams is not None:
-            streams = replace(streams, with_hidden_sound=container.described_by_boxes)
+            streams = without_empty(replace(streams, with_hidden_sound=container.described_by_boxes))
         path = folder / f"trial{container.suffixes[0]}"
         without = (
             None
@@ -278,6 +280,19 @@ class VideoTarget:
         streams = replace(streams, converted=converted)
         able = replace(streams, copied=tuple(index for index in streams.copied if index not in refused))
         return streams, named_streams(streams.path, refused) + _missing(path, container, track, able)
+
+    def _tell_empty(self, wanted: SourceStreams | None) -> None:
+        """Say which of the streams `wanted` are not there, as they have nothing in this part."""
+        if wanted is None or self._streams is None:
+            return
+        if empty := set(wanted.copied) - set(self._streams.copied):
+            is_whole = wanted.start is None and wanted.end is None
+            log.info(
+                "%s: left out, as %s: %s",
+                wanted.path,
+                "there is nothing in it" if is_whole else "it has nothing in the part that is kept",
+                _listed(named_streams(wanted.path, sorted(empty))),
+            )
 
     def _tell_conversions(self) -> None:
         if self._streams is None or not self._streams.converted:

@@ -655,6 +655,55 @@ def test_a_time_of_the_track_that_is_the_files_own_is_not_told_as_lost(
     assert not caplog.records
 
 
+def without_sound(source: Path, path: Path) -> Path:
+    """A file that announces the sound of `source` and has no packet of it."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        streams: list[Any] = [new.add_stream_from_template(s, opaque=True) for s in old.streams]
+        for packet in old.demux(old.streams.video[0]):
+            if packet.size:
+                packet.stream = streams[0]
+                new.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.avi"])
+def test_sound_without_a_packet_is_left_out_with_a_word(
+    name: str, suffix: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = Clip(codec="mpeg2video", time_base=Fraction(1, 24), audio="mp2")
+    whole = make_clip(tmp_path / "whole.mp4", clip)
+    source = without_sound(whole, tmp_path / name)
+    assert [(s.kind, len(s.times) > 0) for s in streams_of(source)] == [("video", True), ("audio", False)]
+    with caplog.at_level(logging.INFO):
+        upscale(source, tmp_path / f"b{suffix}")
+    assert [stream.kind for stream in streams_of(tmp_path / f"b{suffix}")] == ["video"]
+    told = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert [
+        line.startswith(f"{source}: left out, as there is nothing in it: stream 1 (au") for line in told
+    ] == [True]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
+def test_streams_that_end_before_the_part_that_is_kept_are_left_out(
+    suffix: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sound lasts 0.64 s, and the last line of text is over after 0.42 s."""
+    clip = Clip(frames=24, audio="libopus", subtitles="subrip")
+    source = make_clip(tmp_path / "a.mkv", clip)
+    encoding = EncodingOptions() if suffix == ".webm" else None
+    kinds = {Fraction(1, 4): ["video", "audio", "subtitle"], Fraction(1, 2): ["video", "audio"]}
+    for start, kept in (kinds | {Fraction(3, 4): ["video"]}).items():
+        output = tmp_path / f"{float(start)}{suffix}"
+        with caplog.at_level(logging.INFO):
+            caplog.clear()
+            upscale(source, output, encoding, start=start)
+        assert [stream.kind for stream in streams_of(output)] == kept
+        told = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+        assert len(told) == (len(kept) < 3)
+        assert all("stream 2 (subtitle" in line for line in told)
+
+
 @pytest.mark.parametrize(("pixel_format", "bits"), [("gray", 8), ("gray10le", 10)])
 def test_a_grey_picture_becomes_one_that_players_know(
     pixel_format: str, bits: int, tmp_path: Path, upscale: Upscale
