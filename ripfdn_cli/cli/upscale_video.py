@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ripfdn_cli.cli.video_options import given_options
+from ripfdn_cli.cli.wording import as_options
 from ripfdn_cli.errors import RipfdnError, SomeItemsFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def show_plans(console: Console, batch: VideoBatch) -> Counter[str]:
                 failed.append(VideoOutcome(task, error=error))
     for outcome in failed:
         console.record(_outcome_record(outcome))
-        console.text(f"{outcome.task.inputs[0]}: {outcome.error}")
+        console.text(as_options(_error_line(outcome)))
     planned = len(to_do) + len(batch.failed) - len(failed)
     return Counter({"planned": planned, "skipped": len(done), "failed": len(failed)})
 
@@ -169,7 +170,7 @@ def show_plans(console: Console, batch: VideoBatch) -> Counter[str]:
 def _tell(console: Console, outcome: VideoOutcome) -> None:
     task, facts = outcome.task, outcome.facts
     if outcome.error is not None:
-        console.fail(str(outcome.error))
+        console.fail(_error_line(outcome))
     elif facts is None:
         log.debug("%s: done already, skipped", task.inputs[0])
     else:
@@ -181,6 +182,12 @@ def _tell(console: Console, outcome: VideoOutcome) -> None:
             *facts.output_size,
             facts.seconds,
         )
+
+
+def _error_line(outcome: VideoOutcome) -> str:
+    """The error of one of several videos, with the name of its input, where it doesn't tell that."""
+    name, error = str(outcome.task.inputs[0]), str(outcome.error)
+    return error if name in error else f"{name}: {error}"
 
 
 def _outcome_record(outcome: VideoOutcome) -> dict[str, Any]:

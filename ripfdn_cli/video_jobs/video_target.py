@@ -52,8 +52,8 @@ _ENCODERS_FRAMES = 60
 
 
 class VideoTarget:
-    """A video file `output` in `container`, with `streams` of the source beside the picture. `sound`: the
-    codec for sound that the container doesn't hold; None for none.
+    """A video file `output` in `container`, with `streams` of the source `name` beside the picture. `sound`:
+    the codec for sound that the container doesn't hold; None for none.
     """
 
     def __init__(
@@ -63,12 +63,14 @@ class VideoTarget:
         settings: EncoderSettings,
         timeline: Timeline,
         *,
+        name: str,
         matrix: tuple[int, ...] | None = None,
         streams: SourceStreams | None = None,
         sound: str | None = None,
         leave_unsupported: bool = False,
     ) -> None:
         self.timeline, self._sound = timeline, sound
+        self._name = name
         self._output, self._container, self._settings = output, container, settings
         self._matrix, self._streams = matrix, streams
         self._leave_unsupported = leave_unsupported
@@ -164,7 +166,8 @@ class VideoTarget:
         self._captions_lost = True
         seconds = float(int(self.timeline.pts[index]) * self.timeline.time_base)
         log.warning(
-            "closed captions inside the picture, from %.3f s on, are lost: %s can't hold them",
+            "%s: closed captions inside the picture, from %.3f s on, are lost: %s can't hold them",
+            self._name,
             seconds,
             self._settings.codec.title,
         )
@@ -289,7 +292,7 @@ class VideoTarget:
             is_whole = wanted.start is None and wanted.end is None
             log.info(
                 "%s: left out, as %s: %s",
-                wanted.path,
+                self._name,
                 "there is nothing in it" if is_whole else "it has nothing in the part that is kept",
                 _listed(named_streams(wanted.path, sorted(empty))),
             )
@@ -300,7 +303,8 @@ class VideoTarget:
         converted = self._streams.converted
         for stream in named_streams(self._streams.path, converted):
             log.info(
-                "%s becomes %s: %s can't hold it as it is",
+                "%s: %s becomes %s, as %s can't hold it as it is",
+                self._name,
                 stream,
                 converted[stream.stream or 0],
                 self._container.title,
@@ -313,7 +317,8 @@ class VideoTarget:
             copied = tuple(index for index in self._streams.copied if index not in refused)
             self._streams = replace(self._streams, copied=copied)
         self._accepted |= frozenset(problems)
-        log.warning("left out, as %s can't hold it: %s", self._container.title, _listed(problems))
+        left_out = _listed(problems)
+        log.warning("%s: left out, as %s can't hold it: %s", self._name, self._container.title, left_out)
 
     def _advice(self, folder: Path, segment: tuple[Path, Segment], problems: Sequence[Difference]) -> str:
         able = [
