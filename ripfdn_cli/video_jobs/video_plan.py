@@ -207,7 +207,7 @@ def _video_target(
     form = described(pixel_format)
     _check_depth(source, codec, form.bits)
     _check_captions(source, codec, settings.reading)
-    tags = output_tags(source.tags, to_rgb=form.is_rgb)
+    tags = output_tags(source.tags, pixel_format)
     encoder = EncoderSettings(
         codec=codec,
         width=size[0],

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from support.joined_files import concatenated
 from support.video_clips import Clip, make_clip, picture
-from support.video_facts import decoded, picture_times, streams_of
+from support.video_facts import decoded, picture_times, planes, streams_of
 
 from ripfdn_cli.errors import InputError, InternalError, UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
@@ -702,6 +702,22 @@ def test_streams_that_end_before_the_part_that_is_kept_are_left_out(
         told = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
         assert len(told) == (len(kept) < 3)
         assert all("stream 2 (subtitle" in line for line in told)
+
+
+@pytest.mark.parametrize("codec", ["x264", "x265"])
+@pytest.mark.parametrize("pixel_format", ["yuvj420p", "yuvj444p"])
+def test_a_format_of_full_range_holds_full_range(
+    pixel_format: str, codec: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    """Luma of the clip's patches by BT.601, from 0 to 255, though the source's is from 16 to 235."""
+    source = make_clip(tmp_path / "a.mp4", Clip(frames=2, options={"crf": "4"}))
+    asked = EncodingOptions(codec=codec, preset="ultrafast", crf=4, pixel_format=pixel_format)
+    upscale(source, tmp_path / "b.mkv", asked)
+    small, large = decoded(source)[0], decoded(tmp_path / "b.mkv")[0]
+    assert (small.color_range == 2, large.color_range == 2) == (False, True)
+    middles = planes(large)[0][[48, 96]][:, 24::48].astype(float)
+    patches = picture(0)[[12, 24]][:, 6::12]
+    assert np.abs(middles - patches @ [0.299, 0.587, 0.114]).max() < 4
 
 
 @pytest.mark.parametrize(("pixel_format", "bits"), [("gray", 8), ("gray10le", 10)])
