@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ripfdn_cli.cli.video_options import given_options
@@ -52,13 +52,12 @@ def plan_videos_among(
     """The videos that `inputs` name or hold, of which `request` has those that are paths; None where there
     are none, and the output isn't one either. Raises UsageError, InputError.
     """
-    from ripfdn_cli.files.storage import is_folder, is_url
+    from ripfdn_cli.files.storage import is_url
     from ripfdn_cli.pipeline.find_inputs import find_inputs
-    from ripfdn_cli.video.formats import is_video
-    from ripfdn_cli.video_jobs.video_request import find_videos
+    from ripfdn_cli.video_jobs.video_request import find_videos, is_video_file
 
     output = request.output
-    named = [name for name in inputs if is_video(PurePath(name)) and not is_folder(Path(name))]
+    named = [name for name in inputs if name != _PIPE and is_video_file(Path(name))]
     if named or request.is_one_result:
         _refuse_pipes_and_stores(inputs, output)
         if request.is_one_result:

@@ -161,6 +161,16 @@ def video_stream(container: InputContainer) -> av.VideoStream:
     return stream
 
 
+def holds_video(path: Path) -> bool:
+    """Whether the file `path` has, by its content, a video stream in a container that is read."""
+    try:
+        with opened(path) as container:
+            video_stream(container)
+    except InputError:
+        return False
+    return True
+
+
 def position_of(container: InputContainer, index: int) -> int:
     """The place of stream `index` among the video streams of `container`."""
     return [stream.index for stream in container.streams.video].index(index)
