@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ripfdn_cli.cli.video_options import given_options
+from ripfdn_cli.cli.wording import as_options
 from ripfdn_cli.errors import RipfdnError, SomeItemsFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -51,13 +52,12 @@ def plan_videos_among(
     """The videos that `inputs` name or hold, of which `request` has those that are paths; None where there
     are none, and the output isn't one either. Raises UsageError, InputError.
     """
-    from ripfdn_cli.files.storage import is_folder, is_url
+    from ripfdn_cli.files.storage import is_url
     from ripfdn_cli.pipeline.find_inputs import find_inputs
-    from ripfdn_cli.video.formats import is_video
-    from ripfdn_cli.video_jobs.video_request import find_videos
+    from ripfdn_cli.video_jobs.video_request import find_videos, is_video_file
 
     output = request.output
-    named = [name for name in inputs if is_video(PurePath(name)) and not is_folder(Path(name))]
+    named = [name for name in inputs if name != _PIPE and is_video_file(Path(name))]
     if named or request.is_one_result:
         _refuse_pipes_and_stores(inputs, output)
         if request.is_one_result:
@@ -161,7 +161,7 @@ def show_plans(console: Console, batch: VideoBatch) -> Counter[str]:
                 failed.append(VideoOutcome(task, error=error))
     for outcome in failed:
         console.record(_outcome_record(outcome))
-        console.text(f"{outcome.task.inputs[0]}: {outcome.error}")
+        console.text(as_options(_error_line(outcome)))
     planned = len(to_do) + len(batch.failed) - len(failed)
     return Counter({"planned": planned, "skipped": len(done), "failed": len(failed)})
 
@@ -169,7 +169,7 @@ def show_plans(console: Console, batch: VideoBatch) -> Counter[str]:
 def _tell(console: Console, outcome: VideoOutcome) -> None:
     task, facts = outcome.task, outcome.facts
     if outcome.error is not None:
-        console.fail(str(outcome.error))
+        console.fail(_error_line(outcome))
     elif facts is None:
         log.debug("%s: done already, skipped", task.inputs[0])
     else:
@@ -181,6 +181,12 @@ def _tell(console: Console, outcome: VideoOutcome) -> None:
             *facts.output_size,
             facts.seconds,
         )
+
+
+def _error_line(outcome: VideoOutcome) -> str:
+    """The error of one of several videos, with the name of its input, where it doesn't tell that."""
+    name, error = str(outcome.task.inputs[0]), str(outcome.error)
+    return error if name in error else f"{name}: {error}"
 
 
 def _outcome_record(outcome: VideoOutcome) -> dict[str, Any]:

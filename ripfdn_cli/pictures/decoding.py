@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,8 @@ from ripfdn_cli.pictures.picture import (
 from ripfdn_cli.pictures.pillow_pixels import frame_count, pixels_of
 from ripfdn_cli.pictures.raw_files import decode_raw, is_raw, read_raw_header
 
+_HEAD = 16
+"""Bytes in which signatures lie."""
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -100,6 +104,17 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
                 file_format=format_decoded_by(str(image.format)),
                 jpeg_quality=_jpeg_quality(image),
             )
+
+
+def begins_as_picture(path: Path) -> bool:
+    """Whether the file `path` is a picture by how it begins, whatever its name; the rest of it isn't read.
+    Raises InputError.
+    """
+    with _decoding(str(path)), path.open("rb") as stream:
+        if _is_of_ours(stream):
+            return True
+        stream.seek(0)
+        return is_raw("", stream.read(_HEAD))
 
 
 def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, turn: bool = True) -> Picture:
@@ -179,15 +194,16 @@ def _decoders(file_formats: Sequence[Format]) -> list[str]:
 
 def _is_for_imageio(data: bytes, name: str) -> bool:
     """Whether no reader of ours takes the file, and imageio may: content counts for more than names."""
-    return is_known_to_imageio(name) and not _is_of_ours(data)
+    return is_known_to_imageio(name) and not _is_of_ours(io.BytesIO(data))
 
 
-def _is_of_ours(data: bytes) -> bool:
+def _is_of_ours(stream: BinaryIO) -> bool:
     """Whether the file begins as one of a format of ours."""
-    if data.startswith(_TIFF_SIGNATURES) or sniff_extra(data[:16]) is not None:
+    head = stream.read(_HEAD)
+    if head.startswith(_TIFF_SIGNATURES) or sniff_extra(head) is not None:
         return True
     try:
-        with Image.open(io.BytesIO(data), formats=_decoders(CORE_FORMATS)):
+        with Image.open(stream, formats=_decoders(CORE_FORMATS)):
             return True
     except UnidentifiedImageError:
         return False

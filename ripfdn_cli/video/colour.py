@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.video.pixel_formats import alpha_of, bits_of, describe
+from ripfdn_cli.video.pixel_formats import alpha_of, bits_of, describe, described
 
 UNSPECIFIED = 2
 BT709, BT470BG, SMPTE170M = 1, 5, 6
@@ -120,15 +120,18 @@ def _completed(stated: ColourTags, width: int, height: int) -> tuple[ColourTags,
     return replace(stated, matrix=matrix, primaries=primaries), ("matrix",)
 
 
-def output_tags(source: ColourTags, to_rgb: bool) -> ColourTags:
-    """The tags of an output: those of its source, but for RGB that becomes YUV (BT.709, limited)."""
-    if to_rgb:
+def output_tags(source: ColourTags, pixel_format: str) -> ColourTags:
+    """The tags of an output in `pixel_format`: those of its source, but for RGB that becomes YUV (BT.709,
+    limited), and formats that say their range themselves.
+    """
+    if described(pixel_format).is_rgb:
         return replace(source, matrix=RGB_MATRIX, full_range=True)
+    says_full = pixel_format.startswith("yuvj")
     if source.matrix != RGB_MATRIX:
-        return source
+        return replace(source, full_range=source.full_range or says_full)
     primaries = BT709 if source.primaries == UNSPECIFIED else source.primaries
     transfer = BT709 if source.transfer == UNSPECIFIED else source.transfer
-    return ColourTags(BT709, primaries, transfer, full_range=False)
+    return ColourTags(BT709, primaries, transfer, full_range=says_full)
 
 
 class Conversion:

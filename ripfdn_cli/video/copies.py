@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ TIMECODE = "timecode"
 """FFmpeg's name of the tag for the timecode of the first frame."""
 _HANDLERS = {"video": "VideoHandler", "audio": "SoundHandler", "subtitle": "SubtitleHandler"}
 """What FFmpeg calls the handlers of tracks in MP4 by itself."""
+_HEARD_OR_READ = ("audio", "subtitle")
+"""Types of streams that are nothing without packets."""
 _EMPTY_TEXT = 2
 _RUN_UP = Fraction(1, 10)
 """Seconds before a sound that its decoder may need to give it whole (Opus: 80 ms by RFC 7845)."""
@@ -98,6 +100,15 @@ class OpenSource:
             for stream in self.copied()
         )
         return [base for base in bases if base is not None]
+
+    def sample_rates(self) -> list[int]:
+        """Of the sound that is copied as it is, where they are known."""
+        contexts = (
+            stream.codec_context
+            for stream in self.copied()
+            if stream.type == "audio" and stream.index not in self.streams.converted
+        )
+        return [context.sample_rate for context in contexts if context is not None and context.sample_rate]
 
     def file_tags(self) -> dict[str, str]:
         """The file's own tags; none where they are left out."""
@@ -279,6 +290,20 @@ def open_source(streams: SourceStreams) -> Iterator[OpenSource]:
     """Raises InputError, within the block too where reading fails."""
     with opened(streams.path) as container:
         yield OpenSource(container, streams)
+
+
+def without_empty(streams: SourceStreams) -> SourceStreams:
+    """`streams` without sound and subtitles that have no packets in the part that is kept: most containers
+    can't describe such, and nobody would miss them.
+    """
+    with open_source(streams) as source:
+        empty = {stream.index for stream in source.copied() if stream.type in _HEARD_OR_READ}
+        if empty:
+            for packet in source.packets(dict.fromkeys(empty)):
+                empty.discard(packet.stream_index)
+                if not empty:
+                    break
+    return replace(streams, copied=tuple(index for index in streams.copied if index not in empty))
 
 
 def conversion_of(streams: SourceStreams, index: int, container: Container, sound: str | None) -> str | None:

@@ -161,6 +161,16 @@ def video_stream(container: InputContainer) -> av.VideoStream:
     return stream
 
 
+def holds_video(path: Path) -> bool:
+    """Whether the file `path` has, by its content, a video stream in a container that is read."""
+    try:
+        with opened(path) as container:
+            video_stream(container)
+    except InputError:
+        return False
+    return True
+
+
 def position_of(container: InputContainer, index: int) -> int:
     """The place of stream `index` among the video streams of `container`."""
     return [stream.index for stream in container.streams.video].index(index)
@@ -210,7 +220,7 @@ def scan(
         base, rate = as_fraction(stream.time_base), fraction(stream.average_rate)
         demuxer, promised = container.format.name, _promised_end(container)
         seen = _Seen(index, stream.codec_context.name, ClockWatch(base), counted=is_counted(container))
-        for packet in _packets(container, complete):
+        for packet in _packets(path, container, complete):
             seen.add(packet)
         missing = _check_whole(path, container, stream, seen.packets, complete)
         _tell_short_sound(path, container, seen.ends)
@@ -222,7 +232,7 @@ def scan(
     if fields:
         frames = without_second_fields(frames, _decoded_times(path, index, joints))
     with reading(path):
-        times = _timed(base, frames, rate if len(frames) == packets else None)
+        times = _timed(path, base, frames, rate if len(frames) == packets else None)
     lost = missing or lost_frames(path, demuxer, times, breaks, end=seen.end, promised_end=promised)
     return Scan(times, seen.digest.hexdigest(), seen.copied, joints, lost)
 
@@ -310,7 +320,9 @@ def _promised_end(container: InputContainer) -> Fraction | None:
     return Fraction(container.duration + min(0, container.start_time or 0), 1_000_000)
 
 
-def _timed(base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction | None) -> SourceTimes:
+def _timed(
+    path: Path, base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction | None
+) -> SourceTimes:
     pts = [time for time, _ in frames if time is not None]
     if not frames:
         raise InputError("it has no frames")
@@ -319,7 +331,7 @@ def _timed(base: Fraction, frames: list[tuple[int | None, int]], rate: Fraction 
             "it has frames without a timestamp; remux it into another container first, "
             "or pass `deinterlace=True` if it is interlaced"
         )
-    return source_times(base, pts, [duration for _, duration in frames], rate)
+    return source_times(base, pts, [duration for _, duration in frames], rate, name=str(path))
 
 
 def without_second_fields(
@@ -494,7 +506,7 @@ def _has_opaque_palette(frame: av.VideoFrame) -> bool:
     return bool((entries >> _ALPHA_BITS == _OPAQUE).all())
 
 
-def _packets(container: InputContainer, complete: bool) -> Iterator[AnyPacket]:
+def _packets(path: Path, container: InputContainer, complete: bool) -> Iterator[AnyPacket]:
     """All packets with content; where the file breaks off, an InputError, or a warning."""
     try:
         yield from (packet for packet in container.demux() if packet.size)
@@ -503,7 +515,7 @@ def _packets(container: InputContainer, complete: bool) -> Iterator[AnyPacket]:
             raise InputError(
                 f"it ends early: {error.strerror}; pass `bad_frames=repeat` to use what is there"
             ) from error
-        log.warning("the input ends early (%s); continuing with what is there", error.strerror)
+        log.warning("%s ends early (%s); continuing with what is there", path, error.strerror)
 
 
 def _check_whole(

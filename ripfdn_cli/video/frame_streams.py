@@ -177,7 +177,8 @@ class Y4mStream:
     def from_rgb(self, like: Frame) -> FromRgb:
         """The conversion of frames like `like` to the stream's own pixel format and colours."""
         assert self._first is not None
-        return FromRgb(like, self._first.format.name, output_tags(self._colour.tags, to_rgb=False))
+        pixel_format = self._first.format.name
+        return FromRgb(like, pixel_format, output_tags(self._colour.tags, pixel_format))
 
 
 class _Y4mWriter:

@@ -247,7 +247,12 @@ class VideoFrames:
                 f"{count} from {self._place(start)} on can't be decoded; check the file, "
                 "or pass `bad_frames=repeat` to show the one before instead"
             )
-        log.warning("%s from %s on can't be decoded; showing its neighbour", count, self._place(start))
+        log.warning(
+            "%s: %s from %s on can't be decoded; showing its neighbour",
+            self.path,
+            count,
+            self._place(start),
+        )
 
     def _place(self, number: int) -> str:
         seconds = float(int(self.times.pts[number]) * self.times.time_base - self.info.start)

@@ -176,12 +176,17 @@ def _options(container: Container, track: VideoTrack, source: OpenSource | None)
 
 
 def _timescale(container: Container, track: VideoTrack, source: OpenSource | None) -> dict[str, str]:
-    """MP4's own clock, on which the starts of streams are kept: one that holds every stream's."""
+    """MP4's own clock, on which the starts of streams are kept, rounded down: one that holds every stream's,
+    and the sample rates, which are the clocks of sound there, as far as they fit into it.
+    """
     if container.muxer not in ("mp4", "mov"):
         return {}
-    own = track.timeline.time_base
-    scale = lcm(*(base.denominator for base in (own, *(source.time_bases() if source else ()))))
-    return {"movie_timescale": str(scale if scale <= _LARGEST_TIMESCALE else own.denominator)}
+    scale = track.timeline.time_base.denominator
+    others = [] if source is None else [base.denominator for base in source.time_bases()]
+    for clock in (*others, *(() if source is None else source.sample_rates())):
+        if (shared := lcm(scale, clock)) <= _LARGEST_TIMESCALE:
+            scale = shared
+    return {"movie_timescale": str(scale)}
 
 
 def _add_track(

@@ -87,14 +87,20 @@ class Timeline:
 
 
 def source_times(
-    time_base: Fraction, pts: list[int], durations: list[int], nominal_rate: Fraction | None = None
+    time_base: Fraction,
+    pts: list[int],
+    durations: list[int],
+    nominal_rate: Fraction | None = None,
+    *,
+    name: str = "the video",
 ) -> SourceTimes:
     """`pts` in any order, with the packets' own `durations` (0 where unknown), as times in showing order.
 
     A frame shows until the next one starts; the last as long as its packet says, else as long as the one
     before. Frames with one timestamp are spread: evenly over all, where packets of one duration fill the time
     from the first to the last, as where a program stream gave a time to the wrong one of two frames; else
-    over the time until the next. Raises InputError where that is too short.
+    over the time until the next. `name`: what messages call the source. Raises InputError where that is too
+    short.
     """
     stamps, own = np.array(pts, np.int64), np.array(durations, np.int64)
     order = np.argsort(stamps, kind="stable")
@@ -103,24 +109,26 @@ def source_times(
     last = int(own[-1]) or (int(steps[-1]) if len(steps) else 0) or 1
     if (steps > 0).all():
         return SourceTimes(time_base, stamps, np.append(steps, last).astype(np.int64), nominal_rate)
-    times = _even(stamps, own)
+    times = _even(stamps, own, name)
     if times is None:
-        times = _spread(stamps, last, time_base)
+        times = _spread(stamps, last, time_base, name)
     return SourceTimes(time_base, times, np.append(np.diff(times), last), nominal_rate, stamps)
 
 
-def _even(stamps: Ticks, durations: Ticks) -> Ticks | None:
+def _even(stamps: Ticks, durations: Ticks, name: str) -> Ticks | None:
     """Times one duration apart, where all `durations` are the same and no sorted `stamps` are further off."""
     step = int(durations[0])
     times: Ticks = stamps[0] + step * np.arange(len(stamps), dtype=np.int64)
     fits = step > 0 and (durations == step).all() and times[-1] == stamps[-1]
     if not fits or (np.abs(times - stamps) > step).any():
         return None
-    log.info("some frames have the timestamp of another one; all are shown at an even rate, as it fits")
+    log.info(
+        "%s: some frames have the timestamp of another one; all are shown at an even rate, as it fits", name
+    )
     return times
 
 
-def _spread(stamps: Ticks, last: int, time_base: Fraction) -> Ticks:
+def _spread(stamps: Ticks, last: int, time_base: Fraction, name: str) -> Ticks:
     """Rising times for sorted `stamps`, of which some are equal; the last ones are `last` apart."""
     distinct, first, counts = np.unique(stamps, return_index=True, return_counts=True)
     room = np.append(np.diff(distinct), last * counts[-1])
@@ -133,7 +141,8 @@ def _spread(stamps: Ticks, last: int, time_base: Fraction) -> Ticks:
         )
     moved = int((counts - 1).sum())
     log.warning(
-        "%s the timestamp of another one; they are spread over the time until the next",
+        "%s: %s the timestamp of another one; they are spread over the time until the next",
+        name,
         "1 frame has" if moved == 1 else f"{moved} frames have",
     )
     number = np.arange(len(stamps)) - np.repeat(first, counts)

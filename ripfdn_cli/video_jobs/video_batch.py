@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ripfdn_cli.errors import DiskFullError, InputError, RipfdnError, UsageError
-from ripfdn_cli.files.storage import is_folder, stamp_of
+from ripfdn_cli.files.storage import stamp_of
 from ripfdn_cli.pipeline.collisions import check_collisions
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.find_inputs import Source
@@ -23,7 +23,7 @@ from ripfdn_cli.pipeline.own_results import without_own_results
 from ripfdn_cli.video.files import probe
 from ripfdn_cli.video.formats import is_video, written_suffix
 from ripfdn_cli.video.numbered_frames import is_pattern
-from ripfdn_cli.video_jobs.video_request import VideoRequest
+from ripfdn_cli.video_jobs.video_request import VideoRequest, is_video_file
 from ripfdn_cli.video_jobs.video_run import Cluster, VideoFacts, VideoProgress, upscale_video
 from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
@@ -148,7 +148,7 @@ def plan_videos(
 
 def _one_result(request: VideoRequest, settings: VideoSettings, network: NetworkSettings) -> VideoBatch:
     """Pictures together are the frames of one video; of videos there can be one."""
-    videos = [path for path in request.inputs if is_video(path) and not is_folder(path)]
+    videos = [path for path in request.inputs if is_video_file(path)]
     if videos and len(request.inputs) > 1:
         raise UsageError(
             f"{request.output} is one result, but there are several videos; choose a folder as `output`, "

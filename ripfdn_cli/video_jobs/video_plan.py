@@ -197,12 +197,17 @@ def _video_target(
 ) -> VideoTarget:
     container, encoding = container_of(output), settings.encoding
     pixel_format = pixel_format_for(
-        codec, bits=source.bits, chroma=source.chroma, alpha=source.has_alpha, asked=encoding.pixel_format
+        codec,
+        name=source.name,
+        bits=source.bits,
+        chroma=source.chroma,
+        alpha=source.has_alpha,
+        asked=encoding.pixel_format,
     )
     form = described(pixel_format)
     _check_depth(source, codec, form.bits)
     _check_captions(source, codec, settings.reading)
-    tags = output_tags(source.tags, to_rgb=form.is_rgb)
+    tags = output_tags(source.tags, pixel_format)
     encoder = EncoderSettings(
         codec=codec,
         width=size[0],
@@ -220,6 +225,7 @@ def _video_target(
         container,
         encoder,
         source.timeline,
+        name=source.name,
         matrix=None if source.matrix is None else _scaled_matrix(source, size),
         streams=source.streams,
         sound=None if encoding.audio == "copy" else encoding.audio,
@@ -280,7 +286,11 @@ def _check_captions(source: VideoSource, codec: Codec, reading: ReadingOptions) 
             f"{codec.title} can't hold the closed captions inside the picture of {source.name}; "
             f"use a `codec` that can ({able}), or leave them out with `drop=captions`"
         )
-    log.warning("%s can't hold the closed captions inside the picture; they are left out", codec.title)
+    log.warning(
+        "%s: %s can't hold the closed captions inside the picture; they are left out",
+        source.name,
+        codec.title,
+    )
 
 
 def _segment_length(pixels: int) -> int:

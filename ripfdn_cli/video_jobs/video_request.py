@@ -1,11 +1,16 @@
-"""Which videos a command is about, found out without FFmpeg: most commands are about pictures."""
+"""Which videos a command is about, found out without FFmpeg where names say it: most commands are about
+pictures.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from ripfdn_cli.errors import InputError
 from ripfdn_cli.files.storage import is_folder
+from ripfdn_cli.pictures.formats import RAW_SUFFIXES, format_of
+from ripfdn_cli.pictures.imageio_files import is_known_to_imageio
 from ripfdn_cli.pipeline.find_inputs import Source, find_inputs
 from ripfdn_cli.pipeline.journaled_batch import Request
 from ripfdn_cli.pipeline.output_names import output_names
@@ -44,4 +49,27 @@ def find_videos(request: VideoRequest) -> list[Source]:
         leave_out=results,
         suffixes=INPUT_SUFFIXES,
     )
-    return [source for source in found.sources if is_video(source.path) and not is_folder(source.path)]
+    return [source for source in found.sources if is_video_file(Path(source.path))]
+
+
+def is_video_file(path: Path) -> bool:
+    """Whether what a command names is a video: by its suffix, and where that says nothing by its content."""
+    if is_video(path):
+        return not is_folder(path)
+    return not _says_picture(path) and _holds_video(path)
+
+
+def _says_picture(path: Path) -> bool:
+    is_known = format_of(path) is not None or path.suffix.lower() in RAW_SUFFIXES
+    return is_known or is_known_to_imageio(path.name)
+
+
+def _holds_video(path: Path) -> bool:
+    """By the content of `path`, and no picture: FFmpeg takes some, such as AVIF, for videos."""
+    from ripfdn_cli.pictures.decoding import begins_as_picture
+    from ripfdn_cli.video.files import holds_video
+
+    try:
+        return path.is_file() and not begins_as_picture(path) and holds_video(path)
+    except (OSError, InputError):
+        return False

@@ -26,7 +26,7 @@ from ripfdn_cli.video.check import (
     wrong_copies,
     wrong_packets,
 )
-from ripfdn_cli.video.copies import SourceStreams, conversion_of, suited_sound
+from ripfdn_cli.video.copies import SourceStreams, conversion_of, suited_sound, without_empty
 from ripfdn_cli.video.encoding import (
     EncoderSettings,
     Segment,
@@ -52,8 +52,8 @@ _ENCODERS_FRAMES = 60
 
 
 class VideoTarget:
-    """A video file `output` in `container`, with `streams` of the source beside the picture. `sound`: the
-    codec for sound that the container doesn't hold; None for none.
+    """A video file `output` in `container`, with `streams` of the source `name` beside the picture. `sound`:
+    the codec for sound that the container doesn't hold; None for none.
     """
 
     def __init__(
@@ -63,12 +63,14 @@ class VideoTarget:
         settings: EncoderSettings,
         timeline: Timeline,
         *,
+        name: str,
         matrix: tuple[int, ...] | None = None,
         streams: SourceStreams | None = None,
         sound: str | None = None,
         leave_unsupported: bool = False,
     ) -> None:
         self.timeline, self._sound = timeline, sound
+        self._name = name
         self._output, self._container, self._settings = output, container, settings
         self._matrix, self._streams = matrix, streams
         self._leave_unsupported = leave_unsupported
@@ -113,7 +115,9 @@ class VideoTarget:
         """
         try:
             segment = self._trial_segment(folder / _TRIAL)
+            wanted = self._streams
             self._streams, problems = self._trial(folder, self._container, segment)
+            self._tell_empty(wanted)
             self._tell_conversions()
             self._settle(folder, segment, problems)
             self._settle(folder, segment, self._rehearsal(folder, segment))
@@ -162,7 +166,8 @@ class VideoTarget:
         self._captions_lost = True
         seconds = float(int(self.timeline.pts[index]) * self.timeline.time_base)
         log.warning(
-            "closed captions inside the picture, from %.3f s on, are lost: %s can't hold them",
+            "%s: closed captions inside the picture, from %.3f s on, are lost: %s can't hold them",
+            self._name,
             seconds,
             self._settings.codec.title,
         )
@@ -249,12 +254,12 @@ class VideoTarget:
     def _trial(
         self, folder: Path, container: Container, segment: tuple[Path, Segment]
     ) -> tuple[SourceStreams | None, list[Difference]]:
-        """The streams as `container` takes them, some converted; and what it doesn't take of all that belongs
-        into it: the picture, each stream, the rest.
+        """The streams as `container` takes them, without empty ones, some converted; and what it doesn't take
+        of all that belongs into it: the picture, each stream, the rest.
         """
         track, streams = self._track([segment]), self._streams
         if streams is not None:
-            streams = replace(streams, with_hidden_sound=container.described_by_boxes)
+            streams = without_empty(replace(streams, with_hidden_sound=container.described_by_boxes))
         path = folder / f"trial{container.suffixes[0]}"
         without = (
             None
@@ -279,13 +284,27 @@ class VideoTarget:
         able = replace(streams, copied=tuple(index for index in streams.copied if index not in refused))
         return streams, named_streams(streams.path, refused) + _missing(path, container, track, able)
 
+    def _tell_empty(self, wanted: SourceStreams | None) -> None:
+        """Say which of the streams `wanted` are not there, as they have nothing in this part."""
+        if wanted is None or self._streams is None:
+            return
+        if empty := set(wanted.copied) - set(self._streams.copied):
+            is_whole = wanted.start is None and wanted.end is None
+            log.info(
+                "%s: left out, as %s: %s",
+                self._name,
+                "there is nothing in it" if is_whole else "it has nothing in the part that is kept",
+                _listed(named_streams(wanted.path, sorted(empty))),
+            )
+
     def _tell_conversions(self) -> None:
         if self._streams is None or not self._streams.converted:
             return
         converted = self._streams.converted
         for stream in named_streams(self._streams.path, converted):
             log.info(
-                "%s becomes %s: %s can't hold it as it is",
+                "%s: %s becomes %s, as %s can't hold it as it is",
+                self._name,
                 stream,
                 converted[stream.stream or 0],
                 self._container.title,
@@ -298,7 +317,8 @@ class VideoTarget:
             copied = tuple(index for index in self._streams.copied if index not in refused)
             self._streams = replace(self._streams, copied=copied)
         self._accepted |= frozenset(problems)
-        log.warning("left out, as %s can't hold it: %s", self._container.title, _listed(problems))
+        left_out = _listed(problems)
+        log.warning("%s: left out, as %s can't hold it: %s", self._name, self._container.title, left_out)
 
     def _advice(self, folder: Path, segment: tuple[Path, Segment], problems: Sequence[Difference]) -> str:
         able = [

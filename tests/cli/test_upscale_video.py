@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from support.commands import QUICK, run_command
 from support.video_clips import Clip, make_clip, picture, segmenting_command
@@ -55,6 +56,53 @@ def test_several_videos_into_a_folder_and_one_that_fails(tmp_path: Path, run: Ru
         "a.mp4",
         "b.mp4",
     ]
+
+
+def test_a_video_without_a_suffix_goes_where_others_go(tmp_path: Path, run: Run) -> None:
+    """Into Matroska, as what says no container that is written; a picture stays one."""
+    from PIL import Image
+
+    for name in ("clip", "film.bin"):
+        make_clip(tmp_path / "a.mp4", Clip(frames=3)).rename(tmp_path / name)
+    Image.fromarray(picture(0)).save(tmp_path / "photo", "PNG")
+    named = [tmp_path / name for name in ("clip", "film.bin", "photo")]
+    assert run(*named, "-o", f"{tmp_path}/out/", "--preset", "ultrafast")[0] == 0
+    assert run(tmp_path / "clip", "-o", f"{tmp_path}/out/{{stem}}_x4{{ext}}", "--preset", "ultrafast")[0] == 0
+    made = sorted(path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith("."))
+    assert made == ["clip.mkv", "clip_x4.mkv", "film.mkv", "photo.png"]
+    for name in made[:3]:
+        with av.open(str(tmp_path / "out" / name)) as container:
+            assert container.format.name == "matroska,webm"
+            assert sum(1 for _ in container.decode(video=0)) == 3
+
+
+def test_what_is_said_of_one_of_several_videos_names_it(tmp_path: Path, run: Run) -> None:
+    clips = {
+        "sound": Clip(frames=3, audio="wavpack"),
+        "text": Clip(frames=3, subtitles="subrip"),
+        "font": Clip(frames=3, attachment=b"font"),
+        "deep": Clip(frames=3, codec="ffv1", pixel_format="yuv420p12le"),
+        "short": Clip(frames=2),
+    }
+    folder, output = tmp_path / "clips", f"{tmp_path}/out/{{stem}}.mp4"
+    folder.mkdir()
+    sources = {name: make_clip(folder / f"{name}.mkv", clip) for name, clip in clips.items()}
+    options = ("--preset", "ultrafast", "--start", "0.06")  # which leaves nothing of the short one
+    status, records, said = run(folder, "-o", output, *options, "--json")
+    assert status == 3
+    told = {
+        "sound": "error: {}: MP4 can't hold stream 1 (audio, wavpack, deu); write it as .mkv",
+        "text": "{}: stream 1 (subtitle, srt, fra) becomes mov_text",
+        "font": "warning: {}: left out, as MP4 can't hold it: stream 1 (attachment",
+        "deep": "warning: {}: x264 has at most 10 bits, and the input has 12",
+        "short": "error: {}: --start and --end leave no frame",
+    }
+    for name, line in told.items():
+        assert line.format(sources[name]) in said
+    _, _, shown = run(folder, "-o", output, *options, "--dry-run")
+    assert f"{sources['short']}: --start and --end leave no frame" in shown
+    broken = {record["input"]: record["error"] for record in records if record.get("status") == "failed"}
+    assert set(broken) == {str(sources["sound"]), str(sources["short"])}
 
 
 def test_results_beside_their_videos_are_no_inputs_of_the_next_run(tmp_path: Path, run: Run) -> None:

@@ -16,7 +16,7 @@ from support.sample_pictures import (
 )
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.decoding import decode, read_header, read_rgb
+from ripfdn_cli.pictures.decoding import begins_as_picture, decode, read_header, read_rgb
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import FORMATS, Format, format_named
 from ripfdn_cli.pictures.metadata import Metadata
@@ -233,3 +233,13 @@ def test_a_size_over_the_limit_is_stated_however_far_it_is(limit: int) -> None:
         InputError, match=rf"its header states (20×20 px|400 pixels), over the limit of {limit} pix"
     ):
         decode(saved(Image.new("RGB", (20, 20)), "PNG"), "a.png", max_pixels=limit)
+
+
+@pytest.mark.parametrize("file_format", CORE, ids=lambda entry: entry.name)
+def test_a_picture_is_known_by_how_it_begins(file_format: Format, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "a", file_format.decoders[0])
+    assert begins_as_picture(tmp_path / "a")
+    (tmp_path / "b").write_bytes(b"\0" + (tmp_path / "a").read_bytes())
+    assert not begins_as_picture(tmp_path / "b")
+    with pytest.raises(InputError, match=r"can't read .*/c"):
+        begins_as_picture(tmp_path / "c")

@@ -45,6 +45,7 @@ class Clip:
     rotation: int = 0
     repeats: int = 1
     audio: str | None = None
+    audio_rate: int = 48000
     audio_start: Fraction = Fraction(0)
     subtitles: str | None = None
     attachment: bytes | None = None
@@ -139,17 +140,17 @@ def _frame(clip: Clip, number: int, pts: int) -> av.VideoFrame:
 
 
 def _audio_stream(container: Any, clip: Clip) -> Any:
-    stream = container.add_stream(clip.audio, rate=48000, layout="stereo")
+    stream = container.add_stream(clip.audio, rate=clip.audio_rate, layout="stereo")
     stream.metadata["language"] = "deu"
     return stream
 
 
 def _write_audio(container: Any, stream: Any, clip: Clip) -> None:
-    start = int(clip.audio_start * 48000)
+    rate, start = clip.audio_rate, int(clip.audio_start * clip.audio_rate)
     for number in range(30):
         wave = np.sin(np.arange(1024) * (0.05 + number * 0.001)) * 0.3
         frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None].repeat(2, 0), "fltp", "stereo")
-        frame.sample_rate, frame.pts, frame.time_base = 48000, start + number * 1024, Fraction(1, 48000)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start + number * 1024, Fraction(1, rate)
         for resampled in _resampled(frame, stream):
             container.mux(stream.encode(resampled))
     container.mux(stream.encode())
@@ -158,7 +159,7 @@ def _write_audio(container: Any, stream: Any, clip: Clip) -> None:
 def _resampled(frame: av.AudioFrame, stream: Any) -> list[av.AudioFrame]:
     if stream.codec_context.format.name == "fltp":
         return [frame]
-    resampler = av.AudioResampler(stream.codec_context.format.name, "stereo", 48000)
+    resampler = av.AudioResampler(stream.codec_context.format.name, "stereo", frame.sample_rate)
     return [part for part in resampler.resample(frame) if part is not None]
 
 

@@ -25,6 +25,12 @@ def test_settings_that_a_codec_does_not_have() -> None:
         codec_named("divx")
 
 
+def chosen(codec: str, **source: Any) -> str:
+    """The pixel format for a source of 8-bit 4:2:0, but for what `source` says of it."""
+    known: dict[str, Any] = {"bits": 8, "chroma": (4, 4), "alpha": False, "asked": None}
+    return pixel_format_for(codec_named(codec), name="a.mkv", **(known | source))
+
+
 @pytest.mark.parametrize(
     ("codec", "bits", "chroma", "expected"),
     [
@@ -41,20 +47,19 @@ def test_settings_that_a_codec_does_not_have() -> None:
 def test_the_pixel_format_follows_the_source(
     codec: str, bits: int, chroma: tuple[int, int], expected: str
 ) -> None:
-    found = pixel_format_for(codec_named(codec), bits=bits, chroma=chroma, alpha=False, asked=None)
-    assert found == expected
+    assert chosen(codec, bits=bits, chroma=chroma) == expected
 
 
 def test_depth_and_transparency_are_not_lost_in_silence(caplog: pytest.LogCaptureFixture) -> None:
-    found = pixel_format_for(codec_named("vp9"), bits=10, chroma=(4, 4), alpha=False, asked=None)
+    found = chosen("vp9", bits=10)
     if described(found).bits == 8:  # most builds of libvpx; those that can, keep ten
-        assert "VP9 has at most 8 bits here and the input has 10" in caplog.text
+        assert "a.mkv: VP9 has at most 8 bits here and the input has 10" in caplog.text
         assert "`codec` x264 or x265 or av1" in caplog.text
     with pytest.raises(UsageError, match="x264 can't hold transparency"):
-        pixel_format_for(codec_named("x264"), bits=8, chroma=(8, 8), alpha=True, asked=None)
-    assert pixel_format_for(codec_named("ffv1"), bits=8, chroma=(8, 8), alpha=True, asked=None) == "yuva444p"
+        chosen("x264", alpha=True)
+    assert chosen("ffv1", chroma=(8, 8), alpha=True) == "yuva444p"
     with pytest.raises(UsageError, match="`pixel_format` rgb24: x264 has yuv420p"):
-        pixel_format_for(codec_named("x264"), bits=8, chroma=(4, 4), alpha=False, asked="rgb24")
+        chosen("x264", asked="rgb24")
 
 
 @pytest.mark.parametrize(

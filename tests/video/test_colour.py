@@ -164,10 +164,17 @@ def test_grey_has_no_matrix() -> None:
 
 
 def test_rgb_that_becomes_yuv_is_tagged_as_bt709() -> None:
-    tags = output_tags(ColourTags(RGB_MATRIX, full_range=True), to_rgb=False)
+    tags = output_tags(ColourTags(RGB_MATRIX, full_range=True), "yuv420p")
     assert tags == ColourTags(1, 1, 1, full_range=False)
     source = ColourTags(9, 9, 16, full_range=False)
-    assert output_tags(source, to_rgb=False) == source
+    assert output_tags(source, "yuv420p10le") == source
+
+
+def test_a_format_that_says_its_range_has_it() -> None:
+    """FFmpeg's older names for formats of full range."""
+    for source in (ColourTags(6, 6, 6), ColourTags(RGB_MATRIX, full_range=True)):
+        assert output_tags(source, "yuvj420p").full_range
+        assert not output_tags(source, "yuv420p").full_range
 
 
 def test_alpha_is_a_fourth_channel() -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
 from support.field_pictures import field_clip
@@ -15,7 +16,7 @@ from support.video_clips import Clip, Tags, make_clip, picture
 from support.video_facts import picture_times
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.video.files import opened, probe, scan, without_second_fields
+from ripfdn_cli.video.files import holds_video, opened, probe, scan, without_second_fields
 
 PLAYLISTS = {
     "concat": "ffconcat version 1.0\nfile '{other}'\n",
@@ -256,3 +257,16 @@ def test_frames_without_a_time_are_told_with_the_file(tmp_path: Path) -> None:
                 new.mux(packet)
     with pytest.raises(InputError, match=f"can't read {path}: it has frames without a timestamp"):
         scan(path, 0)
+
+
+def test_a_file_holds_a_video_by_its_content(tmp_path: Path) -> None:
+    assert holds_video(make_clip(tmp_path / "a.mkv", Clip(frames=2)).rename(tmp_path / "a"))
+    with av.open(str(tmp_path / "b.mp4"), "w") as container:  # sound alone
+        stream = container.add_stream("aac", rate=48000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+        frame.sample_rate, frame.pts = 48000, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert not holds_video(tmp_path / "b.mp4")
+    (tmp_path / "c").write_text(PLAYLISTS["concat"].format(other=tmp_path / "a"))
+    assert not holds_video(tmp_path / "c")

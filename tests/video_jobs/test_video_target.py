@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from support.joined_files import concatenated
 from support.video_clips import Clip, make_clip, picture
-from support.video_facts import decoded, picture_times, streams_of
+from support.video_facts import decoded, picture_times, planes, streams_of
 
 from ripfdn_cli.errors import InputError, InternalError, UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
@@ -97,6 +97,29 @@ def test_mp4_ends_when_its_last_frame_does(
         assert container.duration is not None
         length = container.duration / 1_000_000
     assert abs(length - (times[-1] + 41) / 1000) < 0.003  # as long as the last packet says
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("late", [Fraction(0), Fraction(31, 1000)])
+def test_sound_of_44_1_khz_from_a_clock_of_milliseconds_starts_when_it_should(
+    late: Fraction, suffix: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    """Its first packet lies between two ticks of both clocks, wherever the video is cut."""
+    clip = Clip(time_base=Fraction(1, 1000), audio="aac", audio_rate=44100, audio_start=late)
+    source = make_clip(tmp_path / "a.mkv", clip)
+    shown, packets = picture_times(source), streams_of(source)[1]
+    for cut in (0, 1, 3, 5):
+        output = tmp_path / f"{cut}{suffix}"
+        upscale(source, output, start=shown[cut])
+        kept = [
+            (time - shown[cut], digest)
+            for time, digest in zip(packets.times, packets.digests, strict=True)
+            if time >= shown[cut]
+        ]
+        made = streams_of(output)[1]
+        assert made.digests == tuple(digest for _, digest in kept)
+        for have, (want, _) in zip(made.times, kept, strict=True):
+            assert abs(have - want) <= Fraction(1, 44100)
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".webm"])
@@ -630,6 +653,71 @@ def test_a_time_of_the_track_that_is_the_files_own_is_not_told_as_lost(
     with caplog.at_level(logging.WARNING):
         upscale(source, tmp_path / "a.mkv")
     assert not caplog.records
+
+
+def without_sound(source: Path, path: Path) -> Path:
+    """A file that announces the sound of `source` and has no packet of it."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        streams: list[Any] = [new.add_stream_from_template(s, opaque=True) for s in old.streams]
+        for packet in old.demux(old.streams.video[0]):
+            if packet.size:
+                packet.stream = streams[0]
+                new.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.avi"])
+def test_sound_without_a_packet_is_left_out_with_a_word(
+    name: str, suffix: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = Clip(codec="mpeg2video", time_base=Fraction(1, 24), audio="mp2")
+    whole = make_clip(tmp_path / "whole.mp4", clip)
+    source = without_sound(whole, tmp_path / name)
+    assert [(s.kind, len(s.times) > 0) for s in streams_of(source)] == [("video", True), ("audio", False)]
+    with caplog.at_level(logging.INFO):
+        upscale(source, tmp_path / f"b{suffix}")
+    assert [stream.kind for stream in streams_of(tmp_path / f"b{suffix}")] == ["video"]
+    told = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert [
+        line.startswith(f"{source}: left out, as there is nothing in it: stream 1 (au") for line in told
+    ] == [True]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
+def test_streams_that_end_before_the_part_that_is_kept_are_left_out(
+    suffix: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sound lasts 0.64 s, and the last line of text is over after 0.42 s."""
+    clip = Clip(frames=24, audio="libopus", subtitles="subrip")
+    source = make_clip(tmp_path / "a.mkv", clip)
+    encoding = EncodingOptions() if suffix == ".webm" else None
+    kinds = {Fraction(1, 4): ["video", "audio", "subtitle"], Fraction(1, 2): ["video", "audio"]}
+    for start, kept in (kinds | {Fraction(3, 4): ["video"]}).items():
+        output = tmp_path / f"{float(start)}{suffix}"
+        with caplog.at_level(logging.INFO):
+            caplog.clear()
+            upscale(source, output, encoding, start=start)
+        assert [stream.kind for stream in streams_of(output)] == kept
+        told = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+        assert len(told) == (len(kept) < 3)
+        assert all("stream 2 (subtitle" in line for line in told)
+
+
+@pytest.mark.parametrize("codec", ["x264", "x265"])
+@pytest.mark.parametrize("pixel_format", ["yuvj420p", "yuvj444p"])
+def test_a_format_of_full_range_holds_full_range(
+    pixel_format: str, codec: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    """Luma of the clip's patches by BT.601, from 0 to 255, though the source's is from 16 to 235."""
+    source = make_clip(tmp_path / "a.mp4", Clip(frames=2, options={"crf": "4"}))
+    asked = EncodingOptions(codec=codec, preset="ultrafast", crf=4, pixel_format=pixel_format)
+    upscale(source, tmp_path / "b.mkv", asked)
+    small, large = decoded(source)[0], decoded(tmp_path / "b.mkv")[0]
+    assert (small.color_range == 2, large.color_range == 2) == (False, True)
+    middles = planes(large)[0][[48, 96]][:, 24::48].astype(float)
+    patches = picture(0)[[12, 24]][:, 6::12]
+    assert np.abs(middles - patches @ [0.299, 0.587, 0.114]).max() < 4
 
 
 @pytest.mark.parametrize(("pixel_format", "bits"), [("gray", 8), ("gray10le", 10)])
