@@ -119,7 +119,7 @@ def test_a_long_time_is_told_in_hours() -> None:
         (("in.mp4", "-o", "out.mkv", "--crf", "70"), 2, "--crf 70: x264 takes 0 (best) to 51"),
         (("in.mp4", "-o", "out.mkv", "--start", "5"), 2, "leave no frame of a video of 0.125 s"),
         (("in.mp4", "-o", "out.mkv", "--start", "half"), 2, "'half' is not a time"),
-        (("in.mp4", "-o", "out.mkv", "--scale", "1.03"), 2, "has even sides only"),
+        (("in.mp4", "-o", "out.mkv", "--width", "51"), 2, "has even sides only"),
         (("none.mp4", "-o", "out.mkv"), 4, "can't read none.mp4: No such file"),
         (("in.png", "-o", "out.mkv"), 2, "in.png is a still picture"),
         (("in.mp4", "-o", "no/such/out.mkv"), 0, ""),
