@@ -12,6 +12,7 @@ from typing import Any
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import is_folder
+from ripfdn_cli.image_math.dihedral import SWAPS_AXES
 from ripfdn_cli.pictures.encoding import Encoding
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
@@ -27,6 +28,7 @@ from ripfdn_cli.video.codecs import (
     pixel_format_for,
 )
 from ripfdn_cli.video.colour import RGB_MATRIX, output_tags
+from ripfdn_cli.video.display_matrix import upright_transform
 from ripfdn_cli.video.encoding import EncoderSettings, side_steps
 from ripfdn_cli.video.files import VideoInfo
 from ripfdn_cli.video.formats import RAW_SUFFIXES, Container, container_of, is_video
@@ -109,6 +111,7 @@ def plan_video(
         size = _codec_size(source, codec, pixel_format, settings.size, scale)
         target: Target = _video_target(source, output, size, codec, pixel_format, settings)
     else:
+        source = _upright(source)
         size = settings.size.target(source.width, source.height, scale)
         target = _picture_target(source, output, size, settings)
     route = _route(source, size, network.selection)
@@ -130,6 +133,8 @@ def size_ahead(
     """
     request, scale = settings.size, network.selection.default_scale
     width, height = info.width, info.height
+    if not is_video(output) and (upright_transform(info.matrix) or 0) & SWAPS_AXES:
+        width, height = height, width
     size = request.target(width, height, scale)
     if is_video(output) and any(side % 2 for side in size):
         codec = _codec(info, output, settings.encoding)
@@ -187,6 +192,12 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
     if file_format is None and path.is_file():  # its content tells, whatever its name
         return video_source(path, options, segments_folder(output))
     raise UsageError(f"{path} is not a video, an animated picture or a folder of numbered frames")
+
+
+def _upright(source: VideoSource) -> VideoSource:
+    """`source` as it is shown, as far as that takes no resampling: not all pictures can say how."""
+    transform = upright_transform(source.matrix)
+    return source if transform is None else source.turned(transform)
 
 
 def _codec(source: VideoSource | VideoInfo, output: Path, encoding: EncodingOptions) -> Codec:

@@ -114,6 +114,24 @@ def test_names_by_a_template(
     assert files_of(tmp_path / "out") == made
 
 
+@pytest.mark.parametrize(
+    ("output", "size"),
+    [("out/{width}x{height}.mp4", (116, 78)), ("out/{width}x{height}.webp", (78, 117))],
+)
+def test_names_tell_the_size_that_results_have(
+    output: str, size: tuple[int, int], tmp_path: Path, run: Run
+) -> None:
+    make_clip(tmp_path / "in.mp4", Clip(frames=2, rotation=90))
+    status, _, said = run("in.mp4", "-o", output, "--scale", "2.43")
+    assert (status, said.count("error")) == (0, 0)
+    made = tmp_path / output.format(width=size[0], height=size[1])
+    if made.suffix == ".webp":
+        with Image.open(made) as image:
+            assert image.size == size
+    else:
+        assert (decoded(made)[0].width, decoded(made)[0].height) == size
+
+
 def test_shares_of_a_folder_make_the_whole(mixed: Path, tmp_path: Path, run: Run) -> None:
     counts = [run("clips", "-o", "out/", "--shard", f"{n}/2", "--json")[1][-1]["done"] for n in (1, 2)]
     assert sum(counts) == 3

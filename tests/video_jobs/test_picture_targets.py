@@ -127,3 +127,31 @@ def test_an_animated_picture_becomes_a_video_and_back(tmp_path: Path, upscale: U
                 shown.append(animation.info["duration"])
             assert shown == [100, 50, 200, 70]
             assert np.median(np.abs(np.array(animation.convert("RGB"), int) - picture(3))) < 12
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_pictures_of_a_turned_video_are_upright(
+    rotation: int, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=3, rotation=rotation, options={"crf": "4"}))
+    turns = decoded(source)[0].rotation // 90  # counterclockwise, as those of NumPy
+    assert turns
+    upscale(source, tmp_path / "out" / "%d.png")
+    upscale(source, tmp_path / "out.gif")
+    for name in ("out/1.png", "out.gif"):
+        with Image.open(tmp_path / name) as image:
+            shown = np.asarray(image.convert("RGB"))[2::4, 2::4].astype(int)
+        assert np.median(np.abs(shown - np.rot90(picture(0), turns))) < 12
+    assert "as they are stored" not in caplog.text
+
+
+def test_other_angles_and_pixels_that_are_not_square_are_said(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, clip in enumerate((Clip(frames=2, rotation=45), Clip(frames=2, aspect=Fraction(4, 3)))):
+        source = make_clip(tmp_path / f"{number}.mp4", clip)
+        caplog.clear()
+        upscale(source, tmp_path / f"{number}_%d.png")
+        assert "as they are stored" in caplog.text
+        with Image.open(tmp_path / f"{number}_1.png") as image:
+            assert image.size == (192, 128)

@@ -159,3 +159,14 @@ def test_rounded_sides_leave_the_shape_of_pixels(tmp_path: Path) -> None:
     described = plan(source, "out.mkv", size=SizeRequest(scale=Fraction("1.41"))).target.describe()
     assert described["size"] == [138, 70]  # of 138.18 × 70.5
     assert described["aspect"] == "1"
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("output", ["out_%d.png", "out.gif"])
+def test_pictures_of_a_turned_video_fit_as_they_are_shown(
+    output: str, transposed: bool, tmp_path: Path
+) -> None:
+    clip = Clip(frames=2, rotation=270 if transposed else 180, aspect=Fraction(4, 3))
+    made = plan(make_clip(tmp_path / "in.mp4", clip), output, size=SizeRequest(fit=(96, 96)))
+    assert made.size == ((64, 96) if transposed else (96, 64))
+    assert made.source.aspect == (Fraction(3, 4) if transposed else Fraction(4, 3))
