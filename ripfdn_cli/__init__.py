@@ -29,6 +29,7 @@ _HOMES = {
     "Outcome": "image_jobs.image_run",
     "PictureOptions": "api",
     "EncodingOptions": "video_jobs.video_settings",
+    "FrameOptions": "video_jobs.video_settings",
     "ReadingOptions": "video_jobs.video_settings",
     "Row": "evaluation.benchmark",
     "SizeRequest": "pipeline.output_size",
@@ -55,6 +56,7 @@ __all__ = [
     "DiskFullError",
     "EncodingOptions",
     "Exported",
+    "FrameOptions",
     "InputError",
     "InternalError",
     "NetworkOptions",
@@ -120,7 +122,12 @@ if TYPE_CHECKING:
     from ripfdn_cli.training.settings import TrainingSettings
     from ripfdn_cli.upscaler import Upscaler
     from ripfdn_cli.video_jobs.video_run import VideoFacts
-    from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
+    from ripfdn_cli.video_jobs.video_settings import (
+        EncodingOptions,
+        FrameOptions,
+        ReadingOptions,
+        VideoSettings,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -64,6 +64,11 @@ class VideoBatch(JournaledBatch[VideoTask, VideoOutcome]):
     settings: VideoSettings
     network: NetworkSettings
 
+    @property
+    def writes_pictures(self) -> bool:
+        """Some results are numbered frames or animated pictures."""
+        return any(_is_pictures(task) for task in self.tasks)
+
     def run(
         self,
         progress: Callable[[VideoTask], AbstractContextManager[VideoProgress]],
@@ -105,26 +110,34 @@ class VideoBatch(JournaledBatch[VideoTask, VideoOutcome]):
             return VideoOutcome(task, error=error)
         written = stamp_of(task.output)
         if journal is not None and read is not None and written is not None:
-            journal.add(task.input, read, task.output, written, self._digest())
+            journal.add(task.input, read, task.output, written, self._digest(pictures=_is_pictures(task)))
         return VideoOutcome(task, facts)
 
     def _is_file(self, task: VideoTask) -> bool:
         return not is_pattern(task.output)
 
     def _digests(self) -> Callable[[VideoTask], str]:
-        digest = self._digest()
-        return lambda task: digest
+        digests = {pictures: self._digest(pictures=pictures) for pictures in (False, True)}
+        return lambda task: digests[_is_pictures(task)]
 
     def _skipped(self, task: VideoTask) -> VideoOutcome:
         return VideoOutcome(task)
 
-    def _digest(self) -> str:
-        """Tells results of these settings from those of others."""
+    def _digest(self, *, pictures: bool) -> str:
+        """Tells results of these settings from those of others: `pictures`, or videos, which nothing shapes
+        that is said of pictures.
+        """
         shaping = asdict(replace(self.settings, segment=None, restart=False))
+        if not pictures:
+            del shaping["frames"]
         network = self.network
         how = (network.engine, network.precision, network.tile, network.halo, network.ensemble)
         text = json.dumps([shaping, how, network.selection.sha256()], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_pictures(task: VideoTask) -> bool:
+    return not is_video(task.output)
 
 
 def plan_videos(

@@ -13,7 +13,7 @@ from typing import Any
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import is_folder
 from ripfdn_cli.image_math.dihedral import SWAPS_AXES
-from ripfdn_cli.pictures.encoding import Encoding
+from ripfdn_cli.pictures.encoding import Encoding, unsupported_options
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_names import ResultSize
@@ -111,7 +111,7 @@ def plan_video(
         size = _codec_size(source, codec, pixel_format, settings.size, scale)
         target: Target = _video_target(source, output, size, codec, pixel_format, settings)
     else:
-        source = _upright(source)
+        source = _in_depth(_upright(source), settings.frames.depth)
         size = settings.size.target(source.width, source.height, scale)
         target = _picture_target(source, output, size, settings)
     route = _route(source, size, network.selection)
@@ -198,6 +198,11 @@ def _upright(source: VideoSource) -> VideoSource:
     """`source` as it is shown, as far as that takes no resampling: not all pictures can say how."""
     transform = upright_transform(source.matrix)
     return source if transform is None else source.turned(transform)
+
+
+def _in_depth(source: VideoSource, depth: int | None) -> VideoSource:
+    """`source` as frames of `depth` bits are computed from: rounding to 8 comes last."""
+    return replace(source, samples="uint16") if depth == 16 else source
 
 
 def _codec(source: VideoSource | VideoInfo, output: Path, encoding: EncodingOptions) -> Codec:
@@ -307,14 +312,21 @@ def _picture_target(
             "%s is shown stretched or rotated; its pictures are written as they are stored", source.name
         )
     check_fits(file_format, *size)
-    encoding = Encoding(file_format)
+    asked = settings.frames
+    for refusal in unsupported_options(file_format, asked.quality, asked.lossless, asked.depth).values():
+        raise UsageError(refusal)
+    encoding = Encoding(file_format, asked.quality, asked.lossless)
     if is_pattern(output):
-        return SequenceTarget(frame_pattern(output), encoding, source.timeline, source.first_number)
+        return SequenceTarget(
+            frame_pattern(output), encoding, source.timeline, source.first_number, depth=asked.depth
+        )
     if not file_format.animated or output.suffix.lower() == ".png":  # .apng for who wants that
         raise UsageError(
             f"{output} holds one picture; name numbered ones such as {output.stem}_%06d{output.suffix}"
         )
-    return AnimationTarget(output, encoding, source.timeline, size, alpha=source.has_alpha)
+    return AnimationTarget(
+        output, encoding, source.timeline, size, alpha=source.has_alpha, depth=asked.depth or 8
+    )
 
 
 def _check_depth(source: VideoSource, codec: Codec, bits: int) -> None:
