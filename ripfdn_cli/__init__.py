@@ -29,6 +29,7 @@ _HOMES = {
     "Outcome": "image_jobs.image_run",
     "PictureOptions": "api",
     "EncodingOptions": "video_jobs.video_settings",
+    "FrameOptions": "video_jobs.video_settings",
     "ReadingOptions": "video_jobs.video_settings",
     "Row": "evaluation.benchmark",
     "SizeOptions": "api",
@@ -56,6 +57,7 @@ __all__ = [
     "DiskFullError",
     "EncodingOptions",
     "Exported",
+    "FrameOptions",
     "InputError",
     "InternalError",
     "NetworkOptions",
@@ -123,7 +125,12 @@ if TYPE_CHECKING:
     from ripfdn_cli.training.settings import TrainingSettings
     from ripfdn_cli.upscaler import Upscaler
     from ripfdn_cli.video_jobs.video_run import VideoFacts
-    from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
+    from ripfdn_cli.video_jobs.video_settings import (
+        EncodingOptions,
+        FrameOptions,
+        ReadingOptions,
+        VideoSettings,
+    )
 
 
 def __getattr__(name: str) -> Any:

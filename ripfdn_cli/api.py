@@ -384,7 +384,8 @@ def picture_settings(
     max_pixels: int | None = None,
 ) -> PictureSettings:
     """PictureOptions, checked, as one object. Raises UsageError."""
-    from ripfdn_cli.image_jobs.picture_job import DEPTHS, PictureSettings
+    from ripfdn_cli.image_jobs.picture_job import PictureSettings
+    from ripfdn_cli.pictures.formats import DEPTHS
     from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS
 
     if depth is not None and depth not in DEPTHS:

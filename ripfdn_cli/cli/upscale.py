@@ -20,6 +20,7 @@ from ripfdn_cli.cli.sizes import Count, Rectangle
 from ripfdn_cli.cli.upscale_pipe import PIPE, tile_progress, upscale_pipe
 from ripfdn_cli.cli.upscale_video import (
     DAMAGED,
+    FOR_FRAMES,
     FOR_PICTURES,
     local_paths,
     plan_videos_among,
@@ -165,11 +166,14 @@ def upscale(
 
 def _for_videos(video: VideoSettings, picture: PictureSettings) -> VideoSettings:
     """`video` with what the options that pictures have too say of it."""
+    from ripfdn_cli.video_jobs.video_settings import FrameOptions
+
     given = given_options(("background",))
     return replace(
         video,
         size=picture.size,
         reading=replace(video.reading, max_pixels=picture.max_pixels),
+        frames=FrameOptions(picture.quality, picture.lossless, picture.depth),
         background=picture.background if given else None,
     )
 
@@ -178,7 +182,10 @@ def _check_kinds(videos: VideosAmong | None) -> None:
     """Raises UsageError for options of a kind that isn't there."""
     if videos is None and (given := given_options(FOR_VIDEO)):
         raise UsageError(f"{given[0]} is for video and does not apply to pictures; leave it out")
-    if videos is not None and not videos.other_inputs and (given := given_options(FOR_PICTURES)):
+    if videos is None or videos.other_inputs:
+        return
+    refused = set(FOR_PICTURES) - set(FOR_FRAMES if videos.batch.writes_pictures else ())
+    if given := given_options(refused):
         raise UsageError(f"{given[0]} is for pictures and does not apply to video; leave it out")
 
 

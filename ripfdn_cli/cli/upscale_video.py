@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOR_PICTURES = ("format_name", "quality", "lossless", "depth", "strip_metadata", "wrap")
+FOR_FRAMES = ("quality", "lossless", "depth")
+"""Of those, the ones for frames that are written as pictures, too."""
 DAMAGED = "damaged"
 """Results that lack frames because their inputs do."""
 _PIPE = "-"

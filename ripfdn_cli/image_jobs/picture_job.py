@@ -14,7 +14,7 @@ from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pictures.decoding import decode, read_header
 from ripfdn_cli.pictures.encoding import Encoding, encode, unsupported_options
 from ripfdn_cli.pictures.fitting import check_frames
-from ripfdn_cli.pictures.formats import Format, check_fits
+from ripfdn_cli.pictures.formats import DEPTHS, Format, check_fits
 from ripfdn_cli.pictures.geo_tags import enlarged_place
 from ripfdn_cli.pictures.picture import (
     DEFAULT_MAX_PIXELS,
@@ -34,7 +34,6 @@ from ripfdn_cli.upscaler import Progress
 
 log = logging.getLogger(__name__)
 
-DEPTHS = {8: "uint8", 16: "uint16"}
 STRONG_QUALITY, LIGHT_QUALITY = 90, 95
 """Up to the first a JPEG is taken as strongly compressed: what x4-sharp makes of it was chosen by eye
 (weights/README.md). Up to the second it counts as lightly compressed where it grows by more than two: there
@@ -85,13 +84,7 @@ class PictureSettings:
 
     def unsupported(self, file_format: Format) -> dict[str, str]:
         """Options that do not apply to `file_format`, each with what is wrong and what to do."""
-        found = unsupported_options(file_format, self.quality, self.lossless)
-        if self.depth is not None and DEPTHS[self.depth] not in file_format.samples:
-            found["depth"] = (
-                f"{file_format.title} does not support {self.depth} bits per channel; choose png or tiff, "
-                "or leave out `depth`"
-            )
-        return found
+        return unsupported_options(file_format, self.quality, self.lossless, self.depth)
 
     def check_formats(self, entries: Iterable[Format]) -> None:
         """Raises UsageError for an option that applies to none of the formats of a run's results; for one

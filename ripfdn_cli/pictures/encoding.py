@@ -9,7 +9,7 @@ import numpy as np
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pictures.exif import without_orientation
 from ripfdn_cli.pictures.fitting import check_frames, fitted
-from ripfdn_cli.pictures.formats import Format, load_plugin
+from ripfdn_cli.pictures.formats import DEPTHS, Format, load_plugin
 from ripfdn_cli.pictures.jpeg_extras import with_extras
 from ripfdn_cli.pictures.jpeg_segments import APP13, segment_bytes
 from ripfdn_cli.pictures.metadata import (
@@ -54,7 +54,9 @@ class Encoding:
         }
 
 
-def unsupported_options(file_format: Format, quality: int | None, lossless: bool) -> dict[str, str]:
+def unsupported_options(
+    file_format: Format, quality: int | None, lossless: bool, depth: int | None = None
+) -> dict[str, str]:
     """Those of these options that do not apply to `file_format`, each with what is wrong and what to do."""
     found = {}
     if lossless and not file_format.lossless:
@@ -63,6 +65,11 @@ def unsupported_options(file_format: Format, quality: int | None, lossless: bool
     if quality is not None and (file_format.quality is None or lossless):
         title = f"lossless {file_format.title}" if lossless else file_format.title
         found["quality"] = f"`quality` does not apply to {title}; leave it out"
+    if depth is not None and DEPTHS[depth] not in file_format.samples:
+        found["depth"] = (
+            f"{file_format.title} does not support {depth} bits per channel; choose png or tiff, "
+            "or leave out `depth`"
+        )
     return found
 
 

@@ -168,6 +168,8 @@ FORMATS = (
         extra="heic",
     ),
 )
+DEPTHS = {8: "uint8", 16: "uint16"}
+"""NumPy's names of the samples of a depth in bits that can be asked for."""
 CORE_FORMATS = tuple(file_format for file_format in FORMATS if file_format.extra is None)
 SUFFIXES = tuple(suffix for file_format in FORMATS for suffix in file_format.suffixes)
 RAW_SUFFIXES = (

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations_with_replacement
-from math import prod
+from math import ceil, prod
 
 from ripfdn_cli.errors import UsageError
 
@@ -36,14 +36,22 @@ class SizeRequest:
         if any(number is not None and number <= 0 for number in numbers):
             raise UsageError("sizes and scales must be greater than 0")
 
-    def target(self, width: int, height: int, network_scale: int) -> tuple[int, int]:
-        """Width and height in px of the result of a picture of `width` × `height` px."""
+    def target(
+        self, width: int, height: int, network_scale: int, steps: tuple[int, int] = (1, 1)
+    ) -> tuple[int, int]:
+        """Width and height in px of the result of a picture of `width` × `height` px: multiples of `steps`,
+        the width's and the height's, but for a side that was asked for as it is.
+        """
         if self.width is not None and self.height is not None:
             return self.width, self.height
-        factor = self._factor(width, height, network_scale)
-        return _rounded(width * factor), _rounded(height * factor)
+        factor = self._factor(width, height, network_scale, steps)
+        return self._side(width * factor, steps[0]), self._side(height * factor, steps[1])
 
-    def _factor(self, width: int, height: int, network_scale: int) -> Fraction:
+    def _side(self, length: Fraction, step: int) -> int:
+        asked = length in (self.width, self.height, self.long_side)
+        return int(length) if asked else _rounded(length, step)
+
+    def _factor(self, width: int, height: int, network_scale: int, steps: tuple[int, int]) -> Fraction:
         if self.width is not None:
             return Fraction(self.width, width)
         if self.height is not None:
@@ -51,7 +59,10 @@ class SizeRequest:
         if self.long_side is not None:
             return Fraction(self.long_side, max(width, height))
         if self.fit is not None:
-            return min(Fraction(self.fit[0], width), Fraction(self.fit[1], height))
+            widest, highest = (
+                max(step, side - side % step) for side, step in zip(self.fit, steps, strict=True)
+            )
+            return min(Fraction(widest, width), Fraction(highest, height))
         return self.scale if self.scale is not None else Fraction(network_scale)
 
 
@@ -81,6 +92,9 @@ def passes(size: tuple[int, int], target: tuple[int, int], scales: Collection[in
     return min(able, key=lambda way: (prod(way), len(way)))
 
 
-def _rounded(length: Fraction) -> int:
-    """The nearest number of pixels, halves up, at least one."""
-    return max(1, int(length + Fraction(1, 2)))
+def _rounded(length: Fraction, step: int) -> int:
+    """The nearest multiple of `step` px, at least one. Halves go up, but for those of larger steps: whole
+    pixels, which may be all that a network gives.
+    """
+    half = Fraction(1, 2)
+    return step * max(1, int(length + half) if step == 1 else ceil(length / step - half))

@@ -65,9 +65,8 @@ class EncoderSettings:
     choices: EncoderChoices = field(default_factory=EncoderChoices)
 
     def __post_init__(self) -> None:
-        columns, lines = described(self.pixel_format).chroma
-        odd = self.width % 2 and columns < 8, self.height % 2 and lines < 8
-        if self.codec.even_sides and any(odd):
+        columns, lines = side_steps(self.codec, self.pixel_format)
+        if self.width % columns or self.height % lines:
             even = f"{self.width + self.width % 2}×{self.height + self.height % 2}"
             raise UsageError(
                 f"the result is {self.width}×{self.height} px and {self.codec.title} has even sides only "
@@ -121,6 +120,12 @@ class EncoderSettings:
             "colour": [self.tags.matrix, self.tags.primaries, self.tags.transfer, self.tags.full_range],
             "aspect": str(self.sample_aspect_ratio),
         }
+
+
+def side_steps(codec: Codec, pixel_format: str) -> tuple[int, int]:
+    """The px of which width and height are multiples in what `codec` writes in this format."""
+    columns, lines = described(pixel_format).chroma
+    return 1 + (codec.even_sides and columns < 8), 1 + (codec.even_sides and lines < 8)
 
 
 @dataclass(frozen=True)

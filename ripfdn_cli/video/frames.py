@@ -39,18 +39,25 @@ _WARM_UP = 8
 class SourceFrame:
     """`pixels` (H, W, 3 or 4) RGB or RGBA, uint8 or uint16, or the samples (K,) of YUV planes, for the source
     frames `index` up to but without `stop`: more than one where others can't be decoded. `captions`: a
-    decoded frame to carry closed captions.
+    decoded frame to carry closed captions. `decoded`: the checksum of what the pixels were made of.
     """
 
     index: int
     stop: int
     pixels: NDArray[Any]
     captions: av.VideoFrame | None = None
+    decoded: int | None = None
 
     @property
     def checksum(self) -> int:
-        """CRC-32 of the pixels."""
+        """CRC-32 of the pixels as they were decoded."""
+        if self.decoded is not None:
+            return self.decoded
         return zlib.crc32(np.ascontiguousarray(self.pixels).data)
+
+    def made_into(self, pixels: NDArray[Any]) -> "SourceFrame":
+        """The frame with other `pixels`, which were made of its own."""
+        return replace(self, pixels=pixels, decoded=self.checksum)
 
 
 FramesFrom = Callable[[int, Checksums | None], Iterator[SourceFrame]]

@@ -65,6 +65,29 @@ class _Rows:
         return [np.array(column, np.int64) for column in self.columns]
 
 
+@dataclass(frozen=True)
+class _Pause:
+    """Between two packets of a stream, at these `positions`, lie more than `limit` ticks of decoding `times`:
+    a new clock, or nothing to tell for so long.
+    """
+
+    positions: Integers
+    times: Integers
+    limit: int
+
+    def is_shown_beyond(self, shown: Integers) -> bool:
+        """One of the packets before, which show at `shown`, shows after it: it was on the same clock already.
+        Frames that are decoded ahead of those that show before them do.
+        """
+        return bool(shown.max() > self.times[0] + self.limit)
+
+    def is_filled(self, other: Sequence[Integers]) -> bool:
+        """Packets of the stream `other` lie in it, without such a step between any two."""
+        low, high = np.searchsorted(other[0], self.positions[0]), np.searchsorted(other[0], self.positions[1])
+        steps = np.diff(np.concatenate([self.times[:1], other[1][low:high], self.times[1:]]))
+        return bool(low < high and (np.abs(steps) <= self.limit).all())
+
+
 class ClockWatch:
     """Finds `joints` in packets that it is shown in the order of the file."""
 
@@ -93,7 +116,7 @@ class ClockWatch:
         if stream not in self._rows:
             return ()
         rows = {index: rows.arrays() for index, rows in self._rows.items()}
-        jumps = {index: self._jumps(*columns[:2]) for index, columns in rows.items()}
+        jumps = {index: self._jumps(index, rows) for index in rows}
         starts = _together(jumps.pop(stream), list(jumps.values()))
         found: list[Joint] = []
         offset, end = 0, self._epoch(rows, starts, 0)[1]
@@ -103,11 +126,21 @@ class ClockWatch:
             found.append(Joint(position, offset * self._base))
         return tuple(found)
 
-    def _jumps(self, positions: Integers, times: Integers) -> list[int]:
-        """Byte positions of the packets with which the clock changes."""
+    def _jumps(self, stream: int, rows: dict[int, list[Integers]]) -> list[int]:
+        """Byte positions of the packets of `stream` with which the clock changes. Where its packets only
+        pause, as those of slides do, the clock goes on.
+        """
+        positions, times, shown, _ = rows[stream]
+        others = [columns for index, columns in rows.items() if index != stream]
         steps = np.diff(times)
         back, ahead = (int(limit / self._base) for limit in (_LARGEST_STEP_BACK, _LARGEST_STEP_AHEAD))
-        return [int(positions[place + 1]) for place in np.flatnonzero((steps < -back) | (steps > ahead))]
+        starts = list(np.flatnonzero(steps < -back) + 1)
+        for place in np.flatnonzero(steps > ahead) + 1:
+            since = max((start for start in starts if start < place), default=0)
+            pause = _Pause(positions[place - 1 : place + 1], times[place - 1 : place + 1], ahead)
+            if not pause.is_shown_beyond(shown[since:place]) and not any(map(pause.is_filled, others)):
+                starts.append(place)
+        return [int(positions[start]) for start in sorted(starts)]
 
     def _epoch(self, rows: dict[int, list[Integers]], starts: list[int], number: int) -> tuple[int, int]:
         """When the packets between two joints begin and end, on their own clock."""

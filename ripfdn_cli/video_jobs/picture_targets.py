@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
 from ripfdn_cli.errors import InternalError, OutputError, UsageError
 from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.pictures.encoding import Encoding, encode
+from ripfdn_cli.pictures.formats import DEPTHS
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
 from ripfdn_cli.video.codecs import LOSSLESS
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb
@@ -34,14 +34,26 @@ _MOST_ANIMATED_PIXELS = 2**29
 """Of all frames together; they are held in memory at the end, and encoders take several times as much."""
 _MILLISECOND, _CENTISECOND = Fraction(1, 1000), Fraction(1, 100)
 _TICKS = {"gif": _CENTISECOND}
+_LOSSLESS_FORMATS = {8: ("bgr0", "bgra"), 16: ("gbrp16le", "gbrap16le")}
+"""Pixel formats of the lossless video by bits, without and with transparency."""
 
 
 class SequenceTarget:
-    """Numbered pictures `pattern`, the first of them number `first`. A segment is a list of their files."""
+    """Numbered pictures `pattern`, the first of them number `first`, of `depth` bits (None: what frames
+    have). A segment is a list of their files.
+    """
 
-    def __init__(self, pattern: FramePattern, encoding: Encoding, timeline: Timeline, first: int) -> None:
+    def __init__(
+        self,
+        pattern: FramePattern,
+        encoding: Encoding,
+        timeline: Timeline,
+        first: int,
+        *,
+        depth: int | None = None,
+    ) -> None:
         self.timeline = timeline
-        self._pattern, self._encoding, self._first = pattern, encoding, first
+        self._pattern, self._encoding, self._first, self._depth = pattern, encoding, first, depth
 
     @property
     def frame_bytes(self) -> float:
@@ -54,8 +66,10 @@ class SequenceTarget:
         return 0  # each is written before the next
 
     def describe(self) -> dict[str, Any]:
-        """The names, the first number and the picture format."""
-        return {"pattern": self._pattern.name, "first": self._first, "encoding": self._encoding.describe()}
+        """The names, the first number, the picture format, and the depth that was asked for."""
+        described = {"pattern": self._pattern.name, "first": self._first}
+        depth = {} if self._depth is None else {"depth": self._depth}
+        return described | {"encoding": self._encoding.describe()} | depth
 
     def outputs(self) -> list[Path]:
         """A file for each frame."""
@@ -76,6 +90,8 @@ class SequenceTarget:
 
         def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
             file = self._pattern.path(self._first + index)
+            if self._depth is not None:
+                pixels = as_samples(pixels, DEPTHS[self._depth])
             content = encode(Picture((pixels,), self._encoding.file_format), self._encoding, str(file))
             # A frame may be there from a run that was killed before it could record its segment.
             write_bytes(file, content, overwrite=True)
@@ -102,7 +118,9 @@ class SequenceTarget:
 
 
 class AnimationTarget:
-    """An animated picture `output`. Its segments are lossless video, so that a crash loses none of them."""
+    """An animated picture `output` of `depth` bits. Its segments are lossless video, so that a crash loses
+    none of them.
+    """
 
     def __init__(
         self,
@@ -112,11 +130,13 @@ class AnimationTarget:
         size: tuple[int, int],
         *,
         alpha: bool,
+        depth: int = 8,
     ) -> None:
         self.timeline = timeline
-        self._output, self._encoding = output, encoding
+        self._output, self._encoding, self._depth = output, encoding, depth
+        pixel_format = _LOSSLESS_FORMATS[depth][alpha]
         self._settings = EncoderSettings(
-            LOSSLESS, *size, "bgra" if alpha else "bgr0", timeline.time_base, timeline.rate, RGB_TAGS
+            LOSSLESS, *size, pixel_format, timeline.time_base, timeline.rate, RGB_TAGS
         )
 
     @property
@@ -127,7 +147,7 @@ class AnimationTarget:
     @property
     def held_bytes(self) -> int:
         """At the end all are in memory, and once more in the encoder."""
-        return 2 * 4 * self._settings.width * self._settings.height * len(self.timeline)
+        return 2 * 4 * (self._depth // 8) * self._settings.width * self._settings.height * len(self.timeline)
 
     def describe(self) -> dict[str, Any]:
         """The settings of the lossless video and of the picture."""
@@ -156,7 +176,7 @@ class AnimationTarget:
         with segment_writer(path, self._settings) as written:
 
             def add(index: int, pixels: Frame, captions: av.VideoFrame | None) -> None:
-                pixels = as_samples(pixels, np.uint8)
+                pixels = as_samples(pixels, DEPTHS[self._depth])
                 written.writer.add(pixels, int(self.timeline.pts[index]), int(self.timeline.durations[index]))
 
             opened_segment = OpenSegment(add)

@@ -23,11 +23,14 @@ from ripfdn_cli.pipeline.own_results import without_own_results
 from ripfdn_cli.video.files import probe
 from ripfdn_cli.video.formats import is_video, written_suffix
 from ripfdn_cli.video.numbered_frames import is_pattern
+from ripfdn_cli.video_jobs.video_plan import size_ahead
 from ripfdn_cli.video_jobs.video_request import VideoRequest, is_video_file
 from ripfdn_cli.video_jobs.video_run import Cluster, VideoFacts, VideoProgress, upscale_video
 from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
 log = logging.getLogger(__name__)
+
+_ANY_SIZE = ResultSize(Fraction(1), 1, 1)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class VideoBatch(JournaledBatch[VideoTask, VideoOutcome]):
 
     settings: VideoSettings
     network: NetworkSettings
+
+    @property
+    def writes_pictures(self) -> bool:
+        """Some results are numbered frames or animated pictures."""
+        return any(_is_pictures(task) for task in self.tasks)
 
     def run(
         self,
@@ -102,26 +110,34 @@ class VideoBatch(JournaledBatch[VideoTask, VideoOutcome]):
             return VideoOutcome(task, error=error)
         written = stamp_of(task.output)
         if journal is not None and read is not None and written is not None:
-            journal.add(task.input, read, task.output, written, self._digest())
+            journal.add(task.input, read, task.output, written, self._digest(pictures=_is_pictures(task)))
         return VideoOutcome(task, facts)
 
     def _is_file(self, task: VideoTask) -> bool:
         return not is_pattern(task.output)
 
     def _digests(self) -> Callable[[VideoTask], str]:
-        digest = self._digest()
-        return lambda task: digest
+        digests = {pictures: self._digest(pictures=pictures) for pictures in (False, True)}
+        return lambda task: digests[_is_pictures(task)]
 
     def _skipped(self, task: VideoTask) -> VideoOutcome:
         return VideoOutcome(task)
 
-    def _digest(self) -> str:
-        """Tells results of these settings from those of others."""
+    def _digest(self, *, pictures: bool) -> str:
+        """Tells results of these settings from those of others: `pictures`, or videos, which nothing shapes
+        that is said of pictures.
+        """
         shaping = asdict(replace(self.settings, segment=None, restart=False))
+        if not pictures:
+            del shaping["frames"]
         network = self.network
         how = (network.engine, network.precision, network.tile, network.halo, network.ensemble)
         text = json.dumps([shaping, how, network.selection.sha256()], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_pictures(task: VideoTask) -> bool:
+    return not is_video(task.output)
 
 
 def plan_videos(
@@ -166,15 +182,19 @@ def _output(source: Source, names: OutputNames, settings: VideoSettings, network
     suffix = written_suffix(source.below)
     if suffix != source.below.suffix.lower():
         log.debug("%s: its container can't be written; wrote %s", source.path, suffix)
-    size = _result_size(source, settings, network) if names.needs_size else None
     renamed = replace(source, below=source.below.with_suffix(suffix))
-    output = names.of(renamed, size, format_name=suffix.removeprefix("."))
+    output = names.of(renamed, _ANY_SIZE, format_name=suffix.removeprefix("."))
+    if names.needs_size:
+        size = _result_size(source, output, settings, network)
+        output = names.of(renamed, size, format_name=suffix.removeprefix("."))
     if not is_video(output) and not is_pattern(output) and not output.suffix:
         raise UsageError(f"`output` {output} names no container; add a suffix such as .mkv, or {{ext}}")
     return output
 
 
-def _result_size(source: Source, settings: VideoSettings, network: NetworkSettings) -> ResultSize:
+def _result_size(
+    source: Source, output: Path, settings: VideoSettings, network: NetworkSettings
+) -> ResultSize:
+    """Of the result of `source` in a file like `output`, whose kind sides depend on."""
     info = probe(source.path, max_pixels=settings.reading.max_pixels)
-    width, height = settings.size.target(info.width, info.height, network.selection.default_scale)
-    return ResultSize(Fraction(width, info.width), width, height)
+    return size_ahead(info, output, settings, network)

@@ -12,10 +12,12 @@ from typing import Any
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import is_folder
-from ripfdn_cli.pictures.encoding import Encoding
+from ripfdn_cli.image_math.dihedral import SWAPS_AXES
+from ripfdn_cli.pictures.encoding import Encoding, unsupported_options
 from ripfdn_cli.pictures.formats import check_fits, format_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
-from ripfdn_cli.pipeline.output_size import growth
+from ripfdn_cli.pipeline.output_names import ResultSize
+from ripfdn_cli.pipeline.output_size import SizeRequest, growth
 from ripfdn_cli.pipeline.weights_selection import Compression, Route, WeightsSelection
 from ripfdn_cli.video.codecs import (
     Codec,
@@ -26,7 +28,9 @@ from ripfdn_cli.video.codecs import (
     pixel_format_for,
 )
 from ripfdn_cli.video.colour import RGB_MATRIX, output_tags
-from ripfdn_cli.video.encoding import EncoderSettings
+from ripfdn_cli.video.display_matrix import upright_transform
+from ripfdn_cli.video.encoding import EncoderSettings, side_steps
+from ripfdn_cli.video.files import VideoInfo
 from ripfdn_cli.video.formats import RAW_SUFFIXES, Container, container_of, is_video
 from ripfdn_cli.video.numbered_frames import frame_pattern, is_pattern, is_sequence
 from ripfdn_cli.video.pixel_formats import described
@@ -99,12 +103,16 @@ def plan_video(
     source = _source(paths, output, settings)
     if source.has_alpha and settings.background is not None:
         source = source.without_alpha(settings.background)
-    size = settings.size.target(source.width, source.height, network.selection.default_scale)
+    scale = network.selection.default_scale
     if is_video(output):
         codec, container = _codec(source, output, settings.encoding), container_of(output)
         source = _as_the_codec_takes_it(source, codec, container, settings)
-        target: Target = _video_target(source, output, size, codec, settings)
+        pixel_format = _pixel_format(source, source.name, codec, settings.encoding)
+        size = _codec_size(source, codec, pixel_format, settings.size, scale)
+        target: Target = _video_target(source, output, size, codec, pixel_format, settings)
     else:
+        source = _in_depth(_upright(source), settings.frames.depth)
+        size = settings.size.target(source.width, source.height, scale)
         target = _picture_target(source, output, size, settings)
     route = _route(source, size, network.selection)
     return VideoPlan(
@@ -115,6 +123,25 @@ def plan_video(
         weights=route.choices,
         segment=settings.segment or _segment_length(source.width * source.height),
     )
+
+
+def size_ahead(
+    info: VideoInfo, output: Path, settings: VideoSettings, network: NetworkSettings
+) -> ResultSize:
+    """The size that `plan_video` gives the result of the video `info`, for its name. Raises UsageError,
+    UnavailableError.
+    """
+    request, scale = settings.size, network.selection.default_scale
+    width, height = info.width, info.height
+    if not is_video(output) and (upright_transform(info.matrix) or 0) & SWAPS_AXES:
+        width, height = height, width
+    size = request.target(width, height, scale)
+    if is_video(output) and any(side % 2 for side in size):
+        codec = _codec(info, output, settings.encoding)
+        # Transparency, which the codec may not have, makes no difference to the chroma.
+        pixel_format = _pixel_format(replace(info, has_alpha=False), None, codec, settings.encoding)
+        size = request.target(width, height, scale, side_steps(codec, pixel_format))
+    return ResultSize(Fraction(size[0], width), *size)
 
 
 def describe_job(plan: VideoPlan, network: NetworkSettings) -> dict[str, Any]:
@@ -167,7 +194,18 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
     raise UsageError(f"{path} is not a video, an animated picture or a folder of numbered frames")
 
 
-def _codec(source: VideoSource, output: Path, encoding: EncodingOptions) -> Codec:
+def _upright(source: VideoSource) -> VideoSource:
+    """`source` as it is shown, as far as that takes no resampling: not all pictures can say how."""
+    transform = upright_transform(source.matrix)
+    return source if transform is None else source.turned(transform)
+
+
+def _in_depth(source: VideoSource, depth: int | None) -> VideoSource:
+    """`source` as frames of `depth` bits are computed from: rounding to 8 comes last."""
+    return replace(source, samples="uint16") if depth == 16 else source
+
+
+def _codec(source: VideoSource | VideoInfo, output: Path, encoding: EncodingOptions) -> Codec:
     if encoding.codec is not None:
         return codec_named(encoding.codec)
     return default_codec(container_of(output).muxer, source.bits, alpha=source.has_alpha)
@@ -192,19 +230,42 @@ def _as_the_codec_takes_it(
     return source.without_alpha(_DEFAULT_BACKGROUND)
 
 
-def _video_target(
-    source: VideoSource, output: Path, size: tuple[int, int], codec: Codec, settings: VideoSettings
-) -> VideoTarget:
-    container, encoding = container_of(output), settings.encoding
-    pixel_format = pixel_format_for(
+def _pixel_format(
+    source: VideoSource | VideoInfo, name: str | None, codec: Codec, encoding: EncodingOptions
+) -> str:
+    return pixel_format_for(
         codec,
-        name=source.name,
+        name=name,
         bits=source.bits,
         chroma=source.chroma,
         alpha=source.has_alpha,
         asked=encoding.pixel_format,
     )
-    form = described(pixel_format)
+
+
+def _codec_size(
+    source: VideoSource, codec: Codec, pixel_format: str, request: SizeRequest, scale: int
+) -> tuple[int, int]:
+    """The size asked for, its sides even where the codec has no others."""
+    exact = request.target(source.width, source.height, scale)
+    size = request.target(source.width, source.height, scale, side_steps(codec, pixel_format))
+    if size != exact:
+        log.info(
+            "%s: the result is %d×%d px in place of %d×%d, as %s has even sides only in %s",
+            *(source.name, *size, *exact, codec.title, pixel_format),
+        )
+    return size
+
+
+def _video_target(
+    source: VideoSource,
+    output: Path,
+    size: tuple[int, int],
+    codec: Codec,
+    pixel_format: str,
+    settings: VideoSettings,
+) -> VideoTarget:
+    container, encoding, form = container_of(output), settings.encoding, described(pixel_format)
     _check_depth(source, codec, form.bits)
     _check_captions(source, codec, settings.reading)
     tags = output_tags(source.tags, pixel_format)
@@ -259,14 +320,21 @@ def _picture_target(
             "%s is shown stretched or rotated; its pictures are written as they are stored", source.name
         )
     check_fits(file_format, *size)
-    encoding = Encoding(file_format)
+    asked = settings.frames
+    for refusal in unsupported_options(file_format, asked.quality, asked.lossless, asked.depth).values():
+        raise UsageError(refusal)
+    encoding = Encoding(file_format, asked.quality, asked.lossless)
     if is_pattern(output):
-        return SequenceTarget(frame_pattern(output), encoding, source.timeline, source.first_number)
+        return SequenceTarget(
+            frame_pattern(output), encoding, source.timeline, source.first_number, depth=asked.depth
+        )
     if not file_format.animated or output.suffix.lower() == ".png":  # .apng for who wants that
         raise UsageError(
             f"{output} holds one picture; name numbered ones such as {output.stem}_%06d{output.suffix}"
         )
-    return AnimationTarget(output, encoding, source.timeline, size, alpha=source.has_alpha)
+    return AnimationTarget(
+        output, encoding, source.timeline, size, alpha=source.has_alpha, depth=asked.depth or 8
+    )
 
 
 def _check_depth(source: VideoSource, codec: Codec, bits: int) -> None:
@@ -301,7 +369,7 @@ def _aspect(source: VideoSource, size: tuple[int, int]) -> Fraction:
     """The shape of a pixel that keeps the shape of the picture; the source's where only rounding differs."""
     (width, height), (old_width, old_height) = size, (source.width, source.height)
     stretched = abs(width * old_height - height * old_width)
-    if stretched <= max(old_width, old_height):  # up to a pixel
+    if stretched <= old_width + old_height:  # up to a pixel on each side
         return source.aspect
     aspect = source.aspect * Fraction(old_width * height, old_height * width)
     return aspect.limit_denominator(10_000)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.pictures.formats import DEPTHS
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS
 from ripfdn_cli.pipeline.output_size import SizeRequest
 
@@ -52,14 +53,34 @@ class EncodingOptions:
 
 
 @dataclass(frozen=True)
+class FrameOptions:
+    """How frames are written where the result is pictures, numbered or animated: `quality` 1 to 100 and
+    `lossless` as their format has them, `depth` 8 or 16 bits per channel; None for what suits format and
+    input.
+    """
+
+    quality: int | None = None
+    lossless: bool = False
+    depth: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise UsageError(f"`quality` {self.quality} is not between 1 and 100")
+        if self.depth is not None and self.depth not in DEPTHS:
+            raise UsageError(f"`depth` {self.depth} is not one of {', '.join(map(str, DEPTHS))}")
+
+
+@dataclass(frozen=True)
 class VideoSettings:
-    """What is asked for. `background`: the colour to put transparency on; None keeps it where the codec can.
-    `segment`: frames of a segment; None chooses by their size.
+    """What is asked for; `encoding` is for videos as results, `frames` for pictures. `background`: the colour
+    to put transparency on; None keeps it where the codec can. `segment`: frames of a segment; None chooses by
+    their size.
     """
 
     size: SizeRequest = field(default_factory=SizeRequest)
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     encoding: EncodingOptions = field(default_factory=EncodingOptions)
+    frames: FrameOptions = field(default_factory=FrameOptions)
     background: tuple[int, int, int] | None = None
     segment: int | None = None
     restart: bool = False

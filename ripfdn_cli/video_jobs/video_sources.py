@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.image_math.dihedral import SWAPS_AXES, transformed
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha, without_alpha
@@ -95,10 +96,31 @@ class VideoSource:
 
         def frames(first: int, before: Checksums | None) -> Iterator[SourceFrame]:
             for frame in self.frames(first, before):
-                yield replace(frame, pixels=without_alpha(frame.pixels, background))
+                yield frame.made_into(without_alpha(frame.pixels, background))
 
         reading = self.reading | {"background": list(background)}
         return replace(self, has_alpha=False, frames=frames, reading=reading, yuv=None)
+
+    def turned(self, transform: int) -> VideoSource:
+        """The same frames after the `transform` of `dihedral`, before anything else is done to them, and not
+        to be turned when shown.
+        """
+
+        def frames(first: int, before: Checksums | None) -> Iterator[SourceFrame]:
+            for frame in self.frames(first, before):
+                yield frame.made_into(np.ascontiguousarray(transformed(frame.pixels, transform)))
+
+        swaps = bool(transform & SWAPS_AXES)
+        return replace(
+            self,
+            width=self.height if swaps else self.width,
+            height=self.width if swaps else self.height,
+            aspect=1 / self.aspect if swaps else self.aspect,
+            matrix=None,
+            frames=frames,
+            reading=self.reading | {"turned": transform},
+            yuv=None,
+        )
 
 
 def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSource:

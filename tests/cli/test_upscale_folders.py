@@ -13,6 +13,7 @@ from support.video_facts import decoded
 
 Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
 BOTH = ["clips/a.mp4", "clips/day/b.avi"]
+AGAIN = ("--overwrite", "--skip-existing")
 JOURNALS = {".ripfdn.journal.jsonl", ".ripfdn.journal.videos.jsonl"}
 
 
@@ -112,6 +113,38 @@ def test_names_by_a_template(
     status, _, said = run(*inputs, "-o", output)
     assert (status, said.count("error")) == (0, 0)
     assert files_of(tmp_path / "out") == made
+
+
+@pytest.mark.parametrize(
+    ("output", "size"),
+    [("out/{width}x{height}.mp4", (116, 78)), ("out/{width}x{height}.webp", (78, 117))],
+)
+def test_names_tell_the_size_that_results_have(
+    output: str, size: tuple[int, int], tmp_path: Path, run: Run
+) -> None:
+    make_clip(tmp_path / "in.mp4", Clip(frames=2, rotation=90))
+    status, _, said = run("in.mp4", "-o", output, "--scale", "2.43")
+    assert (status, said.count("error")) == (0, 0)
+    made = tmp_path / output.format(width=size[0], height=size[1])
+    if made.suffix == ".webp":
+        with Image.open(made) as image:
+            assert image.size == size
+    else:
+        assert (decoded(made)[0].width, decoded(made)[0].height) == size
+
+
+def test_how_pictures_are_written_makes_no_video_anew(mixed: Path, run: Run) -> None:
+    for depth, expected in (("8", ["done"] * 3), ("16", ["done", "skipped", "skipped"])):
+        status, records, _ = run("clips", "-o", "out/", "--depth", depth, "--json", *AGAIN)
+        assert status == 0
+        assert sorted(record["status"] for record in records if "status" in record) == expected
+
+
+def test_animations_of_another_quality_are_made_anew(mixed: Path, run: Run) -> None:
+    for quality, expected in (("80", "done"), ("80", "skipped"), ("70", "done")):
+        output = ("-o", "out/{stem}.webp", "--quality", quality)
+        status, records, _ = run("clips/a.mp4", *output, "--json", *AGAIN)
+        assert (status, records[0]["status"]) == (0, expected)
 
 
 def test_shares_of_a_folder_make_the_whole(mixed: Path, tmp_path: Path, run: Run) -> None:

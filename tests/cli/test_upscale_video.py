@@ -135,6 +135,22 @@ def test_frames_to_video_and_video_to_frames(tmp_path: Path, run: Run) -> None:
     assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["001.png", "002.png", "003.png"]
 
 
+def test_frames_are_written_as_pictures_are_asked_for(tmp_path: Path, run: Run) -> None:
+    from PIL import Image
+
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=2))
+    assert run(source, "-o", tmp_path / "%d.jpg", "--quality", "80")[0] == 0
+    assert run(source, "-o", tmp_path / "out.webp", "--lossless")[0] == 0
+    assert run(source, "-o", tmp_path / "%d.png", "--depth", "16")[0] == 0
+    Image.fromarray(picture(0)).save(tmp_path / "80.jpg", quality=80)
+    with Image.open(tmp_path / "1.jpg") as made, Image.open(tmp_path / "80.jpg") as expected:
+        assert made.quantization == expected.quantization  # type: ignore[attr-defined]
+    content = (tmp_path / "out.webp").read_bytes()
+    assert b"VP8L" in content
+    assert b"VP8 " not in content
+    assert (tmp_path / "1.png").read_bytes()[24] == 16  # IHDR's depth
+
+
 def test_a_dry_run_says_what_would_be_done(tmp_path: Path, run: Run) -> None:
     source = make_clip(tmp_path / "in.mp4", Clip(frames=24))
     status, records, _ = run(source, "-o", tmp_path / "out.mkv", "--dry-run", "--json")
@@ -159,6 +175,11 @@ def test_a_long_time_is_told_in_hours() -> None:
     ("arguments", "status", "said"),
     [
         (("in.mp4", "-o", "out.mkv", "--quality", "80"), 2, "--quality is for pictures"),
+        (("in.mp4", "-o", "out.mkv", "--depth", "16"), 2, "--depth is for pictures"),
+        (("in.mp4", "-o", "out.gif", "--strip-metadata"), 2, "--strip-metadata is for pictures"),
+        (("in.mp4", "-o", "out.gif", "--quality", "80"), 2, "--quality does not apply to GIF"),
+        (("in.mp4", "-o", "f_%d.jpg", "--lossless"), 2, "JPEG can't be lossless"),
+        (("in.mp4", "-o", "f_%d.jpg", "--depth", "16"), 2, "JPEG does not support 16 bits"),
         (("in.png", "-o", "out.png", "--codec", "x265"), 2, "--codec is for video"),
         (("in.mp4", "in.mp4", "-o", "out.mkv"), 2, "there are several videos"),
         (("in.mp4", "-o", "out.wmv"), 2, "is not a container that can be written"),
@@ -167,7 +188,7 @@ def test_a_long_time_is_told_in_hours() -> None:
         (("in.mp4", "-o", "out.mkv", "--crf", "70"), 2, "--crf 70: x264 takes 0 (best) to 51"),
         (("in.mp4", "-o", "out.mkv", "--start", "5"), 2, "leave no frame of a video of 0.125 s"),
         (("in.mp4", "-o", "out.mkv", "--start", "half"), 2, "'half' is not a time"),
-        (("in.mp4", "-o", "out.mkv", "--scale", "1.03"), 2, "has even sides only"),
+        (("in.mp4", "-o", "out.mkv", "--width", "51"), 2, "has even sides only"),
         (("none.mp4", "-o", "out.mkv"), 4, "can't read none.mp4: No such file"),
         (("in.png", "-o", "out.mkv"), 2, "in.png is a still picture"),
         (("in.mp4", "-o", "no/such/out.mkv"), 0, ""),

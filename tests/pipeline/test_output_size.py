@@ -37,6 +37,40 @@ def test_half_a_pixel_is_rounded_up() -> None:
     assert SizeRequest(scale=Fraction("2.5")).target(5, 7, 4) == (13, 18)
 
 
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (SizeRequest(), (344, 192)),
+        (SizeRequest(scale=Fraction("2.5")), (214, 120)),  # 215 lies between two, of which one is too large
+        (SizeRequest(scale=Fraction("2.51")), (216, 120)),
+        (SizeRequest(fit=(193, 200)), (192, 108)),
+        (SizeRequest(fit=(400, 109)), (194, 108)),
+        (SizeRequest(width=192), (192, 108)),
+        (SizeRequest(height=110), (198, 110)),
+        (SizeRequest(long_side=192), (192, 108)),
+        (SizeRequest(scale=Fraction("0.001")), (2, 2)),
+        (SizeRequest(width=193), (193, 108)),
+        (SizeRequest(height=109), (196, 109)),
+        (SizeRequest(long_side=193), (193, 108)),
+        (SizeRequest(width=193, height=109), (193, 109)),
+    ],
+)
+def test_sides_that_follow_from_others_are_even_where_they_must_be(
+    request_: SizeRequest, expected: tuple[int, int]
+) -> None:
+    assert request_.target(86, 48, 4, (2, 2)) == expected
+
+
+def test_only_the_width_need_be_even() -> None:
+    assert SizeRequest(scale=Fraction(3)).target(5, 7, 4, (2, 1)) == (14, 21)
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.tuples(st.integers(2, 4000), st.integers(2, 4000)))
+def test_even_sides_stay_in_the_box(width: int, height: int, box: tuple[int, int]) -> None:
+    result = SizeRequest(fit=box).target(width, height, 4, (2, 2))
+    assert all(side % 2 == 0 and 2 <= side <= most for side, most in zip(result, box, strict=True))
+
+
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 4))
 def test_a_scale_and_the_width_it_gives_are_one_size(width: int, height: int, scale: int) -> None:
     by_scale = SizeRequest(scale=Fraction(scale)).target(width, height, 4)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.segment_runs import Killed, stop_after
+from support.transparent_clips import make_transparent_clip
 from support.video_clips import Clip, make_clip, picture
 from support.video_facts import decoded, picture_times
 
@@ -17,7 +18,7 @@ from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import SizeRequest
 from ripfdn_cli.video_jobs.video_run import VideoFacts, upscale_video
-from ripfdn_cli.video_jobs.video_settings import EncodingOptions, ReadingOptions, VideoSettings
+from ripfdn_cli.video_jobs.video_settings import EncodingOptions, FrameOptions, ReadingOptions, VideoSettings
 
 pytestmark = pytest.mark.any_precision
 
@@ -36,12 +37,14 @@ def upscale(bilinear_weights: Path) -> Upscale:
         segment: int = 5,
         size: SizeRequest | None = None,
         progress: Any = None,
+        frames: FrameOptions | None = None,
         **reading: Any,
     ) -> VideoFacts:
         settings = VideoSettings(
             size=size or SizeRequest(),
             reading=ReadingOptions(**reading),
             encoding=EncodingOptions(preset="ultrafast"),
+            frames=frames or FrameOptions(),
             segment=segment,
         )
         return upscale_video([path], output, settings, network, progress=progress)
@@ -127,3 +130,66 @@ def test_an_animated_picture_becomes_a_video_and_back(tmp_path: Path, upscale: U
                 shown.append(animation.info["duration"])
             assert shown == [100, 50, 200, 70]
             assert np.median(np.abs(np.array(animation.convert("RGB"), int) - picture(3))) < 12
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_pictures_of_a_turned_video_are_upright(
+    rotation: int, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=3, rotation=rotation, options={"crf": "4"}))
+    turns = decoded(source)[0].rotation // 90  # counterclockwise, as those of NumPy
+    assert turns
+    upscale(source, tmp_path / "out" / "%d.png")
+    upscale(source, tmp_path / "out.gif")
+    for name in ("out/1.png", "out.gif"):
+        with Image.open(tmp_path / name) as image:
+            shown = np.asarray(image.convert("RGB"))[2::4, 2::4].astype(int)
+        assert np.median(np.abs(shown - np.rot90(picture(0), turns))) < 12
+    assert "as they are stored" not in caplog.text
+
+
+def test_other_angles_and_pixels_that_are_not_square_are_said(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, clip in enumerate((Clip(frames=2, rotation=45), Clip(frames=2, aspect=Fraction(4, 3)))):
+        source = make_clip(tmp_path / f"{number}.mp4", clip)
+        caplog.clear()
+        upscale(source, tmp_path / f"{number}_%d.png")
+        assert "as they are stored" in caplog.text
+        with Image.open(tmp_path / f"{number}_1.png") as image:
+            assert image.size == (192, 128)
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuva444p"])
+def test_sixteen_bits_are_more_than_eight_repeated(
+    pixel_format: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    import imagecodecs
+
+    source = make_transparent_clip(tmp_path / "in.nut", "ffv1", pixel_format)
+    upscale(source, tmp_path / "%d.png", frames=FrameOptions(depth=16))
+    upscale(source, tmp_path / "out.apng", frames=FrameOptions(depth=16))
+    still = imagecodecs.png_decode((tmp_path / "1.png").read_bytes())
+    moving = imagecodecs.apng_decode((tmp_path / "out.apng").read_bytes())
+    assert still.dtype == moving.dtype == np.uint16
+    assert still.shape[2] == (4 if "a" in pixel_format else 3)
+    assert (still % 257 != 0).mean() > 0.1
+    np.testing.assert_array_equal(still, moving[0])
+    upscale(source, tmp_path / "eight_%d.png")
+    with Image.open(tmp_path / "eight_1.png") as image:
+        assert np.abs(np.asarray(image, int) - still / 257).max() <= 1
+
+
+def test_eight_bits_of_deep_frames(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=2, codec="ffv1", pixel_format="yuv420p10le"))
+    for depth, expected in ((None, 16), (8, 8)):
+        upscale(source, tmp_path / f"{depth}_%d.png", frames=FrameOptions(depth=depth))
+        assert (tmp_path / f"{depth}_1.png").read_bytes()[24] == expected  # IHDR's depth
+
+
+def test_frames_of_another_depth_are_another_job(tmp_path: Path, upscale: Upscale) -> None:
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=7))
+    with pytest.raises(Killed):
+        upscale(source, tmp_path / "%d.png", progress=stop_after(5), segment=3)
+    with pytest.raises(UsageError, match="depth"):
+        upscale(source, tmp_path / "%d.png", segment=3, frames=FrameOptions(depth=8))

@@ -10,6 +10,7 @@ import pytest
 from support.transparent_clips import make_transparent_clip
 from support.video_clips import Clip, make_clip
 
+from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import SizeRequest
 from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video
@@ -118,3 +119,54 @@ def test_settings_tell_jobs_apart(tmp_path: Path) -> None:
     ]
     described = {str(plan(source, "out.mkv", encoding=entry).target.describe()) for entry in options}
     assert len(described) == len(options)
+
+
+@pytest.mark.parametrize(
+    ("output", "clip", "size", "expected"),
+    [
+        ("out.mp4", Clip(frames=2, width=86, height=48), {"fit": (193, 200)}, (192, 108)),
+        ("out.mp4", Clip(frames=2, width=86, height=48), {"scale": Fraction("2.5")}, (214, 120)),
+        ("out.mkv", Clip(frames=2, width=85, height=47, codec="ffv1"), {"scale": Fraction(3)}, (254, 140)),
+        ("out.webm", Clip(frames=2, width=86, height=48), {"scale": Fraction("2.5")}, (215, 120)),
+        ("out.gif", Clip(frames=2, width=86, height=48), {"scale": Fraction("2.5")}, (215, 120)),
+    ],
+)
+def test_sides_are_even_for_codecs_that_have_no_others(
+    output: str,
+    clip: Clip,
+    size: dict[str, Any],
+    expected: tuple[int, int],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = make_clip(tmp_path / ("in.mkv" if clip.codec == "ffv1" else "in.mp4"), clip)
+    with caplog.at_level("INFO"):
+        made = plan(source, output, size=SizeRequest(**size))
+    assert made.size == expected
+    exact = [side % 2 for side in SizeRequest(**size).target(clip.width, clip.height, 4)]
+    assert ("even sides only in yuv420p" in caplog.text) == (output in ("out.mp4", "out.mkv") and any(exact))
+
+
+@pytest.mark.parametrize("asked", [{"width": 193}, {"height": 109}, {"width": 194, "height": 109}])
+def test_an_odd_side_that_was_asked_for_is_refused(asked: dict[str, Any], tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=2, width=86, height=48))
+    with pytest.raises(UsageError, match="has even sides only in yuv420p"):
+        plan(source, "out.mp4", size=SizeRequest(**asked))
+
+
+def test_rounded_sides_leave_the_shape_of_pixels(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=2, width=98, height=50))
+    described = plan(source, "out.mkv", size=SizeRequest(scale=Fraction("1.41"))).target.describe()
+    assert described["size"] == [138, 70]  # of 138.18 × 70.5
+    assert described["aspect"] == "1"
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("output", ["out_%d.png", "out.gif"])
+def test_pictures_of_a_turned_video_fit_as_they_are_shown(
+    output: str, transposed: bool, tmp_path: Path
+) -> None:
+    clip = Clip(frames=2, rotation=270 if transposed else 180, aspect=Fraction(4, 3))
+    made = plan(make_clip(tmp_path / "in.mp4", clip), output, size=SizeRequest(fit=(96, 96)))
+    assert made.size == ((64, 96) if transposed else (96, 64))
+    assert made.source.aspect == (Fraction(3, 4) if transposed else Fraction(4, 3))

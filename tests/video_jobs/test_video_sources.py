@@ -58,3 +58,23 @@ def test_an_animation_keeps_its_durations_and_a_still_is_refused(tmp_path: Path)
     frames[0].save(tmp_path / "b.png")
     with pytest.raises(UsageError, match="still picture"):
         animation_source(tmp_path / "b.png", ReadingOptions())
+
+
+@pytest.mark.parametrize("kind", ["turned", "on a background"])
+def test_frames_made_of_others_are_found_by_seeking(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gop = "keyint=8:min-keyint=8:scenecut=0"
+    make_clip(tmp_path / "in.mkv", Clip(frames=30, options={"x264-params": gop}))
+    source = video_source(tmp_path / "in.mkv", ReadingOptions(), tmp_path)
+    made = source.turned(6) if kind == "turned" else source.without_alpha((0, 0, 0))
+    whole = list(made.frames(0, {}))
+    before = {frame.index: frame.checksum for frame in whole[18:20]}
+    with caplog.at_level("DEBUG"):
+        again = list(made.frames(20, before))
+    assert "seeking" not in caplog.text
+    for first, second in zip(whole[20:], again, strict=True):
+        np.testing.assert_array_equal(first.pixels, second.pixels)
+    shape = (48, 32, 3) if kind == "turned" else (32, 48, 3)
+    assert again[0].pixels.shape == shape
+    assert source.turned(6).reading != source.reading
