@@ -138,6 +138,7 @@ class Training:
     ) -> None:
         self.settings, self.folder, self.ranks, self.listener = settings, folder, ranks, listener
         self.position = state.position if state else Position()
+        self.over = self.position.ends(settings, reserve=0.0)
         self.clock = _Clock(self.position.seconds, monotonic())
         self.best = state.best if state else None
         self.validation_seconds = state.validation_seconds if state else 0.0
@@ -169,12 +170,12 @@ class Training:
             if not self.position.steps:
                 self.validate()
             self._tell_setup()
-            if self.position.done:
+            if self.over:
                 log.warning("nothing is left to train: the run's steps or its `max_time` are used up")
-            while not self.position.done:
+            while not self.over:
                 self._step()
                 self._validate_and_save_when_due()
-            self._tell_unfinished_warmup()
+            self._tell_what_is_unfinished()
             self.validate()
             self.save()
             if self.history:
@@ -204,8 +205,14 @@ class Training:
             batches,
         )
 
-    def _tell_unfinished_warmup(self) -> None:
-        done, warmup = self.position.steps, self.settings.warmup
+    def _tell_what_is_unfinished(self) -> None:
+        done, warmup, steps = self.position.steps, self.settings.warmup, self.settings.steps
+        if done < steps:
+            log.warning(
+                "`max_time` ended the run after %d of its %d steps; `resume` with a longer `max_time`, or with 0",
+                done,
+                steps,
+            )
         if done < warmup:
             log.warning(
                 "the run ended after %d steps, within its warm-up of %d; give it more `max_time` or "
@@ -225,7 +232,7 @@ class Training:
             loss, waited = self._eager_step(stage, rate, decay, began)
         self.losses.append(loss)
         settled = None
-        if len(self.losses) >= _READ_LOSSES_EVERY[self.device.type == "cpu"] or self.position.done:
+        if len(self.losses) >= _READ_LOSSES_EVERY[self.device.type == "cpu"] or self.over:
             settled = self._settle_losses()
         self.speed.add(monotonic() - began, waited)
         if settled is not None:
@@ -272,8 +279,10 @@ class Training:
     def _advance(self, began: float) -> None:
         took, reserve = monotonic() - began, 1.5 * self.validation_seconds
         after = self.position.after_step(self.settings, self.clock.seconds(), took, reserve)
-        seconds, progress = self.ranks.largest(after.seconds, after.progress)
-        self.position = replace(after, seconds=seconds, progress=progress)
+        # All ranks must stop at the same step, and only the first knows what validation takes.
+        over = float(after.ends(self.settings, reserve))
+        seconds, progress, over = self.ranks.largest(after.seconds, after.progress, over)
+        self.position, self.over = replace(after, seconds=seconds, progress=progress), bool(over)
 
     def _report(self, stage: Stage, rate: float, loss: float) -> None:
         report = StepReport(
@@ -310,7 +319,7 @@ class Training:
         )
 
     def _validate_and_save_when_due(self) -> None:
-        if self.position.done or self.losses:
+        if self.over or self.losses:
             return
         now = (self.position.steps, self.position.seconds)
         if _due(self.settings.validate_every, self.validated, now):

@@ -292,6 +292,27 @@ def test_a_finished_run_goes_on_with_more_time(
     assert "nothing is left to train" in caplog.text
 
 
+def test_a_run_of_steps_that_its_time_cut_short_goes_on_as_if_it_had_not(
+    data: Path,
+    tmp_path: Path,
+    uninterrupted: tuple[Path, list[float]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(loop, "monotonic", Clock())
+    folder, settings = tmp_path / "run", tiny_settings(data, max_time=40.0)
+    losses = run_training(settings, folder).losses
+    assert 0 < len(losses) < 12
+    assert f"ended the run after {len(losses)} of its 12 steps" in caplog.text
+    caplog.clear()
+    longer = continued(load_state(folder), replace(settings, max_time=1000.0))
+    watcher = Watcher()
+    loop.Training(longer.settings, folder, Ranks(), watcher, longer).run()
+    assert losses + watcher.losses == uninterrupted[1]
+    assert_same_state(folder, uninterrupted[0])
+    assert "of its 12 steps" not in caplog.text
+
+
 def test_the_log_of_a_resumed_run_is_that_of_one_run(
     data: Path, small_data_set: Path, tmp_path: Path
 ) -> None:
