@@ -1,10 +1,11 @@
 """Named recipes: what a run's settings start from."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.training.settings import TrainingSettings, read_toml
+from ripfdn_cli.training.settings import TrainingSettings, parse_values, read_toml
 
 PRESETS: dict[str, dict[str, Any]] = {
     # The NTIRE 2023 factsheet of AVC2_CMHI_SR: L1, Adam, 5e-4, 64×64 LR patches, flips and rotations, 1.2 M
@@ -46,12 +47,16 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def resolve_settings(preset: str | None, config: Path | None, flags: dict[str, Any]) -> TrainingSettings:
-    """The preset's settings, changed by the TOML file `config`, changed by `flags`. Raises UsageError."""
+    """The preset's settings, changed by the TOML file `config`, changed by `flags`. A number of steps without
+    a time limit drops that of the preset, which would cut it short. Raises UsageError.
+    """
     from_file = {key.replace("-", "_"): value for key, value in read_toml(config).items()} if config else {}
     name = preset or from_file.pop("preset", None) or "quick"
     if name not in PRESETS:
         raise UsageError(f"`preset` {name!r} is not one of {', '.join(PRESETS)}")
     from_file.pop("preset", None)
     base = TrainingSettings.from_mapping({**PRESETS[name], "preset": name}, source=f"preset {name}")
-    changed = base.changed(from_file, source=str(config)) if from_file else base
-    return changed.changed(flags, source="command line")
+    given = parse_values(from_file, source=str(config)) | parse_values(flags, source="command line")
+    if given.get("steps"):
+        given.setdefault("max_time", 0.0)
+    return replace(base, **given)

@@ -85,10 +85,18 @@ class TrainingSettings:
     seed: int = _setting(0, "Random seed of the untrained weights and of every patch.", low=0, high=2**63 - 1)
 
     steps: int = _setting(
-        0, "Optimizer steps in the whole run; 0: as many as max-time allows.", low=0, high=10**9
+        0,
+        "Optimizer steps in the whole run; 0: as many as max-time allows. Given without max-time, they drop "
+        "that of the preset.",
+        low=0,
+        high=10**9,
     )
     max_time: float = _setting(
-        0.0, "Time limit of the whole run, such as 25m or 3h; 0: none.", resumable=True, low=0, high=10**9
+        0.0,
+        "Time limit of the whole run, such as 25m or 3h; 0: none. With steps, it only ends the run early.",
+        resumable=True,
+        low=0,
+        high=10**9,
     )
     share: tuple[float, ...] = _setting((1.0,), "Each stage's share of the run.", low=1e-9, high=1e9)
     patch: tuple[int, ...] = _setting((64,), "Side of an LR patch in pixels.", low=16, high=1024)

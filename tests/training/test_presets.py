@@ -29,3 +29,20 @@ def test_flags_come_after_the_file_and_the_file_after_the_preset(tmp_path: Path)
     path.write_text('preset = "factsheet"\nbatch = 8\nema = 0.9\n')
     settings = resolve_settings(None, path, {"ema": "0.5"})
     assert (settings.batch, settings.ema, settings.steps) == ((8,), 0.5, 1_700_000)
+
+
+def test_steps_without_a_time_limit_are_not_cut_short_by_the_presets(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("steps = 5000\n")
+    for config, flags, expected in (
+        (None, {"steps": "90000"}, (90000, 0.0)),
+        (path, {}, (5000, 0.0)),
+        (path, {"max_time": "2h"}, (5000, 7200.0)),
+        (None, {"steps": 7, "max_time": "25m"}, (7, 1500.0)),
+        (None, {"steps": 0}, (0, 3600.0)),
+        (None, {}, (0, 3600.0)),
+    ):
+        settings = resolve_settings(None, config, flags)
+        assert (settings.steps, settings.max_time) == expected
+    path.write_text('steps = 5000\nmax-time = "1h"\n')
+    assert resolve_settings(None, path, {}).max_time == 3600.0
