@@ -209,7 +209,7 @@ class Training:
         done, warmup, steps = self.position.steps, self.settings.warmup, self.settings.steps
         if done < steps:
             log.warning(
-                "`max_time` ended the run after %d of its %d steps; `resume` with a longer `max_time`, or with 0",
+                "`max_time` ended the run after %d of its %d steps; `resume` with a longer `max_time`",
                 done,
                 steps,
             )

@@ -65,10 +65,11 @@ def only_run_in(folder: Path) -> Iterator[None]:
 
 def continued(state: RunState, wanted: TrainingSettings) -> RunState:
     """`state` to go on from with the settings `wanted`. With another time limit a run without a number of
-    steps stands where its share of the new one is. Raises UsageError naming settings that may not change
+    steps stands where its share of the new one is; with another first validation set the best is yet to be
+    found. Raises UsageError naming settings that may not change
     midway.
     """
-    before, after = state.settings.as_dict(), wanted.as_dict()
+    before, after = state.settings.as_compared(), wanted.as_compared()
     changed = [
         f"{name.replace('_', '-')} was {json.dumps(before[name])}, now {json.dumps(after[name])}"
         for name, item in FIELDS.items()
@@ -79,8 +80,10 @@ def continued(state: RunState, wanted: TrainingSettings) -> RunState:
             f"settings differ from those of the resumed run: {'; '.join(changed)}; restore them, or start "
             "a new run in another folder"
         )
-    progress = _progress(state, wanted)
-    return replace(state, settings=wanted, position=replace(state.position, progress=progress))
+    position = replace(state.position, progress=_progress(state, wanted))
+    # Scores on another set say nothing of which weights are the best.
+    best = state.best if before["val"][:1] == after["val"][:1] else None
+    return replace(state, settings=wanted, position=position, best=best)
 
 
 def _progress(state: RunState, wanted: TrainingSettings) -> float:

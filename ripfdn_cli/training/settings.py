@@ -6,6 +6,7 @@ The same checks hold for all three, and the run's checkpoints carry the result.
 
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import GenericAlias
@@ -381,12 +382,19 @@ class TrainingSettings:
 
     def as_published(self) -> dict[str, Any]:
         """As `as_dict`, but files and folders by name alone: where they lie is the user's own affair."""
+        return self._with_paths(_named)
+
+    def as_compared(self) -> dict[str, Any]:
+        """As `as_dict`, but files and folders in one way of writing: `photos/` is `photos`."""
+        return self._with_paths(_plain)
+
+    def _with_paths(self, change: Callable[[str], str]) -> dict[str, Any]:
         settings = self.as_dict()
         for name, item in FIELDS.items():
             if not item.metadata["path"]:
                 continue
             value = settings[name]
-            settings[name] = [_named(one) for one in value] if isinstance(value, list) else _named(value)
+            settings[name] = [change(one) for one in value] if isinstance(value, list) else change(value)
         return settings
 
     def to_toml(self) -> str:
@@ -548,3 +556,7 @@ def _each(value: Any) -> tuple[Any, ...]:
 
 def _named(path: str) -> str:
     return Path(path).resolve().name if path else ""
+
+
+def _plain(path: str) -> str:
+    return str(Path(path)) if path else ""

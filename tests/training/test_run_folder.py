@@ -39,6 +39,28 @@ def test_steps_say_where_a_run_stands_whatever_its_time(
     assert continued(halfway, replace(settings, max_time=after)).position == Position(3, 5.0, 0.25)
 
 
+def test_a_way_of_writing_a_folder_is_no_change(data: Path, tmp_path: Path) -> None:
+    run_training(tiny_settings(data, steps=2), tmp_path / "run")
+    state = load_state(tmp_path / "run")
+    assert continued(state, replace(state.settings, data=(f"{data}/",))).settings.data == (f"{data}/",)
+    with pytest.raises(UsageError, match="data was"):
+        continued(state, replace(state.settings, data=(f"{data}/more",)))
+
+
+def test_the_best_is_that_of_the_first_validation_set(data: Path, tmp_path: Path) -> None:
+    run_training(tiny_settings(data, steps=2), tmp_path / "run")
+    settings = tiny_settings(data, steps=2, val=["Set5", "Set14"])
+    state = replace(load_state(tmp_path / "run"), settings=settings, best=30.0)
+    for val, best in (
+        (("Set5", "Set14"), 30.0),
+        (("Set5/",), 30.0),
+        (("Set14", "Set5"), None),
+        (("other/Set5",), None),
+        ((), None),
+    ):
+        assert continued(state, replace(settings, val=val)).best == best
+
+
 def test_a_run_is_never_overwritten(data: Path, tmp_path: Path) -> None:
     run_training(tiny_settings(data, steps=2), tmp_path / "run")
     with pytest.raises(UsageError, match="holds a run already"):
