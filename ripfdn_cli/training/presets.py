@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.training.dependent_settings import warn_of_idle
 from ripfdn_cli.training.settings import TrainingSettings, parse_values, read_toml
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -56,7 +57,31 @@ def resolve_settings(preset: str | None, config: Path | None, flags: dict[str, A
         raise UsageError(f"`preset` {name!r} is not one of {', '.join(PRESETS)}")
     from_file.pop("preset", None)
     base = TrainingSettings.from_mapping({**PRESETS[name], "preset": name}, source=f"preset {name}")
-    given = parse_values(from_file, source=str(config)) | parse_values(flags, source="command line")
+    given = _parsed(from_file, source=str(config)) | _given_at_once(flags)
     if given.get("steps"):
         given.setdefault("max_time", 0.0)
-    return replace(base, **given)
+    return _changed(base, given)
+
+
+def resumed_settings(saved: TrainingSettings, flags: dict[str, Any]) -> TrainingSettings:
+    """The `saved` settings of a run, changed by `flags`. Raises UsageError."""
+    return _changed(saved, _given_at_once(flags))
+
+
+def _given_at_once(flags: dict[str, Any]) -> dict[str, Any]:
+    given = _parsed(flags, source="command line")
+    if "degradations" in given and not given["degrade"]:
+        raise UsageError("`degradations` is how LR are degraded, and `degrade` is off; leave one of them out")
+    return given
+
+
+def _parsed(values: dict[str, Any], *, source: str) -> dict[str, Any]:
+    """As `parse_values`; who names degradations wants them."""
+    parsed = parse_values(values, source=source)
+    return {"degrade": True, **parsed} if "degradations" in parsed else parsed
+
+
+def _changed(base: TrainingSettings, given: dict[str, Any]) -> TrainingSettings:
+    settings = replace(base, **given)
+    warn_of_idle(base, settings)
+    return settings

@@ -235,8 +235,8 @@ class TrainingSettings:
     degrade: bool = _setting(False, "Make realistic LR: blur, resizing, noise, JPEG.")
     degradations: str = _setting(
         "mild",
-        "With degrade: mild; wild (other kernels, soft lenses, sensor noise, WebP, saved twice); as from "
-        "the web, a phone, video or a scan; or by the steps in a .toml file.",
+        "How LR are degraded; turns degrade on. mild; wild (other kernels, soft lenses, sensor noise, WebP, "
+        "saved twice); as from the web, a phone, video or a scan; or by the steps in a .toml file.",
         choices=DEGRADATIONS,
         others=True,
     )
@@ -410,12 +410,6 @@ class TrainingSettings:
         Raises UsageError for an unknown key, with the nearest that is known, and for values of a wrong type.
         """
         return cls(**parse_values(values, source=source))
-
-    def changed(self, values: dict[str, Any], *, source: str) -> Self:
-        """These with `values`, named as in `parse_values`, in place of their own. Raises what `from_mapping`
-        raises.
-        """
-        return replace(self, **parse_values(values, source=source))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training.presets import resolve_settings
 
 
@@ -46,3 +47,20 @@ def test_steps_without_a_time_limit_are_not_cut_short_by_the_presets(tmp_path: P
         assert (settings.steps, settings.max_time) == expected
     path.write_text('steps = 5000\nmax-time = "1h"\n')
     assert resolve_settings(None, path, {}).max_time == 3600.0
+
+
+def test_named_degradations_turn_degrading_on(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('degradations = "web"\n')
+    for config, flags, expected in (
+        (None, {"degradations": "phone"}, (True, "phone")),
+        (path, {}, (True, "web")),
+        (path, {"degrade": False}, (False, "web")),
+        (path, {"degradations": "scan"}, (True, "scan")),
+    ):
+        settings = resolve_settings(None, config, flags)
+        assert (settings.degrade, settings.degradations) == expected
+    path.write_text("degrade = false\n")
+    assert resolve_settings(None, path, {"degradations": "mild"}).degrade
+    with pytest.raises(UsageError, match=r"`degradations` .* `degrade` is off; leave one of them out"):
+        resolve_settings(None, path, {"degradations": "web", "degrade": False})
