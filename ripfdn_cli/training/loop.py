@@ -144,10 +144,12 @@ class Training:
         self.validation_seconds = state.validation_seconds if state else 0.0
         self.saved_steps = self.position.steps if state else None
         self.device = prepare_device(settings, ranks)
-        network, self.started_from = start_network(settings)
+        # With a state, what a run was started from has served, and its file may be gone.
+        network, self.started_from = (
+            (RIPFDN(settings.network), state.started_from) if state else start_network(settings)
+        )
         self.learner = Learner(network, settings, self.device, ranks)
         if state:
-            self.started_from = state.started_from
             self.learner.restore(state.tensors)
             restore_generators(state.tensors, self.device)
         self.validation = load_validation_sets(settings.val, settings.scale)

@@ -143,6 +143,21 @@ def test_a_run_with_a_teacher_is_the_same_to_the_bit_and_names_it(
     assert told["teacher_sha256"] == Checkpoint.load(small_weights).sha256
 
 
+def test_a_run_goes_on_without_the_weights_it_started_from(data: Path, tmp_path: Path) -> None:
+    run_training(tiny_settings(data, steps=2), tmp_path / "first")
+    weights = tmp_path / "first" / "last.safetensors"
+    settings = tiny_settings(data, init_from=str(weights), ema=0)
+    whole = run_training(settings, tmp_path / "whole").losses
+    with pytest.raises(KeyboardInterrupt):
+        run_training(settings, tmp_path / "cut", Watcher(stop_after=5))
+    digest = Checkpoint.load(weights).sha256
+    weights.unlink()
+    assert run_training(settings, tmp_path / "cut", resume=True).losses == whole[5:]
+    assert_same_state(tmp_path / "whole", tmp_path / "cut")
+    told = Checkpoint.load(tmp_path / "cut" / "last.safetensors").provenance
+    assert (told["init_from"], told["init_from_sha256"]) == ("last.safetensors", digest)
+
+
 def test_resuming_many_times_is_the_same_to_the_bit(
     data: Path, tmp_path: Path, uninterrupted: tuple[Path, list[float]]
 ) -> None:
