@@ -1,9 +1,10 @@
-"""Settings that act only beside another one, and a warning where that is missing."""
+"""Settings that act only beside another one: a warning, or an error, where that is missing."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
@@ -45,3 +46,11 @@ def warn_of_idle(before: TrainingSettings, after: TrainingSettings) -> None:
     for name, need in NEEDS.items():
         if getattr(before, name) != getattr(after, name) and not need.is_met(after):
             log.warning("`%s` has no effect without %s", name, need.text)
+
+
+def check_new_run(settings: TrainingSettings) -> None:
+    """Raises UsageError for what no run shall begin with. One that has, by an earlier version, may go on."""
+    if settings.weight_decay and settings.optimizer == "adam":
+        raise UsageError(
+            "`weight_decay` is for adamw and soap, not for `optimizer` adam; use `optimizer` adamw"
+        )

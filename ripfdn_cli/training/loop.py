@@ -18,6 +18,7 @@ from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.model.network import RIPFDN, to_checkpoint
 from ripfdn_cli.training.cuda_graph import CapturedStep
+from ripfdn_cli.training.dependent_settings import check_new_run
 from ripfdn_cli.training.durations import Interval
 from ripfdn_cli.training.interruption import deferred_signals
 from ripfdn_cli.training.learner import Learner, start_network
@@ -136,6 +137,8 @@ class Training:
         listener: Listener,
         state: RunState | None = None,
     ) -> None:
+        if state is None:
+            check_new_run(settings)
         self.settings, self.folder, self.ranks, self.listener = settings, folder, ranks, listener
         self.position = state.position if state else Position()
         self.over = self.position.ends(settings, reserve=0.0)

@@ -22,11 +22,11 @@ from support.training_runs import (
     tiny_settings,
 )
 
-from ripfdn_cli.errors import CheckpointError, TrainingDivergedError
+from ripfdn_cli.errors import CheckpointError, TrainingDivergedError, UsageError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.image_math.metrics import score
 from ripfdn_cli.model.checkpoint import Checkpoint
-from ripfdn_cli.training import loop
+from ripfdn_cli.training import loop, train
 from ripfdn_cli.training.learner import Learner
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.run_folder import continued, open_state
@@ -156,6 +156,24 @@ def test_a_run_goes_on_without_the_weights_it_started_from(data: Path, tmp_path:
     assert_same_state(tmp_path / "whole", tmp_path / "cut")
     told = Checkpoint.load(tmp_path / "cut" / "last.safetensors").provenance
     assert (told["init_from"], told["init_from_sha256"]) == ("last.safetensors", digest)
+
+
+def test_weight_decay_is_refused_with_adam_but_a_run_that_has_it_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_settings(data, weight_decay=0.1)
+    with pytest.raises(UsageError, match="`weight_decay` is for adamw and soap, not for `optimizer` adam"):
+        train(settings, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    decayed = run_training(tiny_settings(data, weight_decay=0.1, optimizer="adamw"), tmp_path / "adamw")
+    assert decayed.losses != run_training(tiny_settings(data, optimizer="adamw"), tmp_path / "none").losses
+    with monkeypatch.context() as earlier:
+        earlier.setattr(loop, "check_new_run", lambda settings: None)
+        run_training(settings, tmp_path / "whole")
+        with pytest.raises(KeyboardInterrupt):
+            run_training(settings, tmp_path / "cut", Watcher(stop_after=5))
+    run_training(settings, tmp_path / "cut", resume=True)
+    assert_same_state(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_resuming_many_times_is_the_same_to_the_bit(
