@@ -1,8 +1,9 @@
 """Settings that act only beside another one: a warning, or an error, where that is missing."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training.settings import TrainingSettings
@@ -39,12 +40,12 @@ NEEDS = {
 }
 
 
-def warn_of_idle(before: TrainingSettings, after: TrainingSettings) -> None:
-    """Name each setting that was changed and doesn't act. Files with all settings in them, as they are
-    printed, change few.
+def warn_of_idle(before: Mapping[str, Any], after: TrainingSettings) -> None:
+    """Name each setting that is another than `before` and doesn't act. A file of all settings, as it is
+    printed, changes few.
     """
     for name, need in NEEDS.items():
-        if getattr(before, name) != getattr(after, name) and not need.is_met(after):
+        if before[name] != getattr(after, name) and not need.is_met(after):
             log.warning("`%s` has no effect without %s", name, need.text)
 
 

@@ -6,7 +6,7 @@ The same checks hold for all three, and the run's checkpoints carry the result.
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import GenericAlias
@@ -62,7 +62,7 @@ class TrainingSettings:
     Raises UsageError, naming the setting and its value, for anything out of range.
     """
 
-    preset: str = _setting("quick", "Preset that the settings start from.")
+    preset: str = _setting("", "Preset that the settings start from.", resumable=True)
     data: tuple[str, ...] = _setting((), "Folders of pictures to train on.", path=True)
     lr_folder: tuple[str, ...] = _setting(
         (),
@@ -382,7 +382,7 @@ class TrainingSettings:
 
     def as_published(self) -> dict[str, Any]:
         """As `as_dict`, but files and folders by name alone: where they lie is the user's own affair."""
-        return self._with_paths(_named)
+        return self._with_paths(_named) | {"preset": self.preset or "none"}
 
     def as_compared(self) -> dict[str, Any]:
         """As `as_dict`, but files and folders in one way of writing: `photos/` is `photos`."""
@@ -457,7 +457,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"settings {path} are not TOML: {error}") from error
 
 
-def parse_values(values: dict[str, Any], *, source: str) -> dict[str, Any]:
+def parse_values(values: Mapping[str, Any], *, source: str) -> dict[str, Any]:
     """`values` with each of its field's type: numbers may come as text, one value stands for a tuple of
     one.
     """

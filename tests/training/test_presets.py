@@ -4,6 +4,7 @@ import pytest
 
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training.presets import resolve_settings
+from ripfdn_cli.training.settings import TrainingSettings
 
 
 def test_the_factsheets_two_stages() -> None:
@@ -64,3 +65,22 @@ def test_named_degradations_turn_degrading_on(tmp_path: Path) -> None:
     assert resolve_settings(None, path, {"degradations": "mild"}).degrade
     with pytest.raises(UsageError, match=r"`degradations` .* `degrade` is off; leave one of them out"):
         resolve_settings(None, path, {"degradations": "web", "degrade": False})
+
+
+def test_settings_without_a_preset_are_not_said_to_be_of_one(tmp_path: Path) -> None:
+    own = TrainingSettings(data=("photos",), steps=10, fft=(0.2,))
+    assert (own.preset, own.as_published()["preset"]) == ("", "none")
+    path = tmp_path / "settings.toml"
+    path.write_text(own.to_toml())
+    assert resolve_settings(None, path, {}) == own
+    quick = resolve_settings("quick", changes={"data": "photos", "max-time": "1h"})
+    assert quick.as_published()["preset"] == "quick"
+    assert (quick.data, quick.max_time, quick.patch, quick.loss) == (
+        ("photos",),
+        3600.0,
+        (48, 64),
+        ("l1", "mse"),
+    )
+    path.write_text('preset = "none"\n')
+    with pytest.raises(UsageError, match="`preset` 'none' is not one of factsheet, quick"):
+        resolve_settings(None, path)

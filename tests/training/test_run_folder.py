@@ -39,6 +39,15 @@ def test_steps_say_where_a_run_stands_whatever_its_time(
     assert continued(halfway, replace(settings, max_time=after)).position == Position(3, 5.0, 0.25)
 
 
+def test_a_preset_is_judged_by_its_settings(data: Path, tmp_path: Path) -> None:
+    """Runs without one were said to be of quick."""
+    run_training(tiny_settings(data, steps=2), tmp_path / "run")
+    state = load_state(tmp_path / "run")
+    assert continued(state, replace(state.settings, preset="")).settings.preset == ""
+    with pytest.raises(UsageError, match=r"fft was \[0.05, 0.0\], now \[0.0\]; restore"):
+        continued(state, replace(state.settings, preset="", fft=(0.0,)))
+
+
 def test_a_way_of_writing_a_folder_is_no_change(data: Path, tmp_path: Path) -> None:
     run_training(tiny_settings(data, steps=2), tmp_path / "run")
     state = load_state(tmp_path / "run")
