@@ -5,6 +5,7 @@ The same checks hold for all three, and the run's checkpoints carry the result.
 """
 
 import json
+import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
@@ -272,6 +273,7 @@ class TrainingSettings:
     save_every: str = _setting("5m", "Steps (500) or time (5m) between saved states.", resumable=True)
 
     def __post_init__(self) -> None:
+        self._check_finite()
         _ = self.network
         self._check_choices()
         self._check_ranges()
@@ -320,6 +322,12 @@ class TrainingSettings:
                     raise UsageError(
                         f"`{name}` {value!r} is not one of {', '.join(choices)}{nearest_hint(value, choices)}"
                     )
+
+    def _check_finite(self) -> None:
+        for name in FIELDS:
+            for value in _each(getattr(self, name)):
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise UsageError(f"`{name}` {value} is not a finite number")
 
     def _check_ranges(self) -> None:
         for name, item in FIELDS.items():
@@ -507,7 +515,7 @@ def _parse(name: str, value: Any, source: str) -> Any:
             return parse_duration(value, f"`{name}`")
         assert isinstance(kind, type)
         return _scalar(kind, value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{source}: `{name}` {value!r} is not {_DESCRIBED[_base(kind)]}") from error
 
 
