@@ -21,6 +21,7 @@ _HOMES = {
     "evaluate": "api",
     "export": "api",
     "train": "training",
+    "resolve_settings": "training.presets",
     "list_weights": "model.weights_store",
     "load_weights": "model.weights_store",
     "Checkpoint": "model.checkpoint",
@@ -83,6 +84,7 @@ __all__ = [
     "export",
     "list_weights",
     "load_weights",
+    "resolve_settings",
     "train",
     "upscale_bytes",
     "upscale_file",
@@ -122,6 +124,7 @@ if TYPE_CHECKING:
     from ripfdn_cli.model.weights_store import list_weights, load_weights
     from ripfdn_cli.pipeline.output_size import SizeRequest
     from ripfdn_cli.training import train
+    from ripfdn_cli.training.presets import resolve_settings
     from ripfdn_cli.training.settings import TrainingSettings
     from ripfdn_cli.upscaler import Upscaler
     from ripfdn_cli.video_jobs.video_run import VideoFacts

@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from ripfdn_cli import (
-    RipfdnError, Upscaler, evaluate, export, list_weights, load_weights, train, upscale_file,
-    upscale_folder, upscale_video,
+    RipfdnError, Upscaler, evaluate, export, list_weights, load_weights, resolve_settings, train,
+    upscale_file, upscale_folder, upscale_video,
 )
 print(sorted(list_weights()), load_weights("x4").config.scale)
 upscaler = Upscaler("x4", device="cpu")
@@ -39,6 +39,7 @@ try:
     frames: int = upscale_video("a.mp4", "b.mkv", device="cpu").frames
     psnr = [row.seconds for row in evaluate("Set5", weights=["x4", "x2"])]
     files = export("x4", target="onnx").files
+    run: Path = train(resolve_settings("quick", changes={"data": "photos"}), Path("run"))
 except RipfdnError as error:
     print(error, error.exit_code)
 """

@@ -159,16 +159,18 @@ def eval(
             progress=count_progress(bar),
             observe=None if report is None else report.add,
         )
-    for row, difference in zip(rows, differences(rows, protocols), strict=True):
-        console.record(record(row, protocols, difference))
-    compared = difference_table(rows, protocols)
-    remarks = [*notes(rows, protocols), *difference_notes(rows, protocols)]
-    for line in (*text_table(rows, protocols), *([""] if compared else []), *compared, "", *remarks):
-        console.text(line)
-    if csv_path is not None:
-        publish(csv_path, csv_table(rows, protocols).encode(), overwrite=overwrite)
-    if report is not None and report_path is not None:
-        publish(report_path, report.render(rows).encode(), overwrite=overwrite)
+    try:
+        if csv_path is not None:
+            publish(csv_path, csv_table(rows, protocols).encode(), overwrite=overwrite)
+        if report is not None and report_path is not None:
+            publish(report_path, report.render(rows).encode(), overwrite=overwrite)
+    finally:  # a reader of stdout that has gone shall not cost the files, nor a full disk the table
+        for row, difference in zip(rows, differences(rows, protocols), strict=True):
+            console.record(record(row, protocols, difference))
+        compared = difference_table(rows, protocols)
+        remarks = [*notes(rows, protocols), *difference_notes(rows, protocols)]
+        for line in (*text_table(rows, protocols), *([""] if compared else []), *compared, "", *remarks):
+            console.text(line)
 
 
 def _check_outputs(paths: list[Location], overwrite: bool) -> None:

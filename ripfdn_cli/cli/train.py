@@ -22,7 +22,7 @@ from ripfdn_cli.training import show_pairs as write_pairs
 from ripfdn_cli.training import train as run_training
 from ripfdn_cli.training.degradation_recipes import RECIPES
 from ripfdn_cli.training.durations import format_duration
-from ripfdn_cli.training.presets import PRESETS, resolve_settings
+from ripfdn_cli.training.presets import PRESETS, resolve_settings, resumed_settings
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ _EXAMPLES = (
     click.option(
         "--degrade-preset",
         type=click.Choice(RECIPES),
-        help="Short for --degrade --degradations NAME: LR pictures like those from there.",
+        help="Short for --degradations NAME: LR pictures like those from there.",
     ),
     click.option(
         "--resume",
@@ -167,7 +167,7 @@ def train(
     if degrade_preset is not None:
         if flags["degradations"] is not None or flags["degrade"] is False:
             raise UsageError("--degrade-preset sets --degrade and --degradations; leave them out")
-        given |= {"degrade": True, "degradations": degrade_preset}
+        given["degradations"] = degrade_preset
     if print_config:
         click.echo(resolve_settings(preset, config, given).to_toml(), nl=False)
         return
@@ -212,7 +212,7 @@ def _settings(
 ) -> TrainingSettings:
     """Of a new run, or of one that is resumed: then what isn't given stays as it was."""
     if base is not None and preset is None and config is None:
-        return base.changed(given, source="command line")
+        return resumed_settings(base, given)
     settings = resolve_settings(preset, config, given)
     if not settings.data:
         raise UsageError("no folder of pictures is given; name at least one to train on")

@@ -11,9 +11,9 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from ripfdn_cli.errors import CheckpointError, InputError, UsageError
+from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.evaluation.complexity import Complexity, count_complexity
-from ripfdn_cli.evaluation.datasets import DataSet, LoadedPair, Pixels, load_pair
+from ripfdn_cli.evaluation.datasets import DataSet, LoadedPair, Pixels, load_pair, require_side
 from ripfdn_cli.evaluation.library_metrics import Compare, Metric
 from ripfdn_cli.evaluation.peak_memory import peak_memory
 from ripfdn_cli.foreign_networks import ForeignNetwork, is_onnx, load_foreign, may_be_foreign
@@ -281,19 +281,12 @@ class _Scorer:
             return PictureResult(pair.name, width, height, seconds, {})
         hr, scale = pair.hr, self.data_set.scale
         for protocol in self.protocols:
-            self._require_side(pair.name, hr, protocol.smallest_side(scale), "")
+            require_side(self.data_set.name, pair, protocol.smallest_side(scale))
         for metric, _ in self.metrics:
-            self._require_side(pair.name, hr, metric.smallest_side(scale), f" by {metric.name}")
+            require_side(self.data_set.name, pair, metric.smallest_side(scale), f" by {metric.name}")
         scores = {p.name: score(output, hr, scale=scale, protocol=p) for p in self.protocols}
         values = {metric.name: compare(output, hr) for metric, compare in self.metrics}
         return PictureResult(pair.name, width, height, seconds, scores, values)
-
-    def _require_side(self, name: str, hr: Pixels, smallest: int, how: str) -> None:
-        if min(hr.shape[:2]) < smallest:
-            raise InputError(
-                f"{name} of {self.data_set.name} has {hr.shape[1]}×{hr.shape[0]} px, too small to score{how} "
-                f"(at least {smallest} px per side are needed); remove it from the data set"
-            )
 
 
 def _interpolate(kernel: Image.Resampling, scale: int) -> Upscale:

@@ -142,6 +142,18 @@ def load_pair(pair: PicturePair, scale: int) -> LoadedPair:
     return LoadedPair(pair.name, lr, hr)
 
 
+def require_side(data_set: str, pair: LoadedPair, smallest: int, how: str = "") -> None:
+    """Raise InputError where the HR of `pair`, of the set of that name, has a side under `smallest` px, which
+    scoring (`how`) needs.
+    """
+    if pair.hr is not None and min(pair.hr.shape[:2]) < smallest:
+        height, width = pair.hr.shape[:2]
+        raise InputError(
+            f"{pair.name} of {data_set} has {width}×{height} px, too small to score{how} "
+            f"(at least {smallest} px per side are needed); remove it from the data set"
+        )
+
+
 def _set_name(folder: Location, scale: int) -> str:
     return folder.parent.name if folder.name in (HR_FOLDER, lr_folder(scale)) else folder.name
 

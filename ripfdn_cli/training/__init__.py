@@ -45,7 +45,8 @@ def show_pairs(
     listener: "Listener | None" = None,
 ) -> None:
     """Write the PNG `path`: the first `count` pairs of LR and target that a run by `settings` would see, its
-    teacher's part in them included. Nothing is trained.
+    teacher's part in them and sharpening included. Nothing is trained. A place among the pictures of the run
+    is refused.
 
     Raises UsageError, InputError, CheckpointError, UnavailableError, OutputError and OutOfMemoryError.
     """

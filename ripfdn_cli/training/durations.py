@@ -1,5 +1,6 @@
 """Times as people write them: 90s, 25m, 1h30m; and intervals that count steps or time."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,15 +16,20 @@ def parse_duration(value: Any, name: str) -> float:
     """Seconds of `value`: a number of seconds, or text such as 25m or 1h30m. Raises UsageError naming
     `name`.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+    seconds = _seconds(value)
+    if seconds is None or not math.isfinite(seconds):
+        raise UsageError(f"{name} {value!r} is not a time; write it as 90s, 25m or 1h30m")
+    return seconds
+
+
+def _seconds(value: Any) -> float | None:
     text = str(value).strip().lower()
     if _DURATION.fullmatch(text):
         return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     try:
         return float(text)
-    except ValueError as error:
-        raise UsageError(f"{name} {value!r} is not a time; write it as 90s, 25m or 1h30m") from error
+    except ValueError:
+        return None
 
 
 def format_duration(seconds: float) -> str:

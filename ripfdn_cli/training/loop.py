@@ -18,6 +18,7 @@ from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.model.network import RIPFDN, to_checkpoint
 from ripfdn_cli.training.cuda_graph import CapturedStep
+from ripfdn_cli.training.dependent_settings import check_new_run
 from ripfdn_cli.training.durations import Interval
 from ripfdn_cli.training.interruption import deferred_signals
 from ripfdn_cli.training.learner import Learner, start_network
@@ -136,17 +137,22 @@ class Training:
         listener: Listener,
         state: RunState | None = None,
     ) -> None:
+        if state is None:
+            check_new_run(settings)
         self.settings, self.folder, self.ranks, self.listener = settings, folder, ranks, listener
         self.position = state.position if state else Position()
+        self.over = self.position.ends(settings, reserve=0.0)
         self.clock = _Clock(self.position.seconds, monotonic())
         self.best = state.best if state else None
         self.validation_seconds = state.validation_seconds if state else 0.0
         self.saved_steps = self.position.steps if state else None
         self.device = prepare_device(settings, ranks)
-        network, self.started_from = start_network(settings)
+        # With a state, what a run was started from has served, and its file may be gone.
+        network, self.started_from = (
+            (RIPFDN(settings.network), state.started_from) if state else start_network(settings)
+        )
         self.learner = Learner(network, settings, self.device, ranks)
         if state:
-            self.started_from = state.started_from
             self.learner.restore(state.tensors)
             restore_generators(state.tensors, self.device)
         self.validation = load_validation_sets(settings.val, settings.scale)
@@ -169,12 +175,12 @@ class Training:
             if not self.position.steps:
                 self.validate()
             self._tell_setup()
-            if self.position.done:
+            if self.over:
                 log.warning("nothing is left to train: the run's steps or its `max_time` are used up")
-            while not self.position.done:
+            while not self.over:
                 self._step()
                 self._validate_and_save_when_due()
-            self._tell_unfinished_warmup()
+            self._tell_what_is_unfinished()
             self.validate()
             self.save()
             if self.history:
@@ -204,8 +210,14 @@ class Training:
             batches,
         )
 
-    def _tell_unfinished_warmup(self) -> None:
-        done, warmup = self.position.steps, self.settings.warmup
+    def _tell_what_is_unfinished(self) -> None:
+        done, warmup, steps = self.position.steps, self.settings.warmup, self.settings.steps
+        if done < steps:
+            log.warning(
+                "`max_time` ended the run after %d of its %d steps; `resume` with a longer `max_time`",
+                done,
+                steps,
+            )
         if done < warmup:
             log.warning(
                 "the run ended after %d steps, within its warm-up of %d; give it more `max_time` or "
@@ -225,7 +237,7 @@ class Training:
             loss, waited = self._eager_step(stage, rate, decay, began)
         self.losses.append(loss)
         settled = None
-        if len(self.losses) >= _READ_LOSSES_EVERY[self.device.type == "cpu"] or self.position.done:
+        if len(self.losses) >= _READ_LOSSES_EVERY[self.device.type == "cpu"] or self.over:
             settled = self._settle_losses()
         self.speed.add(monotonic() - began, waited)
         if settled is not None:
@@ -272,8 +284,10 @@ class Training:
     def _advance(self, began: float) -> None:
         took, reserve = monotonic() - began, 1.5 * self.validation_seconds
         after = self.position.after_step(self.settings, self.clock.seconds(), took, reserve)
-        seconds, progress = self.ranks.largest(after.seconds, after.progress)
-        self.position = replace(after, seconds=seconds, progress=progress)
+        # All ranks must stop at the same step, and only the first knows what validation takes.
+        over = float(after.ends(self.settings, reserve))
+        seconds, progress, over = self.ranks.largest(after.seconds, after.progress, over)
+        self.position, self.over = replace(after, seconds=seconds, progress=progress), bool(over)
 
     def _report(self, stage: Stage, rate: float, loss: float) -> None:
         report = StepReport(
@@ -310,7 +324,7 @@ class Training:
         )
 
     def _validate_and_save_when_due(self) -> None:
-        if self.position.done or self.losses:
+        if self.over or self.losses:
             return
         now = (self.position.steps, self.position.seconds)
         if _due(self.settings.validate_every, self.validated, now):

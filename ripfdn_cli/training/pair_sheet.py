@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
+from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import check_publishable, publish
+from ripfdn_cli.training.losses import sharpened
 from ripfdn_cli.training.patches import PatchSource, Request
 from ripfdn_cli.training.pictures import Pixels
 from ripfdn_cli.training.reports import Listener, Silence
-from ripfdn_cli.training.settings import TrainingSettings
+from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.training.sources import open_source
 from ripfdn_cli.training.validation import load_validation_sets
 
@@ -25,6 +28,7 @@ def write_pair_sheet(
     settings: TrainingSettings, count: int, path: Path, *, overwrite: bool, listener: Listener | None = None
 ) -> None:
     """As `ripfdn_cli.training.show_pairs` says."""
+    _refuse_among_pictures(path, settings)
     check_publishable(path, overwrite=overwrite)
     validation = load_validation_sets(settings.val, settings.scale)
     opened = open_source(settings, validation, torch.device("cpu"), listener or Silence())
@@ -37,9 +41,18 @@ def write_pair_sheet(
     publish(path, stream.getvalue(), overwrite=overwrite)
 
 
+def _refuse_among_pictures(path: Path, settings: TrainingSettings) -> None:
+    """Raises UsageError where the page would replace a picture of the run, or become one."""
+    for folder in (*settings.data, *settings.lr_folder, *settings.val):
+        if path.resolve().is_relative_to(Path(folder).resolve()):
+            raise UsageError(
+                f"{path} lies in {folder}, where the run reads pictures; name a place outside it"
+            )
+
+
 def first_pairs(source: PatchSource, settings: TrainingSettings, count: int) -> list[tuple[Pixels, Pixels]]:
-    """The first `count` pairs of the run, in the order of its steps: LR (patch, patch, 3) and HR (s·patch,
-    s·patch, 3) uint8.
+    """The first `count` pairs of the run, in the order of its steps: LR (patch, patch, 3) and target
+    (s·patch, s·patch, 3) uint8.
     """
     stage = settings.stages[0]
     pairs: list[tuple[Pixels, Pixels]] = []
@@ -47,9 +60,16 @@ def first_pairs(source: PatchSource, settings: TrainingSettings, count: int) -> 
         step = len(pairs) // stage.batch
         wanted = min(stage.batch, count - len(pairs))
         lr, hr = source.patches(Request(step, stage.patch, stage.batch, 0, wanted))
-        lows, highs = (patches.permute(0, 2, 3, 1).numpy() for patches in (lr, hr))
+        lows, highs = (patches.permute(0, 2, 3, 1).numpy() for patches in (lr, _target(hr, stage)))
         pairs += zip(lows, highs, strict=True)
     return pairs
+
+
+def _target(hr: Tensor, stage: Stage) -> Tensor:
+    """What the network learns of `hr` (N, 3, H, W): uint8, rounded where it is sharpened."""
+    if not stage.sharpen:
+        return hr
+    return (sharpened(hr.float() / 255, stage.sharpen, stage.overshoot) * 255).round().to(torch.uint8)
 
 
 def pair_sheet(pairs: Sequence[tuple[Pixels, Pixels]], scale: int) -> Pixels:

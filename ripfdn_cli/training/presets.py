@@ -1,10 +1,12 @@
 """Named recipes: what a run's settings start from."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.training.settings import TrainingSettings, read_toml
+from ripfdn_cli.training.dependent_settings import warn_of_idle
+from ripfdn_cli.training.settings import FIELDS, TrainingSettings, parse_values, read_toml
 
 PRESETS: dict[str, dict[str, Any]] = {
     # The NTIRE 2023 factsheet of AVC2_CMHI_SR: L1, Adam, 5e-4, 64×64 LR patches, flips and rotations, 1.2 M
@@ -45,13 +47,50 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def resolve_settings(preset: str | None, config: Path | None, flags: dict[str, Any]) -> TrainingSettings:
-    """The preset's settings, changed by the TOML file `config`, changed by `flags`. Raises UsageError."""
-    from_file = {key.replace("-", "_"): value for key, value in read_toml(config).items()} if config else {}
-    name = preset or from_file.pop("preset", None) or "quick"
-    if name not in PRESETS:
-        raise UsageError(f"`preset` {name!r} is not one of {', '.join(PRESETS)}")
-    from_file.pop("preset", None)
-    base = TrainingSettings.from_mapping({**PRESETS[name], "preset": name}, source=f"preset {name}")
-    changed = base.changed(from_file, source=str(config)) if from_file else base
-    return changed.changed(flags, source="command line")
+def resolve_settings(
+    preset: str | None = None, config: Path | None = None, changes: Mapping[str, Any] | None = None
+) -> TrainingSettings:
+    """The settings of `preset` ("quick" where it isn't named), changed by the TOML file `config`, changed by
+    `changes`, which are named and written like the options of `ripfdn train`.
+
+    A number of steps without a time limit drops that of the preset, which would cut it short. Raises
+    UsageError.
+    """
+    from_file = _parsed(read_toml(config), source=str(config)) if config else {}
+    given = from_file | _given_at_once(changes or {})
+    name = preset or given.get("preset", "quick")
+    if given.get("steps"):
+        given.setdefault("max_time", 0.0)
+    return _changed(_values_of(name), {**given, "preset": name})
+
+
+def resumed_settings(saved: TrainingSettings, changes: Mapping[str, Any]) -> TrainingSettings:
+    """The `saved` settings of a run with `changes`. Raises UsageError."""
+    return _changed(vars(saved), _given_at_once(changes))
+
+
+def _values_of(preset: str) -> dict[str, Any]:
+    """All values that `preset` stands for; those of settings made without one where it has no name."""
+    if preset and preset not in PRESETS:
+        raise UsageError(f"`preset` {preset!r} is not one of {', '.join(PRESETS)}")
+    own = parse_values(PRESETS.get(preset, {}), source=f"preset {preset}")
+    return {name: item.default for name, item in FIELDS.items()} | own
+
+
+def _given_at_once(changes: Mapping[str, Any]) -> dict[str, Any]:
+    given = _parsed(changes, source="settings")
+    if "degradations" in given and not given["degrade"]:
+        raise UsageError("`degradations` is how LR are degraded, and `degrade` is off; leave one of them out")
+    return given
+
+
+def _parsed(values: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    """As `parse_values`; who names degradations wants them."""
+    parsed = parse_values(values, source=source)
+    return {"degrade": True, **parsed} if "degradations" in parsed else parsed
+
+
+def _changed(base: Mapping[str, Any], given: Mapping[str, Any]) -> TrainingSettings:
+    settings = TrainingSettings(**{**base, **given})
+    warn_of_idle(base, settings)
+    return settings

@@ -130,11 +130,12 @@ def draw_curves(records: list[Record]) -> bytes | None:
         [r["steps"] for r in steps], [r["loss"] for r in steps], marker="." if len(steps) < 50 else ""
     )
     losses.set(ylabel="loss", yscale="log")
-    for name in validations[0]["scores"] if validations else ():
+    names = dict.fromkeys(name for record in validations for name in record["scores"])
+    for name in names:
         points = [(r["steps"], r["scores"][name]["psnr"]) for r in validations if name in r["scores"]]
         psnr.plot(*zip(*points, strict=True), marker=".", label=f"{name} ({points[-1][1]:.3f} dB)")
     psnr.set(ylabel="Y-PSNR, dB", xlabel="step")
-    if validations and validations[0]["scores"]:
+    if names:
         psnr.legend()
     for axes in (losses, psnr):
         axes.grid(alpha=0.3)

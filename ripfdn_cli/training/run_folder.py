@@ -13,6 +13,7 @@ from ripfdn_cli.files.file_lock import locked
 from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.training.branch import decaying, folder_name
 from ripfdn_cli.training.durations import Interval
+from ripfdn_cli.training.schedule import progress_of_steps
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings
 from ripfdn_cli.training.state import RunState, has_state, load_state
 
@@ -63,10 +64,12 @@ def only_run_in(folder: Path) -> Iterator[None]:
 
 
 def continued(state: RunState, wanted: TrainingSettings) -> RunState:
-    """`state` to go on from with the settings `wanted`. With another time limit the run stands where its
-    share of the new one is. Raises UsageError naming settings that may not change midway.
+    """`state` to go on from with the settings `wanted`. With another time limit a run without a number of
+    steps stands where its share of the new one is; with another first validation set the best is yet to be
+    found. Raises UsageError naming settings that may not change
+    midway.
     """
-    before, after = state.settings.as_dict(), wanted.as_dict()
+    before, after = state.settings.as_compared(), wanted.as_compared()
     changed = [
         f"{name.replace('_', '-')} was {json.dumps(before[name])}, now {json.dumps(after[name])}"
         for name, item in FIELDS.items()
@@ -77,10 +80,20 @@ def continued(state: RunState, wanted: TrainingSettings) -> RunState:
             f"settings differ from those of the resumed run: {'; '.join(changed)}; restore them, or start "
             "a new run in another folder"
         )
-    progress = state.position.progress
-    if state.settings.max_time and wanted.max_time:
-        progress = min(1.0, progress * state.settings.max_time / wanted.max_time)
-    return replace(state, settings=wanted, position=replace(state.position, progress=progress))
+    position = replace(state.position, progress=_progress(state, wanted))
+    # Scores on another set say nothing of which weights are the best.
+    best = state.best if before["val"][:1] == after["val"][:1] else None
+    return replace(state, settings=wanted, position=position, best=best)
+
+
+def _progress(state: RunState, wanted: TrainingSettings) -> float:
+    """Where `state` stands in a run of the settings `wanted`: by its steps where they are given, else by its
+    share of the time.
+    """
+    position = state.position
+    if wanted.steps:
+        return progress_of_steps(wanted, position.steps)
+    return min(1.0, position.progress * state.settings.max_time / wanted.max_time)
 
 
 def branched(settings: TrainingSettings, folder: Path, length: str) -> tuple[RunState, Path]:

@@ -20,24 +20,28 @@ class Position:
     def after_step(self, settings: TrainingSettings, seconds: float, took: float, reserve: float) -> Self:
         """The position at wall time `seconds`, one step that `took` some seconds later.
 
-        With a time limit each step advances the run by its share of the time left, so that set-up,
-        validation, resuming and a busy machine compress what remains and the schedule still ends on time;
-        `reserve` seconds are kept for what follows the last step. With a number of steps the run is done
-        when they are, if that is earlier.
+        With a number of steps each is its share of the run, whatever the time. Without, each step advances
+        the run by its share of the time left, so that set-up, validation, resuming and a busy machine
+        compress what remains and the schedule still ends on time; `reserve` seconds are kept for what follows
+        the last step.
         """
         steps = self.steps + 1
-        progress = self.progress
-        if settings.max_time:
-            left = settings.max_time - reserve - seconds
-            progress = 1.0 if left <= 0 else progress + (1 - progress) * took / (took + left)
         if settings.steps:
-            progress = max(progress, steps / settings.steps)
+            progress = progress_of_steps(settings, steps)
+        else:
+            left = settings.max_time - reserve - seconds
+            progress = 1.0 if left <= 0 else self.progress + (1 - self.progress) * took / (took + left)
         return replace(self, steps=steps, seconds=seconds, progress=min(progress, 1.0))
 
-    @property
-    def done(self) -> bool:
-        """Whether the run is at its end."""
-        return self.progress >= 1.0
+    def ends(self, settings: TrainingSettings, reserve: float) -> bool:
+        """Whether the run is over here: its steps are done, or its time is used up but for `reserve`."""
+        late = bool(settings.max_time) and self.seconds >= settings.max_time - reserve
+        return late or self.progress >= 1.0
+
+
+def progress_of_steps(settings: TrainingSettings, steps: int) -> float:
+    """How far `steps` have brought a run that has a number of them."""
+    return min(1.0, steps / settings.steps)
 
 
 def stage_at(settings: TrainingSettings, progress: float) -> Stage:

@@ -5,7 +5,9 @@ The same checks hold for all three, and the run's checkpoints carry the result.
 """
 
 import json
+import math
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import GenericAlias
@@ -61,7 +63,7 @@ class TrainingSettings:
     Raises UsageError, naming the setting and its value, for anything out of range.
     """
 
-    preset: str = _setting("quick", "Preset that the settings start from.")
+    preset: str = _setting("", "Preset that the settings start from.", resumable=True)
     data: tuple[str, ...] = _setting((), "Folders of pictures to train on.", path=True)
     lr_folder: tuple[str, ...] = _setting(
         (),
@@ -85,10 +87,18 @@ class TrainingSettings:
     seed: int = _setting(0, "Random seed of the untrained weights and of every patch.", low=0, high=2**63 - 1)
 
     steps: int = _setting(
-        0, "Optimizer steps in the whole run; 0: as many as max-time allows.", low=0, high=10**9
+        0,
+        "Optimizer steps in the whole run; 0: as many as max-time allows. Given without max-time, they drop "
+        "that of the preset.",
+        low=0,
+        high=10**9,
     )
     max_time: float = _setting(
-        0.0, "Time limit of the whole run, such as 25m or 3h; 0: none.", resumable=True, low=0, high=10**9
+        0.0,
+        "Time limit of the whole run, such as 25m or 3h; 0: none. With steps, it only ends the run early.",
+        resumable=True,
+        low=0,
+        high=10**9,
     )
     share: tuple[float, ...] = _setting((1.0,), "Each stage's share of the run.", low=1e-9, high=1e9)
     patch: tuple[int, ...] = _setting((64,), "Side of an LR patch in pixels.", low=16, high=1024)
@@ -226,8 +236,8 @@ class TrainingSettings:
     degrade: bool = _setting(False, "Make realistic LR: blur, resizing, noise, JPEG.")
     degradations: str = _setting(
         "mild",
-        "With degrade: mild; wild (other kernels, soft lenses, sensor noise, WebP, saved twice); as from "
-        "the web, a phone, video or a scan; or by the steps in a .toml file.",
+        "How LR are degraded; turns degrade on. mild; wild (other kernels, soft lenses, sensor noise, WebP, "
+        "saved twice); as from the web, a phone, video or a scan; or by the steps in a .toml file.",
         choices=DEGRADATIONS,
         others=True,
     )
@@ -263,6 +273,7 @@ class TrainingSettings:
     save_every: str = _setting("5m", "Steps (500) or time (5m) between saved states.", resumable=True)
 
     def __post_init__(self) -> None:
+        self._check_finite()
         _ = self.network
         self._check_choices()
         self._check_ranges()
@@ -311,6 +322,12 @@ class TrainingSettings:
                     raise UsageError(
                         f"`{name}` {value!r} is not one of {', '.join(choices)}{nearest_hint(value, choices)}"
                     )
+
+    def _check_finite(self) -> None:
+        for name in FIELDS:
+            for value in _each(getattr(self, name)):
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise UsageError(f"`{name}` {value} is not a finite number")
 
     def _check_ranges(self) -> None:
         for name, item in FIELDS.items():
@@ -373,12 +390,19 @@ class TrainingSettings:
 
     def as_published(self) -> dict[str, Any]:
         """As `as_dict`, but files and folders by name alone: where they lie is the user's own affair."""
+        return self._with_paths(_named) | {"preset": self.preset or "none"}
+
+    def as_compared(self) -> dict[str, Any]:
+        """As `as_dict`, but files and folders in one way of writing: `photos/` is `photos`."""
+        return self._with_paths(_plain)
+
+    def _with_paths(self, change: Callable[[str], str]) -> dict[str, Any]:
         settings = self.as_dict()
         for name, item in FIELDS.items():
             if not item.metadata["path"]:
                 continue
             value = settings[name]
-            settings[name] = [_named(one) for one in value] if isinstance(value, list) else _named(value)
+            settings[name] = [change(one) for one in value] if isinstance(value, list) else change(value)
         return settings
 
     def to_toml(self) -> str:
@@ -394,12 +418,6 @@ class TrainingSettings:
         Raises UsageError for an unknown key, with the nearest that is known, and for values of a wrong type.
         """
         return cls(**parse_values(values, source=source))
-
-    def changed(self, values: dict[str, Any], *, source: str) -> Self:
-        """These with `values`, named as in `parse_values`, in place of their own. Raises what `from_mapping`
-        raises.
-        """
-        return replace(self, **parse_values(values, source=source))
 
 
 @dataclass(frozen=True)
@@ -447,7 +465,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"settings {path} are not TOML: {error}") from error
 
 
-def parse_values(values: dict[str, Any], *, source: str) -> dict[str, Any]:
+def parse_values(values: Mapping[str, Any], *, source: str) -> dict[str, Any]:
     """`values` with each of its field's type: numbers may come as text, one value stands for a tuple of
     one.
     """
@@ -497,7 +515,7 @@ def _parse(name: str, value: Any, source: str) -> Any:
             return parse_duration(value, f"`{name}`")
         assert isinstance(kind, type)
         return _scalar(kind, value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{source}: `{name}` {value!r} is not {_DESCRIBED[_base(kind)]}") from error
 
 
@@ -540,3 +558,7 @@ def _each(value: Any) -> tuple[Any, ...]:
 
 def _named(path: str) -> str:
     return Path(path).resolve().name if path else ""
+
+
+def _plain(path: str) -> str:
+    return str(Path(path)) if path else ""

@@ -239,14 +239,13 @@ def _streamed(
 
     advance = listener.preparing("checking pictures", len(found))
     usable = _usable_of(list(in_threads(check, found, advance)), len(found))
-    pictures = [picture for copies in usable for picture in copies]
     limit = int(settings.memory * 2**30)
-    mean = _bytes(usable, settings.scale) / len(pictures)
+    mean = _bytes(usable, settings.scale) / len(usable)
     pool = max(1, min(LARGEST_POOL, int(0.8 * limit / mean)))
     _log_set(f"streamed, {pool} at a time in memory", usable)
-    sampler = PoolSampler(pictures, scale=settings.scale, seed=settings.seed, pool=pool)
+    sampler = PoolSampler(usable, scale=settings.scale, seed=settings.seed, pool=pool)
     checked = replace(preparation, aligned=True)
-    source = StreamedPictures(pictures, sampler, checked, cache_bytes=limit)
+    source = StreamedPictures(usable, sampler, checked, cache_bytes=limit)
     return OpenedSource(_finished(source, settings, ahead=True, degraded_from=source), len(usable))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.evaluation.datasets import LoadedPair, Pixels, find_data_set, load_pair
+from ripfdn_cli.evaluation.datasets import LoadedPair, Pixels, find_data_set, load_pair, require_side
 from ripfdn_cli.image_math.metrics import PAPERS, Score, score
 from ripfdn_cli.model.network import RIPFDN, to_checkpoint
 from ripfdn_cli.training.pictures import thumbnail_of
@@ -30,7 +30,9 @@ class ValidationSet:
 
 
 def load_validation_sets(folders: Sequence[str], scale: int) -> list[ValidationSet]:
-    """Each of `folders` as `ripfdn eval` reads it. Raises InputError, also for a set without HR pictures."""
+    """Each of `folders` as `ripfdn eval` reads it. Raises InputError, also for a set without HR pictures
+    and for pictures that are too small to score.
+    """
     sets = []
     for folder in folders:
         found = find_data_set(Path(folder), scale)
@@ -38,7 +40,10 @@ def load_validation_sets(folders: Sequence[str], scale: int) -> list[ValidationS
             raise InputError(
                 f"{folder} has no HR pictures to compare with; give a validation set that has some"
             )
-        sets.append(ValidationSet(found.name, scale, tuple(load_pair(pair, scale) for pair in found.pairs)))
+        pairs = tuple(load_pair(pair, scale) for pair in found.pairs)
+        for pair in pairs:
+            require_side(found.name, pair, PAPERS.smallest_side(scale))
+        sets.append(ValidationSet(found.name, scale, pairs))
     return sets
 
 

@@ -1,7 +1,10 @@
 import csv
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,25 @@ def test_table_csv_and_report_of_one_run(small_data_set: Path, small_weights: Pa
     content = page.read_text()
     assert content.count('type="range"') == 3
     assert f"{float(rows[2]['psnr_Y']):.3f}" in content
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["table", "json"])
+def test_files_are_whole_where_the_reader_of_stdout_has_gone(
+    small_data_set: Path, small_weights: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """As with `| head -1`."""
+    table, page = tmp_path / "scores.csv", tmp_path / "report.html"
+    places = [small_data_set, "-w", small_weights, "--csv", table, "--report", page]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = [sys.executable, "-m", "ripfdn_cli", "eval", *map(str, places), *PLAIN, *options]
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(writer)
+    assert done.returncode == 1
+    assert len(list(csv.DictReader(table.read_text().splitlines()))) == 3
+    assert page.read_text().rstrip().endswith("</html>")
 
 
 def test_records_for_programs(small_data_set: Path, small_weights: Path) -> None:

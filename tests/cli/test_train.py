@@ -213,6 +213,15 @@ def test_a_degrade_preset_is_short_for_two_settings(capsys: pytest.CaptureFixtur
         assert "leave them out" in capsys.readouterr().err
 
 
+def test_an_option_that_does_nothing_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("photos", "--overshoot", "0", "--print-config") == 0
+    assert "--overshoot has no effect without --sharpen\n" in capsys.readouterr().err
+    assert train("photos", "--degradations", "phone", "--print-config") == 0
+    assert tomllib.loads(capsys.readouterr().out)["degrade"] is True
+    assert train("photos", "--degradations", "phone", "--no-degrade", "--print-config") == 2
+    assert "--degrade is off; leave one of them out" in capsys.readouterr().err
+
+
 def test_every_setting_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert train("--help") == 0
     text = capsys.readouterr().out

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from ripfdn_cli.errors import UsageError
@@ -21,10 +23,33 @@ def test_durations(text: object, seconds: float) -> None:
     assert parse_duration(text, "max-time") == seconds
 
 
-@pytest.mark.parametrize("text", ["", "m", "5 minutes", "-3m", "3x", "1h-5m"])
-def test_no_durations(text: str) -> None:
-    with pytest.raises(UsageError, match="max-time"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "m",
+        "5 minutes",
+        "-3m",
+        "3x",
+        "1h-5m",
+        "nan",
+        "inf",
+        "-Infinity",
+        math.nan,
+        math.inf,
+        "9" * 400 + "h",
+    ],
+)
+def test_no_durations(text: object) -> None:
+    with pytest.raises(UsageError, match=r"max-time .* is not a time; write it as"):
         parse_duration(text, "max-time")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "0s"])
+def test_no_intervals(text: str) -> None:
+    """They would never pass, or always."""
+    with pytest.raises(UsageError, match="every"):
+        Interval.parse(text, "every")
 
 
 def test_formatting() -> None:

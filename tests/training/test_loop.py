@@ -22,11 +22,11 @@ from support.training_runs import (
     tiny_settings,
 )
 
-from ripfdn_cli.errors import CheckpointError, TrainingDivergedError
+from ripfdn_cli.errors import CheckpointError, TrainingDivergedError, UsageError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.image_math.metrics import score
 from ripfdn_cli.model.checkpoint import Checkpoint
-from ripfdn_cli.training import loop
+from ripfdn_cli.training import loop, train
 from ripfdn_cli.training.learner import Learner
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.run_folder import continued, open_state
@@ -141,6 +141,39 @@ def test_a_run_with_a_teacher_is_the_same_to_the_bit_and_names_it(
     told = Checkpoint.load(tmp_path / "cut" / "last.safetensors").provenance
     assert told["teacher"] == small_weights.name
     assert told["teacher_sha256"] == Checkpoint.load(small_weights).sha256
+
+
+def test_a_run_goes_on_without_the_weights_it_started_from(data: Path, tmp_path: Path) -> None:
+    run_training(tiny_settings(data, steps=2), tmp_path / "first")
+    weights = tmp_path / "first" / "last.safetensors"
+    settings = tiny_settings(data, init_from=str(weights), ema=0)
+    whole = run_training(settings, tmp_path / "whole").losses
+    with pytest.raises(KeyboardInterrupt):
+        run_training(settings, tmp_path / "cut", Watcher(stop_after=5))
+    digest = Checkpoint.load(weights).sha256
+    weights.unlink()
+    assert run_training(settings, tmp_path / "cut", resume=True).losses == whole[5:]
+    assert_same_state(tmp_path / "whole", tmp_path / "cut")
+    told = Checkpoint.load(tmp_path / "cut" / "last.safetensors").provenance
+    assert (told["init_from"], told["init_from_sha256"]) == ("last.safetensors", digest)
+
+
+def test_weight_decay_is_refused_with_adam_but_a_run_that_has_it_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_settings(data, weight_decay=0.1)
+    with pytest.raises(UsageError, match="`weight_decay` is for adamw and soap, not for `optimizer` adam"):
+        train(settings, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    decayed = run_training(tiny_settings(data, weight_decay=0.1, optimizer="adamw"), tmp_path / "adamw")
+    assert decayed.losses != run_training(tiny_settings(data, optimizer="adamw"), tmp_path / "none").losses
+    with monkeypatch.context() as earlier:
+        earlier.setattr(loop, "check_new_run", lambda settings: None)
+        run_training(settings, tmp_path / "whole")
+        with pytest.raises(KeyboardInterrupt):
+            run_training(settings, tmp_path / "cut", Watcher(stop_after=5))
+    run_training(settings, tmp_path / "cut", resume=True)
+    assert_same_state(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_resuming_many_times_is_the_same_to_the_bit(
@@ -290,6 +323,27 @@ def test_a_finished_run_goes_on_with_more_time(
     assert not caplog.messages
     assert run_training(longer.settings, tmp_path / "run", resume=True).steps == []
     assert "nothing is left to train" in caplog.text
+
+
+def test_a_run_of_steps_that_its_time_cut_short_goes_on_as_if_it_had_not(
+    data: Path,
+    tmp_path: Path,
+    uninterrupted: tuple[Path, list[float]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(loop, "monotonic", Clock())
+    folder, settings = tmp_path / "run", tiny_settings(data, max_time=40.0)
+    losses = run_training(settings, folder).losses
+    assert 0 < len(losses) < 12
+    assert f"ended the run after {len(losses)} of its 12 steps" in caplog.text
+    caplog.clear()
+    longer = continued(load_state(folder), replace(settings, max_time=1000.0))
+    watcher = Watcher()
+    loop.Training(longer.settings, folder, Ranks(), watcher, longer).run()
+    assert losses + watcher.losses == uninterrupted[1]
+    assert_same_state(folder, uninterrupted[0])
+    assert "of its 12 steps" not in caplog.text
 
 
 def test_the_log_of_a_resumed_run_is_that_of_one_run(

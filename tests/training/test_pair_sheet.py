@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 from support.training_runs import make_pictures, tiny_settings, torch_as_before
 
-from ripfdn_cli.errors import OutputError
+from ripfdn_cli.errors import OutputError, UsageError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.training import show_pairs
 from ripfdn_cli.training.pair_sheet import pair_sheet
@@ -39,6 +40,45 @@ def test_the_page_holds_the_patches_of_the_first_steps(tmp_path: Path, degrade: 
         np.testing.assert_array_equal(target, hr)
         if not degrade:
             assert np.abs(imresize(target, 0.25).astype(int) - low)[2:-2, 2:-2].max() <= 1
+
+
+def test_targets_are_shown_sharpened(tmp_path: Path) -> None:
+    """As SciPy's Gaussian has it, away from the edges."""
+    data = make_pictures(tmp_path / "data")
+    show_pairs(tiny_settings(data, workers=0), 4, tmp_path / "plain.png")
+    show_pairs(tiny_settings(data, workers=0, sharpen=0.8), 4, tmp_path / "sharp.png")
+    show_pairs(tiny_settings(data, workers=0, sharpen=0.8, overshoot=0), 4, tmp_path / "cut.png")
+    plain, sharp, without_halos = (
+        np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("plain", "sharp", "cut")
+    )
+    for index in range(4):
+        low, target = cut(plain, index, 1, 64)
+        shown_low, shown = cut(sharp, index, 1, 64)
+        np.testing.assert_array_equal(shown_low, low)
+        pixels = target.astype(float)
+        blurred = gaussian_filter(pixels, 1.5, axes=(0, 1))
+        expected = (pixels + 0.8 * (pixels - blurred)).clip(0, 255)
+        assert np.abs(expected - shown)[8:-8, 8:-8].max() < 1.5
+        assert np.abs(expected - target)[8:-8, 8:-8].max() > 10
+        _, calm = cut(without_halos, index, 1, 64)
+        lightest, darkest = (
+            function(target, size=(5, 5, 1)) for function in (maximum_filter, minimum_filter)
+        )
+        assert ((calm <= lightest) & (calm >= darkest)).all()
+        assert (calm != target).any()
+
+
+@pytest.mark.parametrize("folder", ["data", "lr", "val", "data/deep", "data/../data"])
+def test_a_page_among_the_pictures_is_refused(tmp_path: Path, folder: str) -> None:
+    make_pictures(tmp_path / "data")
+    (tmp_path / "data" / "deep").mkdir()
+    settings = tiny_settings(
+        tmp_path / "data", lr_folder=[str(tmp_path / "lr")], val=[str(tmp_path / "val") + "/"]
+    )
+    before = (tmp_path / "data" / "p0.png").read_bytes()
+    with pytest.raises(UsageError, match=f"lies in {tmp_path / folder.split('/')[0]}/?, where the run reads"):
+        show_pairs(settings, 4, tmp_path / folder / "p0.png", overwrite=True)
+    assert (tmp_path / "data" / "p0.png").read_bytes() == before
 
 
 def test_what_is_no_pair_is_grey() -> None:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from ripfdn_cli.image_math.metrics import Score
@@ -76,6 +77,24 @@ def test_curves_are_drawn_from_records(tmp_path: Path) -> None:
     more = draw_curves([*history.records, {"event": "steps", "steps": 5, "loss": 0.1}])
     assert more is not None
     assert Image.open(io.BytesIO(more)).tobytes() != before
+
+
+def test_a_set_that_came_later_has_a_curve_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, list[float]] = {}
+
+    def plot(axes: Axes, steps: object, values: object, label: str = "", **style: object) -> None:
+        if label:
+            drawn[label] = list(values)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Axes, "plot", plot)
+    monkeypatch.setattr(Axes, "legend", lambda axes: None)
+    scores = [{}, {"Set5": 30.0}, {"Set14": 27.0, "Set5": 31.0}, {"Set14": 28.0}]
+    records = [
+        {"event": "validation", "steps": steps, "scores": {name: {"psnr": psnr} for name, psnr in of.items()}}
+        for steps, of in enumerate(scores)
+    ]
+    draw_curves(records)
+    assert drawn == {"Set5 (31.000 dB)": [30.0, 31.0], "Set14 (28.000 dB)": [27.0, 28.0]}
 
 
 def test_a_full_disk_is_a_warning(

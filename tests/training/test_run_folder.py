@@ -9,6 +9,7 @@ from support.training_runs import make_pictures, run_training, tiny_settings
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training import run_folder
 from ripfdn_cli.training.run_folder import continued, gone_unless_started, only_run_in, open_state
+from ripfdn_cli.training.schedule import Position
 from ripfdn_cli.training.state import load_state
 
 
@@ -25,6 +26,48 @@ def test_changed_settings_are_noticed(data: Path, tmp_path: Path) -> None:
         continued(state, replace(settings, seed=3, batch=(8,)))
     allowed = replace(settings, max_time=60.0, threads=2, device="cpu", workers=0, save_every="9m")
     assert continued(state, allowed).settings == allowed
+
+
+@pytest.mark.parametrize(("before", "after"), [(3600.0, 600.0), (600.0, 36000.0), (0.0, 600.0), (600.0, 0.0)])
+def test_steps_say_where_a_run_stands_whatever_its_time(
+    data: Path, tmp_path: Path, before: float, after: float
+) -> None:
+    run_training(tiny_settings(data, steps=3, max_time=before), tmp_path / "run")
+    state = load_state(tmp_path / "run")
+    settings = replace(state.settings, steps=12)
+    halfway = replace(state, settings=settings, position=Position(steps=3, seconds=5.0, progress=0.9))
+    assert continued(halfway, replace(settings, max_time=after)).position == Position(3, 5.0, 0.25)
+
+
+def test_a_preset_is_judged_by_its_settings(data: Path, tmp_path: Path) -> None:
+    """Runs without one were said to be of quick."""
+    run_training(tiny_settings(data, steps=2), tmp_path / "run")
+    state = load_state(tmp_path / "run")
+    assert continued(state, replace(state.settings, preset="")).settings.preset == ""
+    with pytest.raises(UsageError, match=r"fft was \[0.05, 0.0\], now \[0.0\]; restore"):
+        continued(state, replace(state.settings, preset="", fft=(0.0,)))
+
+
+def test_a_way_of_writing_a_folder_is_no_change(data: Path, tmp_path: Path) -> None:
+    run_training(tiny_settings(data, steps=2), tmp_path / "run")
+    state = load_state(tmp_path / "run")
+    assert continued(state, replace(state.settings, data=(f"{data}/",))).settings.data == (f"{data}/",)
+    with pytest.raises(UsageError, match="data was"):
+        continued(state, replace(state.settings, data=(f"{data}/more",)))
+
+
+def test_the_best_is_that_of_the_first_validation_set(data: Path, tmp_path: Path) -> None:
+    run_training(tiny_settings(data, steps=2), tmp_path / "run")
+    settings = tiny_settings(data, steps=2, val=["Set5", "Set14"])
+    state = replace(load_state(tmp_path / "run"), settings=settings, best=30.0)
+    for val, best in (
+        (("Set5", "Set14"), 30.0),
+        (("Set5/",), 30.0),
+        (("Set14", "Set5"), None),
+        (("other/Set5",), None),
+        ((), None),
+    ):
+        assert continued(state, replace(settings, val=val)).best == best
 
 
 def test_a_run_is_never_overwritten(data: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def positions(settings: TrainingSettings, took: list[float]) -> list[Position]:
     found = [Position()]
     for seconds in took:
         found.append(found[-1].after_step(settings, found[-1].seconds + seconds, seconds, 0.0))
-        if found[-1].done:
+        if found[-1].ends(settings, 0.0):
             break
     return found
 
@@ -65,7 +65,7 @@ def test_warmup_rises_to_the_rate() -> None:
 def test_a_time_limit_is_kept_and_the_rate_is_near_zero_by_then(took: list[float]) -> None:
     settings = replace(BY_STEPS, steps=0, max_time=60.0)
     found = positions(settings, took)
-    assert found[-1].done
+    assert found[-1].ends(settings, 0.0)
     assert 60 <= found[-1].seconds <= 60 + max(took)
     assert all(a.progress <= b.progress for a, b in pairwise(found))
     assert learning_rate_at(settings, found[-2]) < 0.05 * 2e-3
@@ -83,6 +83,18 @@ def test_with_both_limits_the_earlier_counts() -> None:
     settings = replace(BY_STEPS, steps=10, max_time=1000.0)
     assert positions(settings, [1.0] * 50)[-1].steps == 10
     assert positions(replace(settings, steps=10**6, max_time=20.0), [1.0] * 50)[-1].steps in (20, 21)
+
+
+def test_a_time_limit_changes_nothing_of_a_run_of_steps_until_it_is_reached() -> None:
+    took = [9.0, *[1.0] * 99]  # the first step compiles, say
+    free, limited = (positions(replace(BY_STEPS, max_time=limit), took) for limit in (0.0, 110.0))
+    assert limited == free
+    assert [position.progress for position in limited] == [step / 100 for step in range(101)]
+    cut = positions(replace(BY_STEPS, max_time=48.0), took)
+    assert cut == free[:41]
+    assert cut[-1].seconds == 48.0
+    assert not cut[-1].ends(replace(BY_STEPS, max_time=49.0), 0.0)
+    assert cut[-1].ends(replace(BY_STEPS, max_time=49.0), 1.0)
 
 
 def test_the_average_forgets_its_start() -> None:

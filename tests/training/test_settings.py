@@ -1,5 +1,7 @@
+import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +47,7 @@ def test_printed_settings_give_the_same_settings(preset: str, tmp_path: Path) ->
             {"patch": "32,64", "ms_ssim": "0.1,0"},
             "`ms_ssim` needs patches of 176 HR px, and `patch` 32 has 128; raise it to 44",
         ),
-        ({"learning_rate": "nan"}, "`learning_rate` nan is out of range"),
+        ({"learning_rate": "nan"}, "`learning_rate` nan is not a finite number"),
     ],
 )
 def test_what_is_wrong_is_named(values: dict[str, object], message: str) -> None:
@@ -65,6 +67,25 @@ def test_every_value_in_a_table_of_ranges_or_choices_is_checked() -> None:
         if wrong is not None:
             with pytest.raises(UsageError, match=f"`{name}`"):
                 resolve_settings("quick", None, {name: wrong})
+
+
+@pytest.mark.parametrize("wrong", ["nan", "inf", "-inf"])
+def test_no_number_may_be_infinite_or_none(tmp_path: Path, wrong: str) -> None:
+    """By an option, by a file or in Python."""
+    numbers = [name for name, item in FIELDS.items() if re.search("int|float", str(item.type))]
+    assert len(numbers) > 35
+    path = tmp_path / "settings.toml"
+    for name in (*numbers, "validate_every", "save_every"):
+        for value in (wrong, float(wrong)):
+            with pytest.raises(UsageError, match=f"`{name}`"):
+                resolve_settings("quick", None, {name: value})
+        path.write_text(f"{name} = {wrong}\n")
+        with pytest.raises(UsageError, match=f"`{name}`"):
+            resolve_settings("quick", path)
+        given: Any = (float(wrong),) if isinstance(FIELDS[name].default, tuple) else float(wrong)
+        if name not in ("validate_every", "save_every"):
+            with pytest.raises(UsageError, match=f"`{name}`"):
+                TrainingSettings(**{"steps": 1, name: given})
 
 
 def test_a_file_that_is_no_toml(tmp_path: Path) -> None:

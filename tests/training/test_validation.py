@@ -9,7 +9,7 @@ from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.image_math.metrics import score
 from ripfdn_cli.model.network import to_checkpoint
-from ripfdn_cli.training.validation import load_validation_sets, validate
+from ripfdn_cli.training.validation import load_validation_sets, score_sets, validate
 from ripfdn_cli.upscaler import Upscaler
 
 
@@ -40,3 +40,21 @@ def test_a_set_without_hr_is_refused(tmp_path: Path) -> None:
     Image.fromarray(photograph(20, 20)).save(tmp_path / "LRbicx2" / "a.png")
     with pytest.raises(InputError, match="has no HR pictures"):
         load_validation_sets([str(tmp_path)], 2)
+
+
+@pytest.mark.parametrize(("scale", "least"), [(2, 16), (3, 18), (4, 20)])
+def test_pictures_too_small_to_score_are_refused_before_the_run(
+    tmp_path: Path, scale: int, least: int
+) -> None:
+    """SSIM's window of 11 px is left where `scale` px are cut from each side, and sides are multiples."""
+    (tmp_path / "Tiny" / "HR").mkdir(parents=True)
+    picture = tmp_path / "Tiny" / "HR" / "a.png"
+    Image.fromarray(photograph(least, 48)).save(picture)
+    (data,) = load_validation_sets([str(tmp_path / "Tiny")], scale)
+    upscaler = Upscaler(
+        to_checkpoint(small_network(scale), {}), device="cpu", engine="torch", precision="fp32"
+    )
+    assert score_sets(upscaler, [data])["Tiny"].psnr > 0
+    Image.fromarray(photograph(least - scale, 48)).save(picture)
+    with pytest.raises(InputError, match=f"a of Tiny has 48×{least - scale} px, too small to score"):
+        load_validation_sets([str(tmp_path / "Tiny")], scale)
