@@ -66,8 +66,7 @@ def only_run_in(folder: Path) -> Iterator[None]:
 def continued(state: RunState, wanted: TrainingSettings) -> RunState:
     """`state` to go on from with the settings `wanted`. With another time limit a run without a number of
     steps stands where its share of the new one is; with another first validation set the best is yet to be
-    found. Raises UsageError naming settings that may not change
-    midway.
+    found. Raises UsageError naming settings that may not change midway.
     """
     before, after = state.settings.as_compared(), wanted.as_compared()
     changed = [
