@@ -11,13 +11,6 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Discard
 
 from ripfdn_cli.video import matroska_headers, quicktime_boxes
-from ripfdn_cli.video.conversion import (
-    add_encoder,
-    converted_time_base,
-    converter,
-    is_text,
-    said_layout,
-)
 from ripfdn_cli.video.decoders import is_lossy
 from ripfdn_cli.video.files import is_cover, opened
 from ripfdn_cli.video.formats import Container
@@ -26,6 +19,13 @@ from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
 from ripfdn_cli.video.tags import PLAIN_LANGUAGE, carried, spelled, spelled_for_file
 from ripfdn_cli.video.timeline import Timeline
+from ripfdn_cli.video.transcoding import (
+    add_encoder,
+    converted_time_base,
+    converter,
+    is_text,
+    said_layout,
+)
 
 TIMECODE = "timecode"
 """FFmpeg's name of the tag for the timecode of the first frame."""

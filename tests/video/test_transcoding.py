@@ -10,7 +10,7 @@ import pytest
 from av.container import OutputContainer
 from numpy.typing import NDArray
 
-from ripfdn_cli.video.conversion import add_encoder, converter
+from ripfdn_cli.video.transcoding import add_encoder, converter
 
 
 @pytest.mark.parametrize(("codec", "bits"), [("pcm_s16le", 16), ("pcm_s24le", 24)])
