@@ -325,5 +325,6 @@ def test_a_dry_run_of_one_picture_ends_as_its_run_would(tmp_path: Path, options:
 def test_warnings_of_options_are_the_consoles(picture: Path, tmp_path: Path) -> None:
     arguments = ("upscale", picture, "-o", tmp_path / "b.png", "--exact", "--precision", "bf16", "--dry-run")
     command = [sys.executable, "-m", "ripfdn_cli", *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, check=True, text=True)
+    # A processor without bf16 refuses it after that.
+    result = subprocess.run(command, capture_output=True, check=False, text=True)
     assert "ripfdn: warning: with --precision bf16, tiles match" in result.stderr
