@@ -122,7 +122,7 @@ def read_shown(path: Location) -> Pixels:
     """
     picture = read_picture(path)
     frame, profile = picture.frames[0], picture.metadata.icc_profile
-    space = colour_space_of(dict(picture.metadata.png_colour), has_profile=profile is not None)
+    space = colour_space_of(picture.metadata)
     if space is not None and frame.dtype.kind != "f":
         frame, profile = to_srgb(frame, space), None
     frame = as_rgb(without_alpha(as_samples(frame, np.uint8)))

@@ -83,7 +83,7 @@ def _without_png_colour(picture: Picture, file_format: Format, name: str) -> Pic
     metadata, frames = picture.metadata, picture.frames
     if file_format.name == "png" or not metadata.png_colour:
         return picture
-    space = colour_space_of(dict(metadata.png_colour), has_profile=metadata.icc_profile is not None)
+    space = colour_space_of(metadata)
     metadata = replace(metadata, png_colour=())
     if space is None or frames[0].dtype.kind == "f":
         return replace(picture, metadata=metadata)

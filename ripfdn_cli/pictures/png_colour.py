@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Frame, highest
 
 Matrix = NDArray[np.float64]
@@ -69,12 +70,13 @@ class ColourSpace:
         return isinstance(self.curve, int)
 
 
-def colour_space_of(chunks: Mapping[bytes, bytes], *, has_profile: bool) -> ColourSpace | None:
-    """What the chunks of a PNG say, after their precedence (PNG specification, third edition, 4.3); None for
-    sRGB, for a profile, and where they say nothing that can be used.
+def colour_space_of(metadata: Metadata) -> ColourSpace | None:
+    """What the chunks of a PNG in `metadata` say, after their precedence (PNG specification, third edition,
+    4.3); None for sRGB, for a profile, and where they say nothing that can be used.
     """
+    chunks = dict(metadata.png_colour)
     space = _coded(chunks.get(b"cICP", b""))
-    if space is None and not has_profile and b"sRGB" not in chunks:
+    if space is None and metadata.icc_profile is None and b"sRGB" not in chunks:
         space = _measured(chunks.get(b"gAMA", b""), chunks.get(b"cHRM", b""))
     return None if space == ColourSpace(_REC_709, _SRGB) else space
 

@@ -396,13 +396,13 @@ def deepest_bits(codec: Codec) -> int:
 
 
 def pixel_format_for(
-    codec: Codec, *, name: str | None, bits: int, chroma: tuple[int, int], alpha: bool, asked: str | None
+    codec: Codec, *, bits: int, chroma: tuple[int, int], alpha: bool, asked: str | None
 ) -> str:
     """The pixel format of an output: the one `asked` for, else the nearest to the source's.
 
-    `bits` a sample and `chroma` (columns and lines of chroma for 8 of luma) are those of the source `name`;
-    `alpha`: it has transparency that is to be kept. Raises UsageError where the codec doesn't have what was
-    asked for, or would lose transparency; bits that it doesn't have are a warning, but for no `name`.
+    `bits` a sample and `chroma` (columns and lines of chroma for 8 of luma) are the source's; `alpha`: it has
+    transparency that is to be kept. Raises UsageError where the codec doesn't have what was asked for, or
+    would lose transparency; of bits that it doesn't have `warn_of_lost_bits` tells.
     """
     have = _formats_of(codec)
     if asked is not None:
@@ -411,9 +411,16 @@ def pixel_format_for(
         return asked
     if not have:
         raise UsageError(f"{codec.title} lists no pixel formats; choose one with `pixel_format`")
-    best = min(have, key=lambda entry: _distance(entry, bits, chroma, alpha))
-    depth = described(best).bits
-    if name is not None and depth < min(bits, 10):
+    best = min(have, key=lambda name: _distance(name, bits, chroma, alpha))
+    if alpha and not described(best).has_alpha:
+        raise UsageError(f"{codec.title} can't hold transparency; give `background` to put it on a colour")
+    return best
+
+
+def warn_of_lost_bits(codec: Codec, pixel_format: str, bits: int, name: str) -> None:
+    """Say where `pixel_format` has fewer than the `bits` a sample of the source `name`."""
+    depth = described(pixel_format).bits
+    if depth < min(bits, 10):
         log.warning(
             "%s: %s has at most %d bits here and the input has %d, so it is dithered; `codec` %s keeps them "
             "all",
@@ -423,11 +430,8 @@ def pixel_format_for(
             bits,
             " or ".join(_deep_codecs()),
         )
-    elif name is not None and depth < bits:
+    elif depth < bits:
         log.warning("%s: %s has at most %d bits, and the input has %d", name, codec.title, depth, bits)
-    if alpha and not described(best).has_alpha:
-        raise UsageError(f"{codec.title} can't hold transparency; give `background` to put it on a colour")
-    return best
 
 
 def _deep_codecs() -> list[str]:

@@ -26,6 +26,7 @@ from ripfdn_cli.video.codecs import (
     codec_named,
     default_codec,
     pixel_format_for,
+    warn_of_lost_bits,
 )
 from ripfdn_cli.video.colour import RGB_MATRIX, output_tags
 from ripfdn_cli.video.display_matrix import upright_transform
@@ -107,7 +108,9 @@ def plan_video(
     if is_video(output):
         codec, container = _codec(source, output, settings.encoding), container_of(output)
         source = _as_the_codec_takes_it(source, codec, container, settings)
-        pixel_format = _pixel_format(source, source.name, codec, settings.encoding)
+        pixel_format = _pixel_format(source, codec, settings.encoding)
+        if settings.encoding.pixel_format is None:
+            warn_of_lost_bits(codec, pixel_format, source.bits, source.name)
         size = _codec_size(source, codec, pixel_format, settings.size, scale)
         target: Target = _video_target(source, output, size, codec, pixel_format, settings)
     else:
@@ -139,7 +142,7 @@ def size_ahead(
     if is_video(output) and any(side % 2 for side in size):
         codec = _codec(info, output, settings.encoding)
         # Transparency, which the codec may not have, makes no difference to the chroma.
-        pixel_format = _pixel_format(replace(info, has_alpha=False), None, codec, settings.encoding)
+        pixel_format = _pixel_format(replace(info, has_alpha=False), codec, settings.encoding)
         size = request.target(width, height, scale, side_steps(codec, pixel_format))
     return ResultSize(Fraction(size[0], width), *size)
 
@@ -230,16 +233,9 @@ def _as_the_codec_takes_it(
     return source.without_alpha(_DEFAULT_BACKGROUND)
 
 
-def _pixel_format(
-    source: VideoSource | VideoInfo, name: str | None, codec: Codec, encoding: EncodingOptions
-) -> str:
+def _pixel_format(source: VideoSource | VideoInfo, codec: Codec, encoding: EncodingOptions) -> str:
     return pixel_format_for(
-        codec,
-        name=name,
-        bits=source.bits,
-        chroma=source.chroma,
-        alpha=source.has_alpha,
-        asked=encoding.pixel_format,
+        codec, bits=source.bits, chroma=source.chroma, alpha=source.has_alpha, asked=encoding.pixel_format
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from support.video_segments import FAST, settings, write, x264_settings
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.video.codecs import EncoderChoices, codec_named, pixel_format_for
+from ripfdn_cli.video.codecs import EncoderChoices, codec_named, pixel_format_for, warn_of_lost_bits
 from ripfdn_cli.video.hdr import HdrMetadata
 from ripfdn_cli.video.pixel_formats import described
 
@@ -28,7 +28,7 @@ def test_settings_that_a_codec_does_not_have() -> None:
 def chosen(codec: str, **source: Any) -> str:
     """The pixel format for a source of 8-bit 4:2:0, but for what `source` says of it."""
     known: dict[str, Any] = {"bits": 8, "chroma": (4, 4), "alpha": False, "asked": None}
-    return pixel_format_for(codec_named(codec), name="a.mkv", **(known | source))
+    return pixel_format_for(codec_named(codec), **(known | source))
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,7 @@ def test_the_pixel_format_follows_the_source(
 
 def test_depth_and_transparency_are_not_lost_in_silence(caplog: pytest.LogCaptureFixture) -> None:
     found = chosen("vp9", bits=10)
+    warn_of_lost_bits(codec_named("vp9"), found, 10, "a.mkv")
     if described(found).bits == 8:  # most builds of libvpx; those that can, keep ten
         assert "a.mkv: VP9 has at most 8 bits here and the input has 10" in caplog.text
         assert "`codec` x264 or x265 or av1" in caplog.text
