@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ripfdn_cli.cpu_bf16 import no_bf16
 from ripfdn_cli.errors import CheckpointError, UnavailableError
-from ripfdn_cli.model.architecture import attention_geometry
+from ripfdn_cli.model.architecture import NetworkConfig, attention_geometry
 from ripfdn_cli.model.network import RIPFDN, bilinear_start, build_network
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.torch_devices import can_compile, native_bf16
@@ -240,7 +240,8 @@ def start_network(settings: TrainingSettings) -> tuple[RIPFDN, dict[str, str]]:
     """The network before its first step, and what it was started from, for its provenance.
 
     Weights of the same scale are taken whole; of another scale, all but the upsampler, which starts bilinear.
-    Raises CheckpointError, also where the weights are of a network of other dimensions.
+    Where they have fewer blocks, those that follow change nothing at first. Raises CheckpointError where the
+    weights are of a network of other dimensions.
     """
     torch.manual_seed(settings.seed)
     network = RIPFDN(settings.network)
@@ -250,25 +251,48 @@ def start_network(settings: TrainingSettings) -> tuple[RIPFDN, dict[str, str]]:
         return network, {"start": settings.start}
     checkpoint = load_weights(settings.init_from)
     source = build_network(checkpoint)
-    if (source.config.channels, source.config.blocks, source.config.partial_ratio) != (
-        settings.channels,
-        settings.blocks,
-        settings.partial_ratio,
-    ):
-        raise CheckpointError(
-            f"{settings.init_from} is for a network of {source.config.channels} channels and "
-            f"{source.config.blocks} blocks, but the run's network has {settings.channels} and "
-            f"{settings.blocks}; give weights of the same size"
-        )
-    weights = source.state_dict()
+    _require_no_larger(source.config, settings)
     if source.config.scale != settings.scale:
-        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("upsample.")}
         log.info("%s is for scale %d; all but its upsampler is used", settings.init_from, source.config.scale)
-    network.load_state_dict(weights, strict=source.config.scale == settings.scale)
+    if source.config.blocks < settings.blocks:
+        log.info(
+            "%s has %d blocks; the %d after them start without effect",
+            settings.init_from,
+            source.config.blocks,
+            settings.blocks - source.config.blocks,
+        )
+    take_over(network, source)
     return network, {
         "init_from": Path(settings.init_from).name,
         "init_from_sha256": checkpoint.sha256,
     }
+
+
+def _require_no_larger(config: NetworkConfig, settings: TrainingSettings) -> None:
+    widths = config.channels, config.partial_ratio
+    if widths != (settings.channels, settings.partial_ratio) or config.blocks > settings.blocks:
+        raise CheckpointError(
+            f"{settings.init_from} is for a network of {config.channels} channels and {config.blocks} "
+            f"blocks, but the run's network has {settings.channels} and {settings.blocks}; give weights of "
+            "the same channels (and `partial_ratio`) and no more blocks"
+        )
+
+
+@torch.no_grad()
+def take_over(network: RIPFDN, source: RIPFDN) -> None:
+    """Give `network` the weights of `source`, in place; of another scale, all but the upsampler. `source` has
+    as many channels and no more blocks: those that follow add nothing to what they are given, and nothing is
+    made of their outputs, so that both networks compute the same (as in Net2Net, Chen et al., ICLR 2016).
+    """
+    weights = source.state_dict()
+    if source.config.scale != network.config.scale:
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("upsample.")}
+    fuse = torch.zeros_like(network.fuse.weight)
+    fuse[:, : source.fuse.in_channels] = weights["fuse.weight"]
+    network.load_state_dict(weights | {"fuse.weight": fuse}, strict=False)
+    for block in list(network.blocks)[source.config.blocks :]:
+        for parameter in block.get_submodule("project").parameters():
+            parameter.zero_()
 
 
 def _channels_last(network: RIPFDN) -> RIPFDN:

@@ -82,7 +82,9 @@ class TrainingSettings:
         "bilinear", "Untrained weights: bilinear (upscaling from the first step) or random.", choices=STARTS
     )
     init_from: str = _setting(
-        "", "Weights to start from; from another scale, all but the upsampler.", path=True
+        "",
+        "Weights to start from; from another scale, all but the upsampler. They may have fewer blocks.",
+        path=True,
     )
     seed: int = _setting(0, "Random seed of the untrained weights and of every patch.", low=0, high=2**63 - 1)
 

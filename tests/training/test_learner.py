@@ -9,7 +9,7 @@ from support.small_inputs import small_network
 from support.training_runs import Watcher, make_pictures, tiny_settings
 
 from ripfdn_cli.errors import CheckpointError, UnavailableError
-from ripfdn_cli.model.network import to_checkpoint
+from ripfdn_cli.model.network import to_checkpoint, whole_image_geometry
 from ripfdn_cli.training.cuda_graph import captured_body, put_back
 from ripfdn_cli.training.learner import Learner, start_network
 from ripfdn_cli.training.losses import pixel_loss, sharpened, spectrum_loss
@@ -230,9 +230,41 @@ def test_of_another_scale_the_trunk_is_taken_and_the_upsampler_starts_bilinear(s
     assert network.upsample.weight.shape[0] == 12
 
 
-def test_weights_of_another_size_are_refused(small_weights: Path) -> None:
-    with pytest.raises(CheckpointError, match="8 channels and 2 blocks, but the run's network has 8 and 1"):
-        start_network(replace(SETTINGS, init_from=str(small_weights)))
+def test_blocks_after_those_of_the_weights_change_nothing_before_they_learn(small_weights: Path) -> None:
+    settings = replace(SETTINGS, blocks=4, init_from=str(small_weights))
+    network, _ = start_network(settings)
+    x = torch.rand(1, 3, 20, 24, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), small_network()(x))
+    subject = learner(settings)
+    for _ in range(3):  # first what is made of a block, then what it adds, then its inside
+        step(subject)
+    for before, after in zip(network.blocks[2:], subject.network.blocks[2:], strict=True):
+        for layer in ("project", "refine1.spatial"):
+            name = f"{layer}.weight"
+            assert not torch.equal(before.get_parameter(name), after.get_parameter(name)), name
+    assert subject.network.fuse.weight[:, 16:].all()
+
+
+def test_deeper_networks_of_another_scale_start_with_the_trunk_alone(small_weights: Path) -> None:
+    settings = replace(SETTINGS, blocks=3, scale=2, init_from=str(small_weights))
+    deeper, _ = start_network(settings)
+    of_two_blocks, _ = start_network(replace(settings, blocks=2))
+    x = torch.rand(1, 3, 20, 24, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = of_two_blocks.deep_features(of_two_blocks.shallow(x), *whole_image_geometry(x))
+        ours = deeper.deep_features(deeper.shallow(x), *whole_image_geometry(x))
+    torch.testing.assert_close(ours, theirs)
+    assert deeper.upsample.weight.shape[0] == 12
+
+
+@pytest.mark.parametrize(("channels", "blocks"), [(8, 1), (16, 2), (16, 3)])
+def test_weights_of_another_width_or_of_more_blocks_are_refused(
+    small_weights: Path, channels: int, blocks: int
+) -> None:
+    settings = replace(SETTINGS, init_from=str(small_weights), channels=channels, blocks=blocks)
+    with pytest.raises(CheckpointError, match="8 channels and 2 blocks, but the run's network has"):
+        start_network(settings)
 
 
 def test_the_bilinear_start_is_bilinear_and_the_seed_makes_the_rest() -> None:
