@@ -1,5 +1,5 @@
 """A discriminator that is trained along: it tells the network's pictures from the targets, and the network is
-trained to be taken for one. It computes in fp32, and learns nothing in stages where its weights are zero.
+trained to be taken for one. It learns nothing in stages where its weights are zero.
 """
 
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ from ripfdn_cli.training.optimizers import (
 )
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
+from ripfdn_cli.training.training_network import channels_last
 
 LEVELS = 3
 """How often the discriminator halves a picture."""
@@ -61,7 +62,7 @@ class Discriminator(nn.Module):
         """(N, 3, H, W) in [0, 1], sides from 8 px on → logits (N, 1, H, W), positive for what looks like a
         target, and the features of the way down, (N, C·2ⁱ, H/2ⁱ, W/2ⁱ).
         """
-        features = [_leaky(self.first(x))]
+        features = [_leaky(self.first(x.contiguous(memory_format=torch.channels_last)))]
         for convolution in self.down:
             features.append(_leaky(convolution(features[-1])))
         y = features[-1]
@@ -83,13 +84,17 @@ class Discriminator(nn.Module):
 
 
 class Adversary:
-    """A discriminator with its optimizer. `steps`: how many it has made."""
+    """A discriminator with its optimizer. `steps`: how many it has made; `bf16`: whether its convolutions
+    compute in it. Logits, losses and weights are fp32.
+    """
 
-    def __init__(self, settings: TrainingSettings, device: torch.device, ranks: Ranks) -> None:
-        self._settings, self._ranks = settings, ranks
+    def __init__(
+        self, settings: TrainingSettings, device: torch.device, ranks: Ranks, *, bf16: bool = False
+    ) -> None:
+        self._settings, self._ranks, self._device, self._bf16 = settings, ranks, device, bf16
         with torch.random.fork_rng(devices=[]):  # the same on every rank, whatever was drawn before
             torch.manual_seed(settings.seed + _SEED_OFFSET)
-            self.discriminator = Discriminator(settings.gan_channels).to(device)
+            self.discriminator = channels_last(Discriminator(settings.gan_channels).to(device))
         self.optimizer = make_optimizer(self.discriminator, settings.of_discriminator, device)
         self.parameters = list(self.discriminator.parameters())
         self.steps = 0
@@ -101,20 +106,26 @@ class Adversary:
     def loss(self, pictures: Pictures, stage: Stage) -> Tensor:
         """The network's part: to be taken for a target, and features like those of the target; a scalar."""
         result, target = pictures
-        logits, features = self.discriminator(result)
+        logits, features = self._looked_at(result)
         loss = stage.gan * deceiving_loss(self._settings.gan_loss, logits)
         if stage.gan_features:
             with torch.no_grad():
-                wanted = self.discriminator(target)[1]
+                wanted = self._looked_at(target)[1]
             loss = loss + stage.gan_features * feature_loss(features, wanted)
         return self.ramp() * loss
 
     def gradients(self, pictures: Pictures, share: float) -> list[Tensor]:
         """Of the discriminator's own loss on `pictures`, which have no gradient, times `share`."""
         result, target = pictures
-        of_target, of_result = self.discriminator(target)[0], self.discriminator(result)[0]
+        of_target, of_result = self._looked_at(target)[0], self._looked_at(result)[0]
         loss = telling_loss(self._settings.gan_loss, of_target, of_result)
         return in_layout_of(self.parameters, torch.autograd.grad(loss * share, self.parameters))
+
+    def _looked_at(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
+        # Without the cache of cast weights, as the network: norms are renewed between steps.
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16, cache_enabled=False):
+            logits, features = self.discriminator(pictures)
+        return logits.float(), [level.float() for level in features]
 
     def clear(self) -> None:
         """Forget the gradients of a step that was not finished."""

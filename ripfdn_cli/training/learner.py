@@ -32,7 +32,7 @@ from ripfdn_cli.training.optimizers import (
 )
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import Stage, TrainingSettings
-from ripfdn_cli.training.training_network import TrainingNetwork
+from ripfdn_cli.training.training_network import TrainingNetwork, channels_last
 from ripfdn_cli.training.vgg_loss import VggLoss
 
 log = logging.getLogger(__name__)
@@ -57,15 +57,17 @@ class Learner:
     ) -> None:
         self.device = device
         self._settings, self._ranks = settings, ranks
-        self.network = _channels_last(network.to(device)).train()
+        self.network = channels_last(network.to(device)).train()
         self.average: RIPFDN | None = (
             copy.deepcopy(self.network).eval().requires_grad_(False) if settings.ema else None
         )
         self.optimizer = make_optimizer(self.network, settings, device)
-        self.adversary = Adversary(settings, device, ranks) if settings.has_discriminator else None
         self._vgg = VggLoss().to(device) if any(stage.vgg for stage in settings.stages) else None
         self._renewal = torch.zeros((), device=device)
         self.bf16 = _wants_bf16(settings.precision, device)
+        self.adversary = (
+            Adversary(settings, device, ranks, bf16=self.bf16) if settings.has_discriminator else None
+        )
         self.compiled = _wants_compile(settings.compile, device)
         self._matrices: dict[int, Matrices] = {}
         self._model = self._distributed(TrainingNetwork(self.network))
@@ -293,16 +295,6 @@ def take_over(network: RIPFDN, source: RIPFDN) -> None:
     for block in list(network.blocks)[source.config.blocks :]:
         for parameter in block.get_submodule("project").parameters():
             parameter.zero_()
-
-
-def _channels_last(network: RIPFDN) -> RIPFDN:
-    """Its kernels in the order of the pixels: a convolution would reorder them each time. Nothing else: DDP
-    wants parameters with the strides of their gradients.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
 
 
 def _wants_bf16(precision: str, device: torch.device) -> bool:

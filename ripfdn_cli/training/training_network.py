@@ -4,13 +4,25 @@ Backward passes on a CPU are fast only where all their tensors are dense and cha
 does not see to by itself.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ripfdn_cli.model.network import RIPFDN, DistillationBlock, PartialResidualBlock, SpatialAttention
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def channels_last(network: Module) -> Module:
+    """`network` with the kernels of its convolutions in the order of the pixels: a convolution would reorder
+    them each time. Nothing else: DDP wants parameters with the strides of their gradients.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 class TrainingNetwork(nn.Module):

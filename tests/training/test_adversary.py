@@ -192,6 +192,20 @@ def test_the_discriminator_learns_to_tell() -> None:
     assert of_sharp > of_soft + 0.5
 
 
+def test_in_bf16_it_learns_nearly_the_same_and_its_weights_stay_fp32() -> None:
+    random = torch.Generator().manual_seed(0)
+    dark, light = (shift + 0.5 * torch.rand(2, 3, 32, 32, generator=random) for shift in (0, 0.5))
+    pictures = dark, light  # far apart: what both share cancels to rounding
+    plain, fast = Adversary(SETTINGS, CPU, Ranks()), Adversary(SETTINGS, CPU, Ranks(), bf16=True)
+    expected, found = (each.gradients(pictures, 1.0) for each in (plain, fast))
+    whole, wanted = (torch.cat([gradient.flatten() for gradient in each]) for each in (found, expected))
+    assert whole.dtype == torch.float32
+    assert 0.99 < functional.cosine_similarity(whole, wanted, dim=0) < 1 - 1e-7
+    fast.add(found)
+    fast.update()
+    assert all(parameter.dtype == torch.float32 for parameter in fast.parameters)
+
+
 def test_a_stage_without_one_leaves_it_as_it_is() -> None:
     settings = replace(SETTINGS, share=(1, 1), gan=(0.0, 0.1), gan_features=(0.0,))
     subject, plain = learner(settings), learner(replace(SETTINGS, gan=(0.0,), gan_features=(0.0,)))
