@@ -9,18 +9,29 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
+import numpy as np
+
 HEAD = b"Exif\0\0"
 """What comes before the block (a TIFF file without pixels) in JPEG."""
 
-_BYTE_ORDERS: dict[bytes, Literal["<", ">"]] = {b"II*\0": "<", b"MM\0*": ">"}
+ByteOrder = Literal["<", ">"]
+_BYTE_ORDERS: dict[bytes, ByteOrder] = {b"II": "<", b"MM": ">"}
+_CLASSIC, _BIG = 42, 43
+"""The versions of TIFF: with offsets of 32 and of 64 bits (BigTIFF)."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of a value of each type (TIFF 6.0, page 15)."""
-_SHORT, _LONG = 3, 4
-_ENTRY = 12
+_BIG_SIZES = _SIZES | {16: 8, 17: 8, 18: 8}
+_NUMBERS = {3: "u2", 8: "u2", 4: "u4", 5: "u4", 9: "u4", 10: "u4", 11: "u4", 13: "u4"} | dict.fromkeys(
+    (12, 16, 17, 18), "u8"
+)
+"""NumPy's names of what a byte order turns round in values of these types."""
+_SHORT, _LONG, _LONG8, _IFD8 = 3, 4, 16, 18
+_CODES = {_SHORT: "H", _LONG8: "Q", _IFD8: "Q"}
 _WIDTH, _HEIGHT, _ORIENTATION = 0x100, 0x101, 0x112
 _STRIP_OFFSETS, _STRIP_SIZES, _THUMBNAIL, _THUMBNAIL_SIZE = 0x111, 0x117, 0x201, 0x202
 _DETAILS, _PLACE, _INTEROPERABILITY, _MAKER_NOTE = 0x8769, 0x8825, 0xA005, 0x927C
 _DETAILS_WIDTH, _DETAILS_HEIGHT, _RELATED_WIDTH, _RELATED_HEIGHT = 0xA002, 0xA003, 0x1001, 0x1002
+_POINTERS = (_DETAILS, _PLACE, _INTEROPERABILITY)
 _MAKER_HEADS = (0, 6, 8, 12)
 """Bytes before the directory in the notes of Canon and Minolta; Pentax and Casio; Olympus, Nikon and Sanyo;
 Panasonic and Sony: those whose offsets count from the start of the EXIF block.
@@ -30,21 +41,24 @@ _MOST_MAKER_ENTRIES = 500
 
 @dataclass(frozen=True)
 class _Entry:
-    """An entry of a directory: `position` is its own in the block, `value` that of its value."""
+    """An entry of a directory: `position` is its own in the block, `value` that of its value; `room` is how
+    many bytes of that an entry has place for.
+    """
 
     tag: int
     kind: int
     count: int
     position: int
     value: int
+    room: int = 4
 
     @property
     def size(self) -> int:
-        return _SIZES.get(self.kind, 0) * self.count
+        return _BIG_SIZES.get(self.kind, 0) * self.count
 
     @property
     def is_outside(self) -> bool:
-        return self.size > 4
+        return self.size > self.room
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,16 @@ class _Directory:
     next_position: int
 
 
+@dataclass(frozen=True)
+class RawTag:
+    """A tag with its type, how many values of that it has, and their bytes."""
+
+    tag: int
+    kind: int
+    count: int
+    value: bytes
+
+
 class TagBlock:
     """The bytes of a TIFF structure, to read numbers from, and where it is a bytearray to write them to.
     Raises ValueError where it is not one.
@@ -66,14 +90,25 @@ class TagBlock:
 
     def __init__(self, content: bytes | bytearray) -> None:
         self.content = cast("bytearray", content)  # bytes where nothing is written
-        order = _BYTE_ORDERS.get(bytes(content[:4]))
-        if order is None or len(content) < 8:
+        order = _BYTE_ORDERS.get(bytes(content[:2]))
+        version = 0 if order is None or len(content) < 8 else struct.unpack_from(order + "H", content, 2)[0]
+        if order is None or version not in (_CLASSIC, _BIG):
             raise ValueError("it does not have TIFF's structure")
-        self.order: Literal["<", ">"] = order
+        self.order: ByteOrder = order
+        self.is_big = version == _BIG
+        self.offset_kind, self.room = (_IFD8, 8) if self.is_big else (_LONG, 4)
+        self.kinds = _BIG_SIZES if self.is_big else _SIZES
+
+    @property
+    def entry_length(self) -> int:
+        """Bytes of an entry."""
+        return 4 + 2 * self.room
 
     def number(self, position: int, kind: int = _LONG) -> int:
-        """The unsigned number at `position`: 2 bytes if `kind` is SHORT, else 4. Raises struct.error."""
-        code = {_SHORT: "H", _LONG: "I"}.get(kind, "I")
+        """The unsigned number at `position`: 2 bytes if `kind` is SHORT, 8 if LONG8 or IFD8, else 4. Raises
+        struct.error.
+        """
+        code = _CODES.get(kind, "I")
         return int(struct.unpack_from(self.order + code, self.content, position)[0])
 
     def set_long(self, position: int, value: int) -> None:
@@ -92,40 +127,51 @@ class TagBlock:
         step = 2 if entry.kind == _SHORT else 4
         return [self.number(entry.value + step * i, entry.kind) for i in range(entry.count)]
 
+    def raw(self, entry: _Entry, order: ByteOrder) -> RawTag:
+        """`entry` with its bytes in byte `order`."""
+        value = bytes(self.content[entry.value : entry.value + entry.size])
+        if order != self.order and entry.kind in _NUMBERS:
+            value = np.frombuffer(value, _NUMBERS[entry.kind]).byteswap().tobytes()
+        return RawTag(entry.tag, entry.kind, entry.count, value)
+
     def directory(self, start: int, *, limited: bool = True) -> _Directory:
         """The directory at `start`; if `limited`, entries that reach past the block are left out. Raises
         struct.error.
         """
-        count = self.number(start, _SHORT)
+        count_kind, first = (_LONG8, start + 8) if self.is_big else (_SHORT, start + 2)
+        end = first + self.number(start, count_kind) * self.entry_length
         listed: list[_Entry] = []
-        for position in range(start + 2, start + 2 + count * _ENTRY, _ENTRY):
-            if position + _ENTRY > len(self.content):
+        for position in range(first, end, self.entry_length):
+            if position + self.entry_length > len(self.content):
                 break
-            tag, kind = self.number(position, _SHORT), self.number(position + 2, _SHORT)
-            entry = _Entry(tag, kind, self.number(position + 4), position, position + 8)
-            if entry.is_outside:
-                entry = _Entry(tag, kind, entry.count, position, self.number(position + 8))
-            if kind in _SIZES and (not limited or entry.value + entry.size <= len(self.content)):
+            entry = self._entry(position)
+            if entry.kind in self.kinds and (not limited or entry.value + entry.size <= len(self.content)):
                 listed.append(entry)
         entries = {entry.tag: entry for entry in reversed(listed)}
-        return _Directory(entries, listed, start, start + 2 + count * _ENTRY)
+        return _Directory(entries, listed, start, end)
+
+    def _entry(self, position: int) -> _Entry:
+        tag, kind = self.number(position, _SHORT), self.number(position + 2, _SHORT)
+        inside = position + 4 + self.room
+        entry = _Entry(tag, kind, self.number(position + 4, self.offset_kind), position, inside, self.room)
+        return replace(entry, value=self.number(inside, self.offset_kind)) if entry.is_outside else entry
 
     def first(self) -> _Directory:
         """The directory that the header points to (IFD0). Raises struct.error."""
-        return self.directory(self.number(4))
+        return self.directory(self.number(8 if self.is_big else 4, self.offset_kind))
 
     def below(self, directory: _Directory, tag: int) -> _Directory | None:
         """The directory that the entry `tag` points to."""
         entry = directory.entries.get(tag)
         try:
-            return None if entry is None else self.directory(self.number(entry.value))
+            return None if entry is None else self.directory(self.number(entry.value, entry.kind))
         except struct.error:
             return None
 
     def after(self, directory: _Directory) -> _Directory | None:
         """The directory that follows, None where there is none or it can't be read."""
         try:
-            start = self.number(directory.next_position)
+            start = self.number(directory.next_position, self.offset_kind)
             return self.directory(start) if start else None
         except struct.error:
             return None
@@ -141,7 +187,8 @@ class TagBlock:
 
 def check_exif(exif: bytes) -> None:
     """Raises ValueError or struct.error where nothing can be read in the block `exif`, with its head."""
-    if not TagBlock(exif[len(HEAD) :]).first().entries:
+    block = TagBlock(exif[len(HEAD) :])
+    if block.is_big or not block.first().entries:
         raise ValueError("nothing in it can be read")
 
 
@@ -181,7 +228,8 @@ def without_orientation(exif: bytes) -> bytes:
     if entry is None:
         return exif
     end = first.next_position + 4
-    block.content[entry.position : end] = block.content[entry.position + _ENTRY : end] + bytes(_ENTRY)
+    length = block.entry_length
+    block.content[entry.position : end] = block.content[entry.position + length : end] + bytes(length)
     struct.pack_into(block.order + "H", block.content, first.start, block.number(first.start, _SHORT) - 1)
     return HEAD + bytes(block.content)
 
@@ -211,21 +259,50 @@ def directory_offsets(exif: bytes) -> dict[int, int]:
     return {tag: directory.start for tag, directory in found.items() if directory is not None}
 
 
-def exif_of_tiff(tiff: bytes, start: int, tags: Container[int]) -> bytes | None:
-    """The `tags` of the directory at `start` of the file `tiff` as an EXIF block, in the same byte order and
-    with the same types; None where there are none. Raises ValueError for BigTIFF.
+def exif_of_tiff(
+    tiff: bytes, tags: Container[int], *, start: int | None = None, left_out: Container[int] = ()
+) -> bytes | None:
+    """The `tags` of the directory at `start` (by default the first) of the file `tiff`, which may be a
+    BigTIFF, as an EXIF block in the same byte order and with the same types; of the directories below it all
+    but `left_out`. None where there are none. Raises ValueError or struct.error where it can't be read.
     """
     source = TagBlock(tiff)
-    directory = source.directory(start)
+    directory = source.first() if start is None else source.directory(start)
     entries = [entry for entry in directory.listed if entry.tag in tags]
     if not entries:
         return None
-    block = TagBlock(bytearray(tiff[:4] + struct.pack(source.order + "I", 8)))
-    _copy_directory(source, directory, entries, block)
-    return HEAD + bytes(block.content)
+    target = _Target(TagBlock(bytearray(_head(source.order, is_big=False))))
+    _append_directory(source, entries, target, left_out)
+    return HEAD + bytes(target.block.content)
 
 
-def byte_order(exif: bytes) -> Literal["<", ">"]:
+def first_tags(exif: bytes, order: ByteOrder) -> list[RawTag]:
+    """The tags of the first directory of the block `exif`, but for those that point to others, in byte
+    `order`.
+    """
+    block = TagBlock(exif[len(HEAD) :])
+    entries = block.first().entries.values()
+    return [block.raw(entry, order) for entry in entries if entry.tag not in _POINTERS]
+
+
+def directories_for(
+    exif: bytes, start: int, order: ByteOrder, *, is_big: bool
+) -> tuple[dict[int, int], bytes]:
+    """The directories that the first one of `exif` points to, for a TIFF file in byte `order` in which they
+    are to lie from `start` on, an even number: the offset of each by its tag, and their bytes.
+    """
+    source = TagBlock(exif[len(HEAD) :])
+    first = source.first()
+    head = _head(order, is_big=is_big)
+    target = _Target(TagBlock(bytearray(head)), start - len(head))
+    offsets = {}
+    for tag in (_DETAILS, _PLACE):
+        if (directory := source.below(first, tag)) is not None:
+            offsets[tag] = target.base + _append_directory(source, directory.listed, target, depth=1)
+    return offsets, bytes(target.block.content[len(head) :])
+
+
+def byte_order(exif: bytes) -> ByteOrder:
     """The byte order of an EXIF block that begins with `HEAD`, as `struct` writes it."""
     return TagBlock(exif[len(HEAD) :]).order
 
@@ -263,30 +340,81 @@ def _extents(directories: list[_Directory]) -> Iterator[tuple[int, int]]:
         yield from ((entry.value, entry.value + entry.size) for entry in directory.listed if entry.is_outside)
 
 
-def _copy_directory(
-    source: TagBlock, directory: _Directory, entries: Sequence[_Entry], target: TagBlock
-) -> None:
-    """Append `entries` of `directory`, their values, and the directories that they point to."""
-    content = target.content
-    position = len(content)
-    content += struct.pack(source.order + "H", len(entries)) + bytes(_ENTRY * len(entries) + 4)
-    for at, entry in zip(range(position + 2, len(content), _ENTRY), entries, strict=False):
-        content[at : at + _ENTRY] = source.content[entry.position : entry.position + _ENTRY]
-        if entry.tag in (_DETAILS, _PLACE, _INTEROPERABILITY):
-            inner = source.below(directory, entry.tag)
-            content += bytes(len(content) % 2)
-            target.set_long(at + 8, len(content))
-            if inner is None:
-                content += bytes(6)
-            else:
-                _copy_directory(source, inner, inner.listed, target)
-        elif entry.is_outside:
-            content += bytes(len(content) % 2)
-            place = len(content)
-            target.set_long(at + 8, place)
-            content += source.content[entry.value : entry.value + entry.size]
-            if entry.tag == _MAKER_NOTE:
-                _move_maker_note(target, replace(entry, position=at, value=place), entry.value, place)
+@dataclass(frozen=True)
+class _Target:
+    """A TIFF structure that grows; its first byte is to lie at the offset `base` of a file."""
+
+    block: TagBlock
+    base: int = 0
+
+    def append(self, value: bytes) -> int:
+        """Where in the block `value` lies: at an even number."""
+        content = self.block.content
+        content += bytes(len(content) % 2)
+        content += value
+        return len(content) - len(value)
+
+    def offset(self, position: int) -> bytes:
+        """The offset of `position`, as entries have it. Raises struct.error where it is too large."""
+        code = "Q" if self.block.is_big else "I"
+        return struct.pack(self.block.order + code, self.base + position)
+
+    def set_entry(self, position: int, tag: RawTag, value: bytes) -> None:
+        """Write an entry that has `value`, or the offset of the tag's, at `position`."""
+        order, room = self.block.order, self.block.room
+        code = "HHQ" if self.block.is_big else "HHI"
+        content = struct.pack(order + code, tag.tag, tag.kind, tag.count)
+        self.block.content[position : position + self.block.entry_length] = content + value.ljust(room, b"\0")
+
+
+def _head(order: ByteOrder, *, is_big: bool) -> bytes:
+    mark = b"II" if order == "<" else b"MM"
+    if is_big:
+        return mark + struct.pack(order + "HHHQ", _BIG, 8, 0, 16)
+    return mark + struct.pack(order + "HI", _CLASSIC, 8)
+
+
+def _append_directory(
+    source: TagBlock,
+    entries: Sequence[_Entry],
+    target: _Target,
+    left_out: Container[int] = (),
+    depth: int = 0,
+) -> int:
+    """Append a directory of `entries`, their values, and the directories that they point to, without tags
+    that are `left_out` of these; where in the target's block it is. Types that this doesn't know are left
+    out, too.
+    """
+    block = target.block
+    known = [entry for entry in entries if entry.kind in block.kinds or entry.tag in _POINTERS]
+    tags = [(entry, source.raw(entry, block.order)) for entry in known]
+    count = struct.pack(block.order + ("Q" if block.is_big else "H"), len(tags))
+    start = target.append(count + bytes(block.entry_length * len(tags) + block.room))
+    for index, (entry, tag) in enumerate(tags):
+        at = start + len(count) + index * block.entry_length
+        if tag.tag in _POINTERS:
+            inner = [each for each in _inner(source, entry, depth) if each.tag not in left_out]
+            place = _append_directory(source, inner, target, left_out, depth + 1)
+            target.set_entry(at, RawTag(tag.tag, block.offset_kind, 1, b""), target.offset(place))
+        elif len(tag.value) <= block.room:
+            target.set_entry(at, tag, tag.value)
+        else:
+            place = target.append(tag.value)
+            target.set_entry(at, tag, target.offset(place))
+            if tag.tag == _MAKER_NOTE and source.order == block.order and not block.is_big:
+                moved = replace(entry, position=at, value=place)
+                _move_maker_note(block, moved, entry.value, place + target.base)
+    return start
+
+
+def _inner(source: TagBlock, pointer: _Entry, depth: int) -> Sequence[_Entry]:
+    """The entries that `pointer` points to; none where they can't be read, or lie deeper than EXIF's do."""
+    if depth > 1:
+        return ()
+    try:
+        return source.directory(source.number(pointer.value, pointer.kind)).listed
+    except struct.error:
+        return ()
 
 
 def _move_maker_note(block: TagBlock, note: _Entry, origin: int, target: int) -> None:

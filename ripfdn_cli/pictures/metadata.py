@@ -32,6 +32,7 @@ _TIFF_STRUCTURE = frozenset(
 )
 """Tags that say how a TIFF lays out its pixels (or repeat what is carried otherwise); never copied."""
 _TIFF_PARTS = {_TIFF_CREDENTIALS: CREDENTIALS, _TIFF_LAYERS: "Photoshop's layers"}
+_EXIF_POINTERS = (int(ExifTags.IFD.Exif), int(ExifTags.IFD.GPSInfo))  # in a BigTIFF unknown to Pillow
 _RESOLUTION_TAGS = (282, 283, 296)
 _PNG_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 _PNG_HEADER_END = 33
@@ -161,11 +162,9 @@ def metadata_of_tiff_tags(exif: Image.Exif, tiff: bytes, offset: int) -> Metadat
     for tag in (*_TIFF_STRUCTURE, *_RESOLUTION_TAGS):
         if tag in exif:
             del exif[tag]
-    is_big = tiff[2:4] in (b"+\0", b"\0+")
-    block = _serialised(exif) if is_big else exif_of_tiff(tiff, offset, set(exif))
     return Metadata(
         _as_bytes(icc_profile),
-        block,
+        exif_of_tiff(tiff, {*exif, *_EXIF_POINTERS}, start=offset),
         _as_bytes(xmp),
         dpi,
         iptc=resources_of_tiff(resources or b""),
@@ -231,7 +230,7 @@ def png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 def _exif_bytes(image: Image.Image) -> bytes | None:
     """The block byte for byte, where the file has it in one; what Pillow read from it elsewhere."""
     try:
-        content = image.info.get("exif") or _exif_in_hex(image)
+        content = _avif_exif(image) or image.info.get("exif") or _exif_in_hex(image)
         if not content:
             return _serialised(image.getexif())
         exif = with_head(content)
@@ -240,6 +239,17 @@ def _exif_bytes(image: Image.Image) -> bytes | None:
     except Exception as error:  # noqa: BLE001 - Pillow raises nearly anything for damaged EXIF
         log.warning("the EXIF block is damaged (%s) and is left out", error)
         return None
+
+
+def _avif_exif(image: Image.Image) -> bytes | None:
+    """As it is in the file: where it disagrees with the picture's own turn, `info` has what Pillow wrote anew
+    without letters that aren't ASCII.
+    """
+    decoder = getattr(image, "_decoder", None)
+    if image.format != "AVIF" or decoder is None:
+        return None
+    exif: bytes | None = decoder.get_info()[4]
+    return exif
 
 
 def _exif_in_hex(image: Image.Image) -> bytes | None:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import io
 import logging
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from ripfdn_cli.errors import InputError, UnavailableError
-from ripfdn_cli.pictures.exif import HEAD
+from ripfdn_cli.pictures.exif import exif_of_tiff
 from ripfdn_cli.pictures.formats import RAW_SUFFIXES, format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Header, Picture, check_size
@@ -127,14 +127,8 @@ def _exif(data: bytes) -> bytes | None:
     if not data.startswith(_TIFF_HEADS):
         log.info("the EXIF data of this kind of raw file is not read")
         return None
-    found, kept = Image.Exif(), Image.Exif()
-    found.load(HEAD + data)
-    for tag in _KEPT_TAGS:
-        if tag in found:
-            kept[tag] = found[tag]
-    for ifd in (_EXIF_IFD, _GPS_IFD):
-        kept.get_ifd(ifd).update(
-            {tag: value for tag, value in found.get_ifd(ifd).items() if tag not in _NOT_KEPT}
-        )
-    content: bytes = kept.tobytes()
-    return content if len(kept) or kept.get_ifd(_EXIF_IFD) else None
+    try:
+        return exif_of_tiff(data, (*_KEPT_TAGS, _EXIF_IFD, _GPS_IFD), left_out=_NOT_KEPT)
+    except (ValueError, struct.error) as error:
+        log.warning("the EXIF data is damaged (%s) and is left out", error)
+        return None

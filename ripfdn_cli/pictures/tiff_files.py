@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 from tifffile import PHOTOMETRIC
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.pictures.exif import exif_of_tiff
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata, metadata_of_tiff_tags
 from ripfdn_cli.pictures.picture import Frame, Header, Picture, as_samples, highest
@@ -36,8 +37,6 @@ from ripfdn_cli.pictures.tiff_layout import (
 
 log = logging.getLogger(__name__)
 
-POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
-"""EXIF's further directories, and tifffile's names of the tags that point to them."""
 _DESCRIPTION, _IMAGEJ_TAGS, _DNG_TAGS = 270, (50838, 50839), range(50706, 50742)
 _MARKS_OF_STRUCTURE = ("ImageJ=", '{"shape"', "shape=(", "<OME ")
 _NO_DATA = 42113
@@ -93,15 +92,6 @@ def _opened(data: bytes) -> Iterator[tifffile.TiffFile]:
         raise InputError(f"it is cut off or damaged ({error}); find a complete copy") from error
 
 
-def directory_at(data: bytes, head: int, offset: int | None = None) -> TiffImagePlugin.ImageFileDirectory_v2:
-    """The directory at `offset` (None: the first) of the TIFF `data`, whose head is so many bytes long."""
-    directory = TiffImagePlugin.ImageFileDirectory_v2(data[:head])
-    stream = io.BytesIO(data)
-    stream.seek(directory.next if offset is None else offset)
-    directory.load(stream)
-    return directory
-
-
 def _sample_bytes(page: tifffile.TiffPage) -> int:
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 8
     return 4 if bits > 32 else -(-bits // 8)
@@ -146,14 +136,11 @@ def _page_metadata(data: bytes, page: tifffile.TiffPage) -> Metadata:
 def _tags(data: bytes, page: tifffile.TiffPage) -> Image.Exif:
     """The directory of `page`, as EXIF names its tags."""
     tags = Image.Exif()
-    if not page.parent.is_bigtiff:
+    if page.parent.is_bigtiff:  # which Pillow reads in part
+        tags.load(exif_of_tiff(data, range(2**16), start=page.offset) or b"")
+    else:
         tags.endian = page.parent.byteorder
         tags.load_from_fp(io.BytesIO(data), page.offset)
-        return tags
-    directory = directory_at(data, 16, page.offset)
-    if POINTERS.keys() & set(directory):
-        log.warning("EXIF's further directories in a BigTIFF can't be read and are left out")
-    tags.update({tag: value for tag, value in directory.items() if tag not in POINTERS})
     return tags
 
 

@@ -2,47 +2,57 @@
 
 import io
 import struct
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import tifffile
-from PIL import ExifTags, Image, TiffImagePlugin
 
-from ripfdn_cli.pictures.exif import byte_order, directory_offsets, moved_exif
+from ripfdn_cli.pictures.exif import (
+    ByteOrder,
+    RawTag,
+    byte_order,
+    directories_for,
+    directory_offsets,
+    first_tags,
+    moved_exif,
+)
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.photoshop import resources_for_tiff
 from ripfdn_cli.pictures.picture import Frame, Picture
-from ripfdn_cli.pictures.tiff_files import POINTERS, directory_at
 
 _CLASSIC_LIMIT = 2**32 - 2**25
 """Bytes past which a TIFF needs 64-bit offsets."""
-_HEADS = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}
+_POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
+"""EXIF's further directories, and tifffile's names of the tags that point to them."""
 _XMP, _RESOURCES = 700, 34377
-_BYTE, _ASCII, _LONG, _RATIONAL, _SIGNED_RATIONAL = 1, 2, 4, 5, 10  # types of tags
+_BYTE, _LONG, _RATIONAL, _SIGNED_RATIONAL, _IFD8 = 1, 4, 5, 10, 18  # types of tags
 _Tag = tuple[int | str, int, int, Any, bool]
 """Code or name, type, count, value, first page only: as tifffile takes further tags."""
 
 
 def encode_tiff(picture: Picture) -> bytes:
-    """`picture` as a TIFF, deflated, one page for each frame, each with its metadata."""
+    """`picture` as a TIFF, deflated, one page for each frame, each with its metadata; as a BigTIFF where it
+    may become too large.
+    """
     stream = io.BytesIO()
-    size = sum(frame.nbytes for frame in picture.frames)
     blocks = [metadata.exif for metadata in picture.page_metadata if metadata.exif is not None]
-    order: Literal["<", ">"] = (
-        byte_order(blocks[0]) if blocks else "<"
-    )  # which maker notes share with their file
-    with tifffile.TiffWriter(stream, bigtiff=size > _CLASSIC_LIMIT, byteorder=order) as writer:
+    size = sum(frame.nbytes for frame in picture.frames) + sum(map(len, blocks))
+    is_big = size > _CLASSIC_LIMIT
+    order = byte_order(blocks[0]) if blocks else "<"  # which maker notes share with their file
+    with tifffile.TiffWriter(stream, bigtiff=is_big, byteorder=order) as writer:
         for frame, metadata in zip(picture.frames, picture.page_metadata, strict=True):
-            _write_page(writer, frame, metadata)
-    data = stream.getvalue()
-    if size > _CLASSIC_LIMIT:
-        return data
+            _write_page(writer, frame, metadata, order, is_big=is_big)
+    if not blocks:
+        return stream.getvalue()
+    data = bytearray(stream.getbuffer())
     for exif in blocks:
-        data = _with_exif(data, exif, order)
-    return data
+        _append_exif(data, exif, order, is_big=is_big)
+    return bytes(data)
 
 
-def _write_page(writer: tifffile.TiffWriter, frame: Frame, metadata: Metadata) -> None:
+def _write_page(
+    writer: tifffile.TiffWriter, frame: Frame, metadata: Metadata, order: ByteOrder, *, is_big: bool
+) -> None:
     channels = frame.shape[2]
     writer.write(
         frame[..., 0] if channels == 1 else frame,
@@ -57,74 +67,50 @@ def _write_page(writer: tifffile.TiffWriter, frame: Frame, metadata: Metadata) -
         iccprofile=metadata.icc_profile,
         software=False,
         metadata=None,
-        extratags=_extra_tags(metadata),
+        extratags=_extra_tags(metadata, order, is_big=is_big),
     )
 
 
-def _extra_tags(metadata: Metadata) -> list[_Tag]:
+def _extra_tags(metadata: Metadata, order: ByteOrder, *, is_big: bool) -> list[_Tag]:
     """Tags of EXIF's first directory, XMP, and places for the offsets of EXIF's other directories."""
     tags: list[_Tag] = []
     if metadata.xmp:
         tags.append((_XMP, _BYTE, len(metadata.xmp), metadata.xmp, True))
     if resources := resources_for_tiff(metadata.iptc):
         tags.append((_RESOURCES, _BYTE, len(resources), resources, True))
-    if metadata.exif is None:
-        return tags
-    directory = directory_at(metadata.exif[6:], 8)
-    for tag, value in directory.items():
-        if tag in POINTERS:
-            tags.append((POINTERS[tag], _LONG, 1, 0, True))
-        else:
-            tags.append(_extra_tag(tag, directory.tagtype[tag], value))
+    if metadata.exif is not None:
+        kind = _IFD8 if is_big else _LONG
+        tags += [(_POINTERS[tag], kind, 1, 0, True) for tag in directory_offsets(metadata.exif)]
+        tags += [_extra_tag(tag, order) for tag in first_tags(metadata.exif, order)]
     return tags
 
 
-def _extra_tag(tag: int, kind: int, value: Any) -> _Tag:
-    if kind == _ASCII:
-        return tag, kind, 0, value.encode("utf-8", "replace") + b"\0", True
-    if isinstance(value, bytes):
-        return tag, kind, len(value), value, True
-    values = value if isinstance(value, tuple) else (value,)
-    if kind in (_RATIONAL, _SIGNED_RATIONAL):
-        flat = [part for ratio in values for part in (ratio.numerator, ratio.denominator)]
-        return tag, kind, len(values), flat, True
-    return tag, kind, len(values), values, True
+def _extra_tag(tag: RawTag, order: ByteOrder) -> _Tag:
+    value: Any = tag.value
+    if tag.kind in (_RATIONAL, _SIGNED_RATIONAL):  # which tifffile doesn't count as bytes
+        value = np.frombuffer(value, order + ("u4" if tag.kind == _RATIONAL else "i4")).tolist()
+    return tag.tag, tag.kind, tag.count, value, True
 
 
-def _with_exif(data: bytes, exif: bytes, order: str) -> bytes:
-    """The TIFF `data`, in byte `order`, with EXIF's further directories appended, and the tags of the first
-    page that has none yet pointing to them.
+def _append_exif(data: bytearray, exif: bytes, order: ByteOrder, *, is_big: bool) -> None:
+    """Append EXIF's further directories to the TIFF `data`, in byte `order`, and make the tags of the first
+    page that has none yet point to them.
     """
-    data += b"\0" * (len(data) % 2)
-    offsets = directory_offsets(exif)
-    if byte_order(exif) == order:
-        places = {tag: len(data) + offset for tag, offset in offsets.items()}
+    data += bytes(len(data) % 2)
+    if byte_order(exif) == order and not is_big:
+        places = {tag: len(data) + offset for tag, offset in directory_offsets(exif).items()}
         appended = moved_exif(exif, len(data))
     else:
-        places, appended = _rewritten(exif, offsets, len(data), order)
+        places, appended = directories_for(exif, len(data), order, is_big=is_big)
     for tag, place in places.items():
-        data = data.replace(_pointer(tag, 0, order), _pointer(tag, place, order), 1)
-    return data + appended
+        entry = _pointer(tag, 0, order, is_big=is_big)
+        at = data.index(entry)
+        data[at : at + len(entry)] = _pointer(tag, place, order, is_big=is_big)
+    data += appended
 
 
-def _pointer(tag: int, offset: int, order: str) -> bytes:
-    """An entry of a TIFF's directory: one LONG."""
+def _pointer(tag: int, offset: int, order: ByteOrder, *, is_big: bool) -> bytes:
+    """An entry of a TIFF's directory: one LONG, in a BigTIFF one IFD8."""
+    if is_big:
+        return struct.pack(order + "HHQQ", tag, _IFD8, 1, offset)
     return struct.pack(order + "HHII", tag, _LONG, 1, offset)
-
-
-def _rewritten(exif: bytes, tags: Iterable[int], start: int, order: str) -> tuple[dict[int, int], bytes]:
-    """EXIF's directories behind `tags`, to lie from `start` on in a TIFF of the other byte `order`, and the
-    place of each: for pages whose EXIF differs in that from the first page's.
-    """
-    parsed = Image.Exif()
-    parsed.load(exif)
-    places: dict[int, int] = {}
-    content = b""
-    for tag in tags:
-        directory = TiffImagePlugin.ImageFileDirectory_v2(_HEADS[order], group=tag)
-        for name, value in parsed.get_ifd(tag).items():
-            directory[name] = parsed.get_ifd(name) if name == ExifTags.IFD.Interop else value
-        content += b"\0" * (len(content) % 2)
-        places[tag] = start + len(content)
-        content += directory.tobytes(places[tag])
-    return places, content

@@ -5,13 +5,16 @@ from dataclasses import replace
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from support.camera_files import camera_exif, note_strings, parse_jpeg, photo, with_segment
 
+from ripfdn_cli.pictures import tiff_writing
 from ripfdn_cli.pictures.decoding import decode
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.exif import corrected_exif, moved_exif
 from ripfdn_cli.pictures.formats import format_named
+from ripfdn_cli.pictures.picture import Picture
 
 MAKERS = ["Canon", "Panasonic", "Olympus", "Nikon"]
 NOTE_AT = 8 + 42 + 12 + 42
@@ -134,6 +137,109 @@ def test_pages_whose_exif_has_another_byte_order_keep_it() -> None:
         parsed.load(metadata.exif or b"")
         assert parsed[0x10F] == "Canon"
         assert parsed.get_ifd(0x8769)[0xA003] == 32
+
+
+NAME = "Jörg Müller".encode()
+
+
+def named(place: str) -> bytes:
+    """Something as long as NAME, to be replaced by it: Pillow writes ASCII alone."""
+    return place.encode() * len(NAME)
+
+
+def with_name(order: str = "<") -> Image.Exif:
+    """The artist and a detail are to be NAME (in UTF-8, as most programs write it)."""
+    exif = Image.Exif()
+    exif.endian = order
+    exif[315] = named("x").decode()
+    exif.get_ifd(0x8769)[0xA434] = named("y").decode()
+    exif.get_ifd(0x8825)[0x1D] = "2026:11:28"
+    return exif
+
+
+def put_in(content: bytes) -> bytes:
+    return content.replace(named("x"), NAME).replace(named("y"), NAME)
+
+
+@pytest.mark.parametrize("source", ["jpeg", "tiff", "avif", "bigtiff"])
+@pytest.mark.parametrize("target", ["jpeg", "tiff", "png", "avif", "bigtiff"])
+def test_letters_that_are_not_ascii_stay_as_they_are(
+    source: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encoded(picture: Picture, name: str) -> bytes:
+        with monkeypatch.context() as patched:
+            if name == "bigtiff":
+                patched.setattr(tiff_writing, "_CLASSIC_LIMIT", 0)
+            return encode(picture, Encoding(format_named(name.removeprefix("big"))), "a")
+
+    picture = decode(put_in(with_segment(photo(), 0xE1, with_name().tobytes())), "a")
+    there = encoded(decode(encoded(picture, source), "a"), target)
+    # A TIFF has the artist among its own tags, and that of the block besides.
+    assert there.count(NAME) == (3 if target == "tiff" else 2)
+    assert there.count(b"2026:11:28\0") == 1
+
+
+def test_an_avif_that_says_twice_how_it_is_turned_keeps_its_exif() -> None:
+    """In a property of its own and in EXIF, which differ: Pillow writes the block anew then."""
+    exif, stream = with_name(), io.BytesIO()
+    exif[274] = 6  # which Pillow makes a property, and takes out of the block
+    Image.new("RGB", (24, 16)).save(stream, "AVIF", exif=exif.tobytes())
+    picture = decode(put_in(stream.getvalue()), "a")
+    assert picture.frames[0].shape == (24, 16, 3)
+    assert (picture.metadata.exif or b"").count(NAME) == 2
+
+
+def test_a_tag_of_a_type_that_is_not_usual_for_it_keeps_all_of_its_values() -> None:
+    """IPTC as LONG, as old Photoshop and ExifTool write it; Pillow takes it for one number."""
+    iptc = bytes.fromhex("1c021900036461671c0219000363617400") + bytes(3)
+    values = struct.unpack("<5I", iptc)
+    stream = io.BytesIO()
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    tifffile.imwrite(
+        stream, pixels, photometric="rgb", extratags=[(33723, 4, 5, values, True)], metadata=None
+    )
+    back = encode(decode(stream.getvalue(), "a"), Encoding(format_named("tiff")), "a")
+    with tifffile.TiffFile(io.BytesIO(back)) as file:
+        tag = file.pages.first.tags[33723]
+        assert (tag.dtype, tag.count) == (4, 5)
+        assert back[tag.valueoffset : tag.valueoffset + 20] == iptc
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_bigtiff_has_the_details_and_the_place(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judged by tifffile and Pillow; a classic TIFF made of it says the same again."""
+    exif = Image.Exif()
+    exif.endian = order
+    exif[315] = "an artist"
+    exif.get_ifd(0x8769).update({0x9003: "2026:11:28 12:00:00", 0x829A: 0.25, 0x927C: b"a maker's note"})
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 30.0, 1.5)})
+    picture = decode(with_segment(photo(), 0xE1, exif.tobytes()), "a")
+    monkeypatch.setattr(tiff_writing, "_CLASSIC_LIMIT", 0)
+    big = encode(picture, Encoding(format_named("tiff")), "a")
+    with tifffile.TiffFile(io.BytesIO(big)) as file:
+        assert file.is_bigtiff
+        tags = file.pages.first.tags
+        assert tags["Artist"].value == "an artist"
+        details, place = tags["ExifTag"].value, tags["GPSTag"].value
+    assert (details["DateTimeOriginal"], details["ExposureTime"]) == ("2026:11:28 12:00:00", 0.25)
+    assert (place["GPSLatitudeRef"], place["GPSLatitude"]) == ("N", (52, 1, 30, 1, 3, 2))
+    monkeypatch.undo()
+    parsed = Image.Exif()
+    parsed.load(decode(big, "a").metadata.exif or b"")
+    assert parsed[315] == "an artist"
+    assert parsed.get_ifd(0x8769)[0x927C] == b"a maker's note"
+    assert parsed.get_ifd(0x8825)[2] == (52.0, 30.0, 1.5)
+
+
+def test_directories_that_point_to_themselves_end() -> None:
+    """In a TIFF whose EXIF has its own first directory for the details."""
+    stream = io.BytesIO()
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    tags = [(315, 2, 0, b"an artist", True), (34665, 4, 1, 8, True)]
+    tifffile.imwrite(stream, pixels, photometric="rgb", extratags=tags, metadata=None)
+    exif = decode(stream.getvalue(), "a").metadata.exif
+    assert exif is not None
+    assert 1 <= exif.count(b"an artist") <= 3
 
 
 def place_of_note(block: bytes) -> int:
