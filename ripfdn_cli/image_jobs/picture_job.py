@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.image_math.value_range import DIM
 from ripfdn_cli.pictures.decoding import decode, read_header
 from ripfdn_cli.pictures.encoding import Encoding, encode, unsupported_options
 from ripfdn_cli.pictures.fitting import check_frames
@@ -23,6 +24,8 @@ from ripfdn_cli.pictures.picture import (
     Header,
     Picture,
     as_samples,
+    has_alpha,
+    highest,
     share_outside,
     whole_numbers,
 )
@@ -183,7 +186,13 @@ class PictureJob:
         if self.settings.depth is None and _loses_depth(picture, file_format):
             title = file_format.title
             log.info("%s: rounded to 8 bits per channel, the most that is written to %s", name, title)
-        prepared = [_prepared(frame, result) for frame, result in zip(picture.frames, samples, strict=True)]
+        measured = [
+            _holds_measurements(frame, result) for frame, result in zip(picture.frames, samples, strict=True)
+        ]
+        prepared = [
+            _prepared(frame, result, measured=unit)
+            for frame, result, unit in zip(picture.frames, samples, measured, strict=True)
+        ]
         choices = aims[0].route.choices
         if picture.jpeg_quality is not None:
             used = ", ".join(choices[scale] for scale in aims[0].route.passes) or "no network"
@@ -193,8 +202,10 @@ class PictureJob:
             lambda networks: self._upscale_frames(networks.among(choices, precise=deep), prepared, aims)
         )
         frames = tuple(
-            _as_result(finish(part, one.target, wrap=self.settings.wrap > 0, name=name), result)
-            for part, one, result in zip(upscaled, aims, samples, strict=True)
+            (whole_numbers if unit else as_samples)(
+                finish(part, one.target, wrap=self.settings.wrap > 0, name=name), result
+            )
+            for part, one, result, unit in zip(upscaled, aims, samples, measured, strict=True)
         )
         if self.settings.strip_metadata:
             picture = picture.with_page_metadata(page.colour_only() for page in picture.page_metadata)
@@ -269,15 +280,21 @@ def _with_frames(picture: Picture, frames: tuple[Frame, ...]) -> Picture:
     return replace(picture, frames=frames).with_page_metadata(metadata)
 
 
-def _prepared(frame: Frame, result: str) -> PreparedFrame:
-    """`frame` for a result with samples of the type `result`. Measurements keep their unit."""
+def _holds_measurements(frame: Frame, result: str) -> bool:
+    """Whether `frame`, of which a result of `result` is to be made, keeps its unit: by its type, or as counts
+    of 12 bits in 16 and the like, which as a picture would be all but black.
+    """
     if result in MEASURED_SAMPLES:
+        return True
+    sixteen = frame.dtype.name == result == "uint16" and not has_alpha(frame)
+    return sixteen and int(frame.max()) < DIM * highest(frame.dtype)
+
+
+def _prepared(frame: Frame, result: str, *, measured: bool) -> PreparedFrame:
+    """`frame` for a result with samples of the type `result`. Measurements keep their unit."""
+    if measured:
         return prepare(frame.astype(np.float32), "float32")
     return prepare(frame, _deeper(frame.dtype.name, result))
-
-
-def _as_result(frame: Frame, samples: str) -> Frame:
-    return (whole_numbers if samples in MEASURED_SAMPLES else as_samples)(frame, samples)
 
 
 def _deeper(first: str, second: str) -> str:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ripfdn_cli.image_math.neighbours import local_max, local_min
 
-_DIM = 1 / 8
+DIM = 1 / 8
+"""Of what samples can hold: where all are darker, the network's errors would be large beside them."""
 _SAMPLES = 2**20
 """So many values, spread over the picture, give its median and spread."""
 _OVERSHOOT = 0.1
@@ -35,11 +36,11 @@ class ValueRange:
 
     @classmethod
     def beyond_unit(cls, values: NDArray[Any]) -> Self | None:
-        """The range of `values`, finite floats; None where they lie in 0..1 as they are, and not all in its
-        lowest part, where the network's errors would be large beside them.
+        """The range of `values`, finite floats; None where they lie in 0..1 as they are, and not all are
+        DIM.
         """
         low, high = float(values.min()), float(values.max())
-        if low >= 0 and _DIM < high <= 1:
+        if low >= 0 and DIM < high <= 1:
             return None
         # A step that shares no factor with the channels or, as a rule, with the width.
         step = 6 * (values.size // (6 * _SAMPLES)) + 1

@@ -156,7 +156,7 @@ def test_values_that_are_no_numbers_are_counted_and_the_file_named(network: Netw
         upscaled(tiff((heights, {})), network)
 
 
-@pytest.mark.parametrize("samples", ["int16", "uint32", "float32"])
+@pytest.mark.parametrize("samples", ["int16", "uint16", "uint32", "float32"])
 def test_heights_keep_their_unit(network: NetworkSettings, samples: str) -> None:
     heights = (100 + 5100 * smooth(24, 32, 1, "float32")[..., 0]).astype(samples)
     result = tifffile.imread(io.BytesIO(upscaled(tiff((heights, {})), network)))
