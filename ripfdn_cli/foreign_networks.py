@@ -25,8 +25,10 @@ LARGEST_WHOLE = 512 * 512
 TILE, HALO = 384, 32
 """Inner side and context of the tiles of a larger picture, in LR pixels."""
 _PROBE_SIDE = 64
-_MULTIPLES = (8, 16, 32, 64, 128)
+_MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Tried in turn where a network doesn't say of what its sides must be multiples."""
+_LEAST_SIDE = 16
+"""Of what a network gets: smaller pictures are padded, as many networks pool."""
 
 _FATAL = 4
 """Of ONNX Runtime's levels of logging."""
@@ -87,7 +89,8 @@ class ForeignNetwork:
 
     def _padded_run(self, pixels: Image) -> Image:
         height, width = pixels.shape[:2]
-        wanted = self._side or (_up_to(height, self._multiple), _up_to(width, self._multiple))
+        sides = (_up_to(max(side, _LEAST_SIDE), self._multiple) for side in (height, width))
+        wanted = self._side or tuple(sides)
         below, right = wanted[0] - height, wanted[1] - width
         padded = np.pad(pixels, ((0, below), (0, right), (0, 0)), "reflect")
         result = np.asarray(self._run(np.ascontiguousarray(padded.transpose(2, 0, 1)[None])))

@@ -98,6 +98,14 @@ def test_a_picture_of_any_size_is_enlarged(runtime: str, tmp_path: Path, scale: 
         np.testing.assert_allclose(result[inside], expected(pixels, scale)[inside], atol=1e-5)
 
 
+@pytest.mark.parametrize("block", [1, 2, 4])
+def test_nothing_is_padded_that_need_not_be(runtime: str, tmp_path: Path, block: int) -> None:
+    """The last pixels, too, are what the network makes of the picture alone."""
+    network = load_onnx(save(tmp_path / "n.onnx", block=block), 1)
+    pixels = picture(32 + block, 16 + 3 * block)
+    np.testing.assert_allclose(network(pixels), expected(pixels, 4), atol=1e-5)
+
+
 def test_a_large_picture_goes_through_in_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign_networks, "LARGEST_WHOLE", 50 * 50)
     monkeypatch.setattr(foreign_networks, "TILE", 30)
