@@ -17,7 +17,7 @@ from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, YuvEngine, YuvJob
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed, transformed_window
-from ripfdn_cli.image_math.value_range import ValueRange, limit_overshoot
+from ripfdn_cli.image_math.value_range import ValueRange, as_float32, limit_overshoot
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.image_objects import check_several, upscaled
 from ripfdn_cli.model.architecture import GRID_STEP, SMALLEST_SIDE
@@ -186,7 +186,7 @@ class Upscaler:
         """`upscale` for an array in the machine's byte order."""
         height, width = check_pixels(pixels)
         dtype = pixels.dtype
-        working = pixels if dtype.kind == "u" else pixels.astype(np.float32)
+        working = pixels if dtype.kind == "u" else as_float32(pixels)
         values = None if dtype.kind == "u" else ValueRange.beyond_unit(working)
         padded = _pad_to_smallest(working if values is None else values.to_unit(working))
         with self._lock:

@@ -16,6 +16,8 @@ _OVERSHOOT = 0.1
 """Of the contrast around. Measured on photographs, heights and lamps, it gained 0.1 to 4 dB."""
 _UNLIKELY = 1e30
 """Values beyond it stand for none, as GDAL's -3.4e38."""
+_FLOATS = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
+"""The least and the largest float32."""
 _SPREAD_OF_OUTLIERS = 2**-10
 """Of the whole range, where nearly all values are the same and their own spread is nothing."""
 
@@ -55,9 +57,10 @@ class ValueRange:
             return np.zeros(values.shape, np.float32)
         bottom, top = self._ends()
         laid = values.astype(np.float32)
-        laid -= np.float32(self.centre)
-        laid /= np.float32(self.spread)
-        np.arcsinh(laid, out=laid)
+        with np.errstate(over="ignore"):  # of what stands for no value
+            laid -= np.float32(self.centre)
+            laid /= np.float32(self.spread)
+        np.arcsinh(np.clip(laid, *_FLOATS, out=laid), out=laid)
         laid -= bottom
         laid /= top - bottom
         return laid
@@ -79,8 +82,17 @@ class ValueRange:
         return np.clip(values, self.low, self.high, out=values)
 
     def _ends(self) -> tuple[np.float32, np.float32]:
-        bottom, top = np.arcsinh((np.array([self.low, self.high]) - self.centre) / self.spread)
+        ends = (np.array([self.low, self.high]) - self.centre) / self.spread
+        bottom, top = np.arcsinh(np.clip(ends, *_FLOATS))
         return np.float32(bottom), np.float32(top)
+
+
+def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    """A copy of floats of any size; finite ones that float32 can't hold become its least or largest."""
+    if values.dtype.itemsize <= np.dtype(np.float32).itemsize:
+        return values.astype(np.float32)
+    within = np.where(np.isfinite(values), np.clip(values, *_FLOATS), values)
+    return within.astype(np.float32)
 
 
 def limit_overshoot(result: NDArray[np.float32], source: NDArray[Any], scale: int) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from PIL import Image
 from tifffile import PHOTOMETRIC
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.image_math.value_range import as_float32
 from ripfdn_cli.pictures.exif import exif_of_tiff
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata, metadata_of_tiff_tags
@@ -114,6 +115,9 @@ def _decode_page(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, Metadata]
     else:
         colours = _standard_range(samples[..., : layout.colours], layout.bits)
         colours = _in_known_space(colours, kind)
+    if samples.dtype == np.float64 and not np.array_equal(samples, as_float32(samples), equal_nan=True):
+        digits = "digits of its 64-bit samples beyond those of 32 bits"
+        metadata = replace(metadata, lost=(*metadata.lost, digits))
     if layout.left_out:
         channels = f"{layout.left_out} further channels of each pixel, which are not transparency"
         metadata = replace(metadata, lost=(*metadata.lost, channels))
@@ -242,7 +246,7 @@ def _check_jpeg_segments(data: bytes, page: tifffile.TiffPage) -> None:
 def _standard_range(samples: NDArray[Any], bits: int) -> NDArray[Any]:
     """Integers over the whole range of their type, or float32."""
     if samples.dtype.kind == "f":
-        return samples.astype(np.float32)
+        return as_float32(samples)
     if samples.dtype == np.bool_:
         samples = samples.astype(np.uint8)
     if samples.dtype.name not in _INTEGERS:

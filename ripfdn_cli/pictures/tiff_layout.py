@@ -60,6 +60,12 @@ def picture_pages(file: tifffile.TiffFile, max_pixels: int) -> list[tifffile.Tif
     """The pages that are pictures of their own, previews and masks of others left out; their sizes within
     bounds. Raises InputError.
     """
+    stacked = (file.imagej_metadata or {}).get("images", 1)
+    if isinstance(stacked, int) and stacked > len(file.pages) == 1:
+        raise InputError(
+            f"it has {stacked} pictures behind the header of one, as ImageJ writes large stacks; save "
+            "them as pages, or as single files"
+        )
     pages: list[tifffile.TiffPage] = []
     pixels = 0
     for page in _chosen(list(listed_pages(file.pages))):

@@ -202,13 +202,30 @@ def test_values_that_stand_for_none_are_told(
         assert ("15 pixels of page 0 have the value -9999, which the file marks" in caplog.text) == marked
 
 
-def test_the_lowest_float_does_not_become_infinite(network: NetworkSettings) -> None:
-    """Where there is no data, GDAL writes -3.4e38."""
-    heights = 1000 + 500 * smooth(16, 20, 1, "float32")[..., 0]
-    heights[2:6, 4:9] = np.finfo(np.float32).min
+@pytest.mark.parametrize("unit", [1000, 1, 1e-3])
+@pytest.mark.parametrize("none", [-3.4028235e38, -9.99e37, -1.7976931348623157e308, 1e300])
+def test_a_number_that_stands_for_none_disturbs_no_others(
+    network: NetworkSettings, unit: float, none: float
+) -> None:
+    """Where there is no data, GDAL writes -3.4e38, and -1.8e308 in 64 bits."""
+    samples = np.float32 if abs(none) < 1e39 else np.float64
+    heights = (unit * (1 + 0.5 * smooth(16, 20, 1, "float32")[..., 0])).astype(samples)
+    heights[2:6, 4:9] = none
     result = tifffile.imread(io.BytesIO(upscaled(tiff((heights, {})), network)))
     assert np.isfinite(result).all()
-    assert np.abs(result[40:, 48:].reshape(6, 4, 8, 4).mean((1, 3)) - heights[10:, 12:]).mean() < 50
+    assert np.abs(result[40:, 48:].reshape(6, 4, 8, 4).mean((1, 3)) - heights[10:, 12:]).mean() < 0.05 * unit
+
+
+def test_digits_that_32_bits_do_not_hold_are_said(
+    network: NetworkSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    heights = 5_000_000 + smooth(16, 20, 1, "float32")[..., 0].astype(np.float64)
+    upscaled(tiff((heights, {})), network)
+    assert "digits of its 64-bit samples beyond those of 32 bits" in caplog.text
+    caplog.clear()
+    upscaled(tiff((np.floor(heights), {})), network)
+    assert "64-bit" not in caplog.text
 
 
 def on_earth(page: tifffile.TiffPage, column: float, row: float) -> tuple[float, float]:

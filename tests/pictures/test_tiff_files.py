@@ -255,3 +255,15 @@ def test_a_file_that_ends_in_its_head_is_called_cut_off(length: int) -> None:
     content = tiff(smooth(8, 8), photometric="rgb", bigtiff=True)
     with pytest.raises(InputError, match=r"a: it (is cut off or damaged|has no page with a picture)"):
         decode(content[:length], "a")
+
+
+def test_a_stack_behind_one_header_is_not_taken_for_its_first_picture() -> None:
+    stack = np.zeros((5, 24, 32), np.uint8)
+    for truncated in (True, False):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, stack, imagej=True, truncate=truncated)
+        if truncated:
+            with pytest.raises(InputError, match="it has 5 pictures behind the header of one"):
+                decode(stream.getvalue(), "a.tif")
+        else:
+            assert len(decode(stream.getvalue(), "a.tif").frames) == 5
