@@ -167,6 +167,11 @@ def read_journal(folder: Location, shard: str = _WHOLE) -> Journal:
     return Journal(folder, _read_all(folder), None, shard)
 
 
+def has_journal(folder: Path) -> bool:
+    """Whether runs have kept a journal in the local `folder`."""
+    return (folder / JOURNAL_NAME).exists() or any(folder.glob(_SHARDS))
+
+
 def journal_name(shard: str) -> str:
     """The name of the file in the folder of results."""
     return JOURNAL_NAME if shard == _WHOLE else _SHARDS.replace("*", shard)

@@ -1,11 +1,12 @@
-"""Results that lie beside their inputs: not taken for inputs by the next run."""
+"""Results that lie beside or below their inputs: not taken for inputs by the next run."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from ripfdn_cli.files.storage import Location, full_name, is_folder
 from ripfdn_cli.pipeline.find_inputs import Source
-from ripfdn_cli.pipeline.journal import read_journal
+from ripfdn_cli.pipeline.journal import Journal, has_journal, read_journal
 
 log = logging.getLogger(__name__)
 
@@ -13,23 +14,41 @@ log = logging.getLogger(__name__)
 def without_own_results(
     sources: Sequence[Source], inputs: Sequence[Location], folder: Location, shard: str
 ) -> list[Source]:
-    """`sources` without what earlier runs wrote beside them: files that the journal in `folder` knows as they
-    are, made of other `sources` or of what lies in folders among the `inputs`.
+    """`sources` without what earlier runs wrote beside or below them: files that the journal in `folder`, or
+    in a local folder that they were found in, knows as they are, made of other `sources` or of what lies in
+    folders among the `inputs`.
     """
-    inner = _inside(folder)
-    if not any(full_name(source.path).startswith(inner) for source in sources):
-        return list(sources)
-    journal = read_journal(folder, shard)
     names = {full_name(source.path) for source in sources}
     folders = tuple(_inside(path) for path in inputs if is_folder(path))
-    kept = []
-    for source in sources:
-        made_from = journal.input_of(source.path)
-        if made_from is None or not (made_from in names or made_from.startswith(folders)):
-            kept.append(source)
-    if len(kept) < len(sources):
-        log.info("left out %d results of earlier runs", len(sources) - len(kept))
-    return kept
+    results = {
+        path
+        for journal, paths in _journals(sources, folders, folder, shard)
+        for path in paths
+        if (made_from := journal.input_of(path)) is not None
+        and (made_from in names or made_from.startswith(folders))
+    }
+    if results:
+        log.info("left out %d results of earlier runs", len(results))
+    return [source for source in sources if source.path not in results]
+
+
+def _journals(
+    sources: Sequence[Source], inputs: tuple[str, ...], folder: Location, shard: str
+) -> Iterator[tuple[Journal, list[Location]]]:
+    """Each journal that may know any of `sources`, with those that lie in its folder; `inputs` are what the
+    names of all that lies in the folders given begin with.
+    """
+    paths = [source.path for source in sources]
+    below: dict[Path, None] = {}
+    for path in paths:
+        for parent in path.parents if isinstance(path, Path) else ():
+            if parent in below or not _inside(parent).startswith(inputs):
+                break  # the folders around it have been seen
+            below[parent] = None
+    others = [place for place in below if full_name(place) != full_name(folder) and has_journal(place)]
+    for place in (folder, *others):
+        if within := [path for path in paths if full_name(path).startswith(_inside(place))]:
+            yield read_journal(place, shard), within
 
 
 def _inside(folder: Location) -> str:

@@ -44,3 +44,23 @@ def test_a_result_of_something_else_is_a_picture_like_others(tmp_path: Path) -> 
     (photos / "made.png").write_bytes(b"result")
     recorded(photos, elsewhere, photos / "made.png")
     assert kept(photos) == ["made.png"]
+
+
+def test_results_in_a_folder_below_are_known_by_the_journal_there(tmp_path: Path) -> None:
+    """A run into photos/x2, then one into photos/x4: what lies in x2 is left out, but for what was put there
+    by hand; where x2 itself is asked for, it is taken.
+    """
+    below = tmp_path / "x2" / "trip"
+    below.mkdir(parents=True)
+    for path in (tmp_path / "a.png", below / "a.png", below / "by-hand.png"):
+        path.write_bytes(str(path).encode())
+    read, written = stamp_of(tmp_path / "a.png"), stamp_of(below / "a.png")
+    assert read is not None
+    assert written is not None
+    with open_journal(tmp_path / "x2") as journal:
+        journal.add(tmp_path / "a.png", read, below / "a.png", written, "settings")
+    sources = find_inputs([tmp_path]).sources
+    found = without_own_results(sources, [tmp_path], tmp_path / "x4", "")
+    assert sorted(str(source.below) for source in found) == ["a.png", "x2/trip/by-hand.png"]
+    sources = find_inputs([tmp_path / "x2"]).sources
+    assert without_own_results(sources, [tmp_path / "x2"], tmp_path / "other", "") == sources
