@@ -12,6 +12,8 @@ from ripfdn_cli.image_jobs.image_run import ImageTask
 from ripfdn_cli.image_jobs.picture_job import aim, bytes_held
 from ripfdn_cli.pictures.decoding import read_header
 from ripfdn_cli.pictures.file_content import read_file
+from ripfdn_cli.pictures.fitting import check_frame_count
+from ripfdn_cli.pictures.formats import check_fits
 from ripfdn_cli.pipeline.devices import Devices, Networks, NetworkUnavailableError
 from ripfdn_cli.pipeline.network_cost import NetworkTrials
 
@@ -24,7 +26,9 @@ _BYTES_PER_PIXEL = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """What `task` would take: `error` instead where its header can't be read. Sizes as (width, height)."""
+    """What `task` would take: `error` instead where its header says that it can't be done. Sizes as (width,
+    height).
+    """
 
     task: ImageTask
     size: tuple[int, int] = (0, 0)
@@ -84,6 +88,9 @@ class Estimator:
         header = read_header(read_file(task.input, max_pixels=limit), str(task.input), max_pixels=limit)
         way = aim(self._batch.picture, header.width, header.height, header.jpeg_quality, self._devices)
         scales, target = way.route.passes, way.target
+        animated = header.file_format.name != "tiff"  # which has pages
+        check_frame_count(header.frames, task.file_format, str(task.input), animated=animated)
+        check_fits(task.file_format, *target)
         frames = header.all_pixels / (header.width * header.height)
         rounds = frames * (2 if header.channels in (2, 4) else 1)
         cost = self._trials.cost(networks, header.width, header.height, scales)

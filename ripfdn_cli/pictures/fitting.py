@@ -36,17 +36,23 @@ log = logging.getLogger(__name__)
 
 def check_frames(picture: Picture, file_format: Format, name: str) -> None:
     """Raises UsageError where `picture`, called `name`, has more frames than a file of this format."""
-    if len(picture.frames) == 1:
+    check_frame_count(len(picture.frames), file_format, name, animated=picture.animation is not None)
+
+
+def check_frame_count(frames: int, file_format: Format, name: str, *, animated: bool) -> None:
+    """Raises UsageError where a picture called `name` has more `frames` than a file of this format; unless it
+    is `animated`, they are pages.
+    """
+    if frames == 1:
         return
-    if picture.animation is not None and not file_format.animated:
+    if animated and not file_format.animated:
         able = ", ".join(other.name for other in FORMATS if other.animated)
         raise UsageError(
-            f"{name} would have {len(picture.frames)} frames, but {file_format.title} holds only one; use "
-            f"{able}"
+            f"{name} would have {frames} frames, but {file_format.title} holds only one; use {able}"
         )
-    if picture.animation is None and file_format.name != "tiff":
+    if not animated and file_format.name != "tiff":
         raise UsageError(
-            f"{name} would have {len(picture.frames)} pages, but {file_format.title} holds only one; use tiff"
+            f"{name} would have {frames} pages, but {file_format.title} holds only one; use tiff"
         )
 
 

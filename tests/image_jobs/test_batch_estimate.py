@@ -1,6 +1,7 @@
 """What a batch would take, held against what it takes when it is done."""
 
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from ripfdn_cli.errors import InputError, UnavailableError
 from ripfdn_cli.image_jobs.batch import Batch, BatchRequest, plan_batch
 from ripfdn_cli.image_jobs.batch_estimate import Estimate, Estimator
 from ripfdn_cli.image_jobs.picture_job import PictureSettings
+from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import SizeRequest
 
@@ -52,6 +54,23 @@ def test_time_goes_by_pixels_and_a_picture_that_only_shrinks_takes_none(
     found = estimates(batch(enlarging_weights[3], folder))
     assert found["b"].seconds == pytest.approx(2 * found["a"].seconds, rel=0.3)
     assert found["c"].seconds == 0
+
+
+@pytest.mark.parametrize("output", ["jpeg", "tiff", "webp", "png"])
+def test_what_a_run_would_refuse_is_told_before(
+    enlarging_weights: dict[int, Path], tmp_path: Path, output: str
+) -> None:
+    """Pages, frames, and sides that a format doesn't have; the same for every format that does."""
+    pages = [Image.fromarray(smooth(24, 20)), Image.fromarray(smooth(24, 20)[::-1])]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "moving.gif", save_all=True, append_images=pages[1:])
+    Image.fromarray(smooth(2, 6000)).save(tmp_path / "wide.png")
+    network = NetworkSettings(weights=str(enlarging_weights[3]), engine="torch", devices=("cpu",), threads=1)
+    request = BatchRequest((tmp_path,), str(tmp_path / "out") + "/", file_format=format_named(output))
+    planned = plan_batch(request, PictureSettings(size=SizeRequest(scale=Fraction(3))), network)
+    found = estimates(planned)
+    for outcome in planned.run():
+        assert str(found[Path(str(outcome.source)).stem].error) == str(outcome.error)
 
 
 def test_a_bad_header_is_the_estimate_of_its_picture_alone(
