@@ -49,6 +49,10 @@ def _parameters(command: Any) -> list[click.Parameter]:
     return found
 
 
+def _as_variable(name: str) -> str:
+    return name.replace("-", "_").upper()
+
+
 class Command(click.Command):
     """A command with `examples`, pairs of a command line and what it does."""
 
@@ -64,7 +68,17 @@ class Command(click.Command):
                 "name a file or folder, or write . for the current folder",
                 ctx,
             )
+        self.name_variables(ctx)
         return super().parse_args(ctx, args)
+
+    def name_variables(self, ctx: click.Context) -> None:
+        """Let each option be set by the variable that its name on the command line says; Click goes by the
+        parameter of the function, which may be called otherwise.
+        """
+        for option in self.params:
+            if isinstance(option, click.Option) and not option.envvar and ctx.auto_envvar_prefix:
+                names = [name.removeprefix("--") for name in option.opts if name.startswith("--")]
+                option.envvar = [f"{ctx.auto_envvar_prefix}_{_as_variable(name)}" for name in names]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Options in their groups, in one order on every page; `--help` with those for messages."""

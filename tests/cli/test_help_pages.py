@@ -120,3 +120,20 @@ def test_weights_have_one_letter_everywhere(name: str) -> None:
 
 def test_every_command_has_a_page() -> None:
     assert {path[0] for path in ALL} == COMMANDS.keys()
+
+
+@pytest.mark.parametrize(("path", "command"), ALL.items(), ids=NAMES)
+def test_every_option_is_set_by_the_variable_of_its_name(
+    path: tuple[str, ...], command: click.Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the parameter of the function is called: `--pix-fmt` by RIPFDN_UPSCALE_PIX_FMT."""
+    prefix = "_".join(["RIPFDN", *path]).upper()
+    context = click.Context(command, auto_envvar_prefix=prefix)
+    assert isinstance(command, Command)
+    command.name_variables(context)
+    for option in command.params:
+        if isinstance(option, click.Option):
+            name = max(option.opts, key=len).removeprefix("--").replace("-", "_").upper()
+            monkeypatch.setenv(f"{prefix}_{name}", "a value")
+            assert option.resolve_envvar_value(context) == "a value", name
+            monkeypatch.delenv(f"{prefix}_{name}")

@@ -284,8 +284,9 @@ def test_environment_variables_set_options(
     picture: Path, tmp_path: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RIPFDN_UPSCALE_SCALE", "2")
-    assert invoke(picture, "-o", tmp_path / "b.png", *options).exit_code == 0
-    assert size_of(tmp_path / "b.png") == (40, 32)
+    monkeypatch.setenv("RIPFDN_UPSCALE_FORMAT", "bmp")
+    assert invoke(picture, "-o", f"{tmp_path / 'out'}/", *options).exit_code == 0
+    assert size_of(tmp_path / "out" / f"{picture.stem}.bmp") == (40, 32)
 
 
 def test_decoders_say_nothing(tmp_path: Path, options: list[str]) -> None:
