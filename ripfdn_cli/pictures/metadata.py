@@ -179,7 +179,12 @@ def orientation(image_exif: Image.Exif) -> int:
 
 
 def turn_of(image: Image.Image) -> int:
-    """The orientation in the EXIF or XMP of `image`; 1 where that is damaged, which `read_metadata` says."""
+    """The orientation in the EXIF or XMP of `image`; 1 where that is damaged, which `read_metadata` says, and
+    of JPEG XL, whose decoder has turned the picture (ISO/IEC 18181-2: EXIF's has no say), unless it gave back
+    the JPEG that it was made of.
+    """
+    if image.format == "JXL" and not getattr(image, "jpeg", False):
+        return 1
     try:
         return orientation(image.getexif())
     except Exception:  # noqa: BLE001 - Pillow raises nearly anything for damaged EXIF

@@ -78,7 +78,7 @@ class OutputNames:
         suffix = content.suffixes[0] if content is not None else self._suffix(source)
         if self.template is None:
             return self._in_folder(source.below.parent / (source.below.stem + suffix))
-        name = self.template.format_map(self._values(source, suffix, size, format_name))
+        name = self.template.format_map(self._values(source, suffix, size, format_name)).lstrip("/")
         tree = Path() if "parent" in _fields(self.template) else source.below.parent
         return self._in_folder(tree / name)
 
@@ -114,7 +114,7 @@ class OutputNames:
             "stem": source.below.stem,
             "ext": suffix,
             "name": source.below.stem + suffix,
-            "parent": source.below.parent.as_posix(),
+            "parent": "" if source.below.parent == Path() else source.below.parent.as_posix(),
             "format": named.name if named else format_name or "",
             "input_ext": source.below.suffix,
             "folder": source.path.absolute().parent.name,
@@ -133,7 +133,7 @@ def output_names(output: str, sources: Sequence[Location], file_format: Format |
         return OutputNames(location(folder or "."), output[slash + 1 :], file_format)
     path = location(output)
     many = len(sources) != 1 or is_folder(sources[0])
-    if output.endswith(("/", "\\")) or is_folder(path) or (not path.suffix and (many or file_format is None)):
+    if output.endswith(("/", "\\")) or is_folder(path) or not path.suffix:
         return OutputNames(path, None, file_format)
     if many and (format_of(path) is not None):
         raise UsageError(

@@ -106,6 +106,23 @@ def test_orientation_is_applied_and_reset(orientation: int, encoder: str) -> Non
     assert exif.get_ifd(0x8769)[0xA002] == picture.width
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_jpeg_xl_is_turned_as_its_own_decoder_says(orientation: int) -> None:
+    """EXIF has no say (ISO/IEC 18181-2). Judged by libjxl, also where it was made of a JPEG's data."""
+    imagecodecs = pytest.importorskip("imagecodecs")
+    pytest.importorskip("pillow_jxl")
+    image = Image.fromarray(smooth(24, 40))
+    jpeg = saved(image, "JPEG", exif=exif_block(orientation, 40, 24))
+    for content in (
+        saved(image, "JXL", exif=exif_block(orientation, 40, 24)),
+        imagecodecs.jpegxl_encode_jpeg(jpeg),
+    ):
+        expected = imagecodecs.jpegxl_decode(content)
+        frame = decode(content, "a").frames[0]
+        assert frame.shape == expected.shape
+        assert np.abs(frame.astype(int) - expected).mean() < 3
+
+
 def test_read_rgb_leaves_pixels_as_they_are_stored(tmp_path: Path) -> None:
     stored = np.array([[1, 2], [3, 4], [5, 6]], np.uint8) * 40
     Image.fromarray(stored).save(tmp_path / "a.png", exif=exif_block(6))

@@ -31,6 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("out", ["a.jpg"], None, "out/trip/a.b.JPG"),
         ("new", ["a.jpg"], None, "new/trip/a.b.JPG"),
         ("new/", ["a.jpg"], None, "new/trip/a.b.JPG"),
+        ("new", ["a.jpg"], "png", "new/trip/a.b.png"),
         ("x.png", ["a.jpg"], None, "x.png"),
         ("far/x.png", ["a.jpg"], None, "far/x.png"),
         ("x.dat", ["a.jpg"], "png", "x.dat"),
@@ -51,6 +52,19 @@ def test_where_results_go(
     file_format = None if format_name is None else format_named(format_name)
     names = output_names(output, [Path(name) for name in inputs], file_format)
     assert names.of(PHOTO, SIZE) == Path(expected)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("out/{parent}/{name}", "out/a.png"),
+        ("out/{parent}_{name}", "out/_a.png"),
+        ("{parent}/{name}", "a.png"),
+    ],
+)
+def test_what_lies_at_the_top_has_no_path_below_the_input(folder: Path, output: str, expected: str) -> None:
+    names = output_names(output, [Path("in")], None)
+    assert names.of(Source(Path("in/a.png"), Path("a.png")), None) == Path(expected)
 
 
 @pytest.mark.parametrize(
