@@ -28,6 +28,9 @@ from ripfdn_cli.training.records import History
 from ripfdn_cli.training.reports import Listener, Silence, StepReport, ValidationReport
 from ripfdn_cli.training.run_device import device_name, prepare_device
 from ripfdn_cli.training.run_folder import (
+    AVERAGE,
+    BEST,
+    LAST,
     SETTINGS,
     branched,
     continued,
@@ -49,7 +52,6 @@ from ripfdn_cli.training.validation import load_validation_sets, protocol_text, 
 
 log = logging.getLogger(__name__)
 
-BEST, LAST, AVERAGE = "best.safetensors", "last.safetensors", "ema.safetensors"
 _SMOOTHING = 0.95
 """Of the speed that is shown."""
 _READ_LOSSES_EVERY = {True: 1, False: 20}
@@ -117,6 +119,7 @@ def train(
     ):
         ranks.wait()  # until the first has the folder for itself, and nobody writes the state that all read
         state = open_state(folder, resume=resume or start is not None) or start
+        ranks.wait()  # until all have looked: what the first writes next is no other run's
         if state:
             state = continued(state, settings if start is None else start.settings)
         listening = listener if listener is not None and ranks.is_main else Silence()
@@ -337,6 +340,8 @@ class Training:
         self.validated = (self.position.steps, self.position.seconds)
         if not self.ranks.is_main:
             return
+        if self.position.steps and self.saved_steps is None:
+            self._write_state()  # before weights: without a state they would keep a killed run from going on
         began = monotonic()
         if self.validation:
             self.scores = validate(self.learner.best_guess, self.validation, str(self.device))
@@ -363,8 +368,12 @@ class Training:
         before, are kept.
         """
         self.saved = (self.position.steps, self.position.seconds)
-        if not self.ranks.is_main:
-            return
+        if self.ranks.is_main:
+            self._write_state()
+            assert self.history is not None
+            self.history.write()
+
+    def _write_state(self) -> None:
         tensors = self.learner.state() | generator_states(self.device)
         state = RunState(
             settings=self.settings,
@@ -380,8 +389,6 @@ class Training:
                 self.saved_steps = self.position.steps
             except OutputError as error:
                 log.warning("%s. The run continues; the previous state is kept", error)
-        assert self.history is not None
-        self.history.write()
 
     def _save_after(self, error: BaseException) -> None:
         """Keep what was reached when `error` ended the run; one that keeps it from being saved is told, not

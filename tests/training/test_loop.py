@@ -300,7 +300,8 @@ def test_the_schedule_ends_on_time(
     )
     watcher = run_training(settings, tmp_path / "run")
     assert len(watcher.validations) >= 5
-    assert 390 <= watcher.validations[-1].seconds <= 415
+    # A step takes some 10 s by this clock, and the last may begin just before the end.
+    assert 390 <= watcher.validations[-1].seconds <= 420
     rates = [report.learning_rate for report in watcher.steps]
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] < 0.01 * rates[0]
