@@ -116,6 +116,13 @@ def is_own_format(path: Path) -> bool:
 
 def read_bounded(path: Path) -> bytes:
     """The bytes of a weights file. Raises CheckpointError where it can't be read or is absurdly large."""
+    return read_file(path, largest=_LARGEST_FILE)
+
+
+def read_file(path: Path, *, largest: int | None = None) -> bytes:
+    """The bytes of a file of tensors. Raises CheckpointError where it can't be read, or has over `largest`
+    bytes.
+    """
     try:
         if not path.is_file():
             what = (
@@ -128,8 +135,8 @@ def read_bounded(path: Path) -> bytes:
             raise CheckpointError(
                 f"{path} {what}; give a checkpoint file or a name from 'ripfdn weights list'"
             )
-        if path.stat().st_size > _LARGEST_FILE:
-            raise CheckpointError(f"{path} is over {_LARGEST_FILE >> 20} MiB; it is not a RIPFDN checkpoint")
+        if largest is not None and path.stat().st_size > largest:
+            raise CheckpointError(f"{path} is over {largest >> 20} MiB; it is not a RIPFDN checkpoint")
         return path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"can't read {path}: {error.strerror or error}") from error

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ripfdn_cli.errors import CheckpointError, NonFiniteResultError
 from ripfdn_cli.files.atomic_file import write_bytes
-from ripfdn_cli.model.checkpoint import parse_safetensors, read_bounded
+from ripfdn_cli.model.checkpoint import parse_safetensors, read_file
 from ripfdn_cli.training.schedule import Position
 from ripfdn_cli.training.settings import TrainingSettings
 
@@ -109,7 +109,7 @@ def restore_generators(tensors: dict[str, Tensor], device: torch.device) -> None
 
 
 def _read(path: Path) -> RunState:
-    metadata, arrays = parse_safetensors(read_bounded(path), path)
+    metadata, arrays = parse_safetensors(read_file(path), path)  # of any size: a discriminator's may be large
     if metadata.get("format") != FORMAT or metadata.get("format_version") != str(FORMAT_VERSION):
         raise CheckpointError(f"{path} is not a training state of this version of ripfdn")
     try:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ripfdn_cli.errors import CheckpointError, NonFiniteResultError
+from ripfdn_cli.model import checkpoint
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.training.schedule import Position
 from ripfdn_cli.training.settings import TrainingSettings
@@ -56,6 +57,17 @@ def test_a_state_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteResultError, match=r"network.a is not finite after step 2"):
         save_state(tmp_path, bad)
     assert load_state(tmp_path).position.steps == 1
+
+
+def test_a_state_may_be_larger_than_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A discriminator and its optimizer are."""
+    monkeypatch.setattr(checkpoint, "_LARGEST_FILE", 4096)
+    saved = state()
+    saved.tensors["adversary.a"] = torch.randn(64, 64)
+    save_state(tmp_path, saved)
+    with pytest.raises(CheckpointError, match="is over 0 MiB"):
+        checkpoint.read_bounded(tmp_path / STATE)
+    assert torch.equal(load_state(tmp_path).tensors["adversary.a"], saved.tensors["adversary.a"])
 
 
 @pytest.mark.parametrize("content", [b"", b"no state", b"\x80\x04cos\nsystem\n", None])
