@@ -1,8 +1,8 @@
 """Data sets of super-resolution: HR pictures and the LR pictures that belong to them, as 8-bit RGB."""
 
-from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,17 +76,17 @@ def find_data_sets(
     found = [find_data_set(folder, scale, _OR_FOLDERS) for folder in sets for scale in scales]
     if hr is not None or lr is not None:
         found += [pair_folders(hr, lr, scale) for scale in scales]
-    return _numbered(found)
+    return numbered(found)
 
 
-def _numbered(found: Sequence[DataSet]) -> list[DataSet]:
-    seen: Counter[tuple[str, int]] = Counter()
-    result = []
+def numbered(found: Sequence[DataSet]) -> list[DataSet]:
+    """`found`, with numbers after the names of those whose name and scale another has: Set5, Set5 (2)."""
+    result: dict[tuple[str, int], DataSet] = {}
     for data_set in found:
-        seen[data_set.name, data_set.scale] += 1
-        count = seen[data_set.name, data_set.scale]
-        result.append(replace(data_set, name=f"{data_set.name} ({count})") if count > 1 else data_set)
-    return result
+        names = chain([data_set.name], (f"{data_set.name} ({number})" for number in count(2)))
+        name = next(name for name in names if (name, data_set.scale) not in result)
+        result[name, data_set.scale] = replace(data_set, name=name)
+    return list(result.values())
 
 
 def find_data_set(folder: Location, scale: int, advice: str = "") -> DataSet:
