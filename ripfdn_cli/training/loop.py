@@ -43,6 +43,7 @@ from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.training.sources import open_source
 from ripfdn_cli.training.state import (
     STATE,
+    Moment,
     RunState,
     generator_states,
     restore_generators,
@@ -168,7 +169,9 @@ class Training:
         self.losses: list[Tensor] = []
         self.speed = _Speed()
         self.scores: dict[str, Score] = {}
-        self.validated = self.saved = (self.position.steps, self.position.seconds)
+        here = Moment(self.position.steps, self.position.seconds)
+        self.validated = (state and state.validated) or here
+        self.saved = (state and state.saved) or here
 
     def run(self) -> None:
         """Train to the end, or until a signal or an error: the state of the last whole step is saved either
@@ -178,6 +181,7 @@ class Training:
             if not self.position.steps:
                 self.validate()
             self._tell_setup()
+            self._validate_and_save_when_due()  # what a resumed run was stopped before
             if self.over:
                 log.warning("nothing is left to train: the run's steps or its `max_time` are used up")
             while not self.over:
@@ -240,7 +244,8 @@ class Training:
             loss, waited = self._eager_step(stage, rate, decay, began)
         self.losses.append(loss)
         settled = None
-        if len(self.losses) >= _READ_LOSSES_EVERY[self.device.type == "cpu"] or self.over:
+        # By the step's number: a resumed run looks, validates and saves where one without a break does.
+        if self.position.steps % _READ_LOSSES_EVERY[self.device.type == "cpu"] == 0 or self.over:
             settled = self._settle_losses()
         self.speed.add(monotonic() - began, waited)
         if settled is not None:
@@ -329,15 +334,16 @@ class Training:
     def _validate_and_save_when_due(self) -> None:
         if self.over or self.losses:
             return
-        now = (self.position.steps, self.position.seconds)
+        now = Moment(self.position.steps, self.position.seconds)
         if _due(self.settings.validate_every, self.validated, now):
             self.validate()
+            self.validated = now
         if _due(self.settings.save_every, self.saved, now):
+            self.saved = now
             self.save()
 
     def validate(self) -> None:
         """Score the network, write its weights, and keep them as the best if they are."""
-        self.validated = (self.position.steps, self.position.seconds)
         if not self.ranks.is_main:
             return
         if self.position.steps and self.saved_steps is None:
@@ -348,8 +354,8 @@ class Training:
         self.validation_seconds = monotonic() - began
         psnr = next((score.psnr for score in self.scores.values()), None)
         better = psnr is not None and (self.best is None or psnr > self.best)
-        self.best = psnr if better else self.best
         self._write_weights(better)
+        self.best = psnr if better else self.best  # after: a run stopped here finds them the best again
         if self.scores:
             report = ValidationReport(
                 steps=self.position.steps,
@@ -367,7 +373,6 @@ class Training:
         """Write the state and the history. What can't be written is a warning: the run, and the state
         before, are kept.
         """
-        self.saved = (self.position.steps, self.position.seconds)
         if self.ranks.is_main:
             self._write_state()
             assert self.history is not None
@@ -382,6 +387,8 @@ class Training:
             best=self.best,
             validation_seconds=self.validation_seconds,
             started_from=self.started_from,
+            validated=self.validated,
+            saved=self.saved,
         )
         with deferred_signals():
             try:
@@ -461,5 +468,6 @@ class _Batches:
             yield lr[part], hr[part], share, part.stop == self._count
 
 
-def _due(interval: str, before: tuple[int, float], now: tuple[int, float]) -> bool:
-    return Interval.parse(interval, "interval").passed(steps=now[0] - before[0], seconds=now[1] - before[1])
+def _due(interval: str, before: Moment, now: Moment) -> bool:
+    passed = Interval.parse(interval, "interval").passed
+    return passed(steps=now.steps - before.steps, seconds=now.seconds - before.seconds)

@@ -47,9 +47,16 @@ class History:
         self._unwritten.append(report)
 
     def validated(self, report: ValidationReport) -> None:
-        """Make a record of the validation, and before it one of the steps since the last."""
+        """Make a record of the validation, and before it one of the steps since the last. It takes the place
+        of one after the same step, which a run that was stopped before it saved its state makes again.
+        """
         self._close_interval()
-        self.records.append({"event": "validation", **asdict(report)})
+        record = {"event": "validation", **asdict(report)}
+        for index, known in enumerate(self.records):
+            if known["event"] == "validation" and known["steps"] == report.steps:
+                self.records[index] = record
+                return
+        self.records.append(record)
 
     def write(self, *, last: bool = False) -> None:
         """Bring the folder up to date; the picture, which takes a second, not each time but the `last`.

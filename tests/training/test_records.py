@@ -113,3 +113,16 @@ def test_a_full_disk_is_a_warning(
     history.write()
     history.close()
     assert len(list(read_log(tmp_path / LOG))) == 1
+
+
+def test_a_validation_that_is_made_again_is_one_record(tmp_path: Path) -> None:
+    """Of a run that was stopped between its validation and its state."""
+    history = History(tmp_path, resumed_at=None)
+    for steps, psnr in ((2, 30.0), (4, 31.0)):
+        history.validated(validation(steps, psnr))
+    history.write()
+    history.close()
+    resumed = History(tmp_path, resumed_at=4)
+    resumed.validated(validation(4, 31.5))
+    assert [(r["steps"], r["scores"]["Set5"]["psnr"]) for r in resumed.records] == [(2, 30.0), (4, 31.5)]
+    resumed.close()

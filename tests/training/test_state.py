@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.numpy import save
 
 from ripfdn_cli.errors import CheckpointError, NonFiniteResultError
 from ripfdn_cli.model import checkpoint
@@ -12,6 +13,7 @@ from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.state import (
     PREVIOUS,
     STATE,
+    Moment,
     RunState,
     generator_states,
     has_state,
@@ -29,7 +31,7 @@ def state(steps: int = 7) -> RunState:
 
 
 def test_round_trip_to_the_bit(tmp_path: Path) -> None:
-    saved = state()
+    saved = replace(state(), validated=Moment(4, 9.5), saved=Moment(6, 11.0))
     save_state(tmp_path, saved)
     loaded = load_state(tmp_path)
     assert replace(loaded, tensors={}) == replace(saved, tensors={})
@@ -37,6 +39,17 @@ def test_round_trip_to_the_bit(tmp_path: Path) -> None:
     for name, tensor in saved.tensors.items():
         assert torch.equal(loaded.tensors[name], tensor)
         assert loaded.tensors[name].dtype == tensor.dtype
+
+
+def test_a_state_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Without where it was last validated and saved."""
+    saved = replace(state(), validated=Moment(4, 9.5), saved=Moment(6, 11.0))
+    metadata, arrays = checkpoint.parse_safetensors(saved.to_bytes(), tmp_path)
+    del metadata["validated"], metadata["saved"]
+    (tmp_path / STATE).write_bytes(save(arrays, metadata))
+    loaded = load_state(tmp_path)
+    assert (loaded.validated, loaded.saved) == (None, None)
+    assert loaded.position == saved.position
 
 
 def test_the_state_before_is_kept(tmp_path: Path) -> None:
