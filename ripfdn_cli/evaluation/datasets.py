@@ -1,6 +1,6 @@
 """Data sets of super-resolution: HR pictures and the LR pictures that belong to them, as 8-bit RGB."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 
@@ -119,7 +119,7 @@ def pair_folders(hr: Location | None, lr: Location | None, scale: int) -> DataSe
     found_hr = {} if hr is None else _pictures(hr)
     found_lr = {} if lr is None else _pictures(lr)
     if hr is not None and lr is not None:
-        found_lr = {hr_name(name, found_hr, scale): path for name, path in found_lr.items()}
+        found_lr = by_hr_name(found_lr, found_hr, scale)
         _check_partners(found_hr, found_lr, hr, lr)
     names = sorted(found_hr or found_lr)
     pairs = tuple(PicturePair(name, found_hr.get(name), found_lr.get(name)) for name in names)
@@ -162,20 +162,30 @@ def _pictures(folder: Location) -> dict[str, Location]:
     """Pictures in `folder` by name without suffix. Raises InputError."""
     if not is_folder(folder):
         raise InputError(f"{folder} is not a folder; name a folder of pictures")
-    found: dict[str, Location] = {}
-    for below in find_pictures(folder, deep=False):
-        path = folder / below.name
-        if path.stem in found:
-            raise InputError(f"{found[path.stem]} and {path} have the same name; remove one of them")
-        found[path.stem] = path
+    paths = [folder / below.name for below in find_pictures(folder, deep=False)]
+    found = by_name((path.stem, path) for path in paths)
     if not found:
         raise InputError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))})")
     return found
 
 
-def hr_name(lr_name: str, hr: Container[str], scale: int) -> str:
-    """The name of the partner of `lr_name`: the same, or, as in DIV2K, without x4 at its end."""
-    return lr_name if lr_name in hr else lr_name.removesuffix(f"x{scale}")
+def by_name(named: Iterable[tuple[str, Location]]) -> dict[str, Location]:
+    """Pictures by their names. Raises InputError where two have one."""
+    found: dict[str, Location] = {}
+    for name, path in named:
+        if name in found:
+            raise InputError(f"{found[name]} and {path} have the same name; remove one of them")
+        found[name] = path
+    return found
+
+
+def by_hr_name(lr: Mapping[str, Location], hr: Container[str], scale: int) -> dict[str, Location]:
+    """LR pictures by the names of their partners: the same, or, as in DIV2K, without x4 at the end. Raises
+    InputError where a picture has two.
+    """
+    return by_name(
+        (name if name in hr else name.removesuffix(f"x{scale}"), path) for name, path in lr.items()
+    )
 
 
 def _check_partners(
