@@ -1,3 +1,4 @@
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -184,3 +185,10 @@ def test_published_settings_tell_names_and_no_folders() -> None:
         n: v for n, v in settings.as_dict().items() if n not in paths
     }
     assert resolve_settings("quick", None, {}).as_published()["init_from"] == ""
+
+
+@pytest.mark.parametrize("name", ["data", "val", "teacher", "init_from"])
+def test_names_that_are_no_utf8_are_refused_at_once(name: str) -> None:
+    """They failed after the pictures were prepared, when settings.toml was written."""
+    with pytest.raises(UsageError, match=rf"`{name}` 'ph\\udcff' is not UTF-8.*rename"):
+        resolve_settings("quick", None, {name: os.fsdecode(b"ph\xff")})
