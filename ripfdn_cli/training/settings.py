@@ -498,7 +498,7 @@ def recipe_of(degradations: str) -> Recipe:
     """
     if degradations in RECIPES:
         return named_recipe(degradations)
-    if "[[" in degradations:
+    if "=" in degradations:  # as in any TOML with a step, and in no name
         return parse_recipe(degradations)
     raise UsageError(
         f"`degradations` {degradations!r} is not one of {', '.join(DEGRADATIONS)}, or a .toml file"
