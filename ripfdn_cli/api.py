@@ -11,10 +11,10 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from fractions import Fraction
-from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from ripfdn_cli.arguments import place, several, text, whole_number
 from ripfdn_cli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def upscale_file(
     """
     from ripfdn_cli.files.storage import is_folder, location
 
-    if is_folder(location(str(source))):
+    if is_folder(location(place("source", source))):
         raise UsageError(f"{source} is a folder; call upscale_folder")
     (outcome,) = _run(_request([source], output, options, overwrite=overwrite), options, progress, None)
     if outcome.error is not None:
@@ -170,13 +170,12 @@ def upscale_folder(
     outcome. Raises InputError where there are no pictures, and what would befall all of them: UsageError,
     CheckpointError, UnavailableError, DiskFullError.
     """
-    sources = [source] if isinstance(source, str | os.PathLike) else list(source)
     request = _request(
-        sources,
+        several("source", source),
         output,
         options,
-        include=tuple(include),
-        exclude=tuple(exclude),
+        include=_texts("include", include),
+        exclude=_texts("exclude", exclude),
         overwrite=overwrite,
         skip_existing=skip_existing,
         shard=shard,
@@ -203,10 +202,14 @@ def upscale_video(
     from ripfdn_cli.video_jobs.video_run import upscale_video as run
     from ripfdn_cli.video_jobs.video_settings import VideoSettings
 
-    sources = [source] if isinstance(source, str | os.PathLike) else source
+    sources = [Path(place("source", each)) for each in several("source", source)]
+    if not sources:
+        raise UsageError("no inputs are given; name a video, or the frames of one")
+    if settings is not None and not isinstance(settings, VideoSettings):
+        raise UsageError(f"`settings` {settings!r} is not a VideoSettings")
     return run(
-        [Path(each) for each in sources],
-        Path(output),
+        sources,
+        Path(place("output", output)),
         settings or VideoSettings(),
         network_settings(**options),
         overwrite=overwrite,
@@ -245,21 +248,29 @@ def evaluate(
     from ripfdn_cli.image_math.metrics import protocols_named
     from ripfdn_cli.model.checkpoint import Checkpoint
 
-    def place(given: Place | None) -> Location | None:
-        return None if given is None else location(str(given))
+    def located(name: str, given: Place | None) -> Location | None:
+        return None if given is None else location(place(name, given))
 
-    metrics = metrics_named(_several(metric))
-    engines = Engines(_several(engine), _several(precision), device=device, threads=threads)
-    given = [weights] if isinstance(weights, str | os.PathLike | Checkpoint) else weights
-    networks = network_methods([_weights(each) for each in given], engines)
+    metrics = metrics_named(_texts("metric", metric))
+    protocols = protocols_named(_texts("protocol", protocol))
+    engines = Engines(
+        _texts("engine", engine),
+        _texts("precision", precision),
+        device=text("device", device),
+        threads=None if threads is None else _count("threads", threads),
+    )
+    runs = _count("repeat", repeat)
+    given = [weights] if isinstance(weights, Checkpoint) else several("weights", weights)
+    networks = network_methods([_weights("weights", each) for each in given], engines)
     scales = sorted({method.scale for method in networks})
-    found = find_data_sets([location(each) for each in _several(sets)], place(hr), place(lr), scales)
+    folders = [location(place("sets", each)) for each in several("sets", sets)]
+    found = find_data_sets(folders, located("hr", hr), located("lr", lr), scales)
     return evaluate_sets(
         found,
         networks,
-        protocols_named(_several(protocol)),
+        protocols,
         metrics=metrics,
-        repeat=repeat,
+        repeat=runs,
         progress=progress,
         observe=observe,
     )
@@ -286,9 +297,15 @@ def export(
     """
     from ripfdn_cli.exporting.export import export_named
 
-    path = None if output is None else Path(output)
+    path = None if output is None else Path(place("output", output))
     return export_named(
-        _weights(weights), path, target=target, tile=tile, half=half, opset=opset, overwrite=overwrite
+        _weights("weights", weights),
+        path,
+        target=None if target is None else text("target", target),
+        tile=tile,
+        half=bool(half),
+        opset=opset,
+        overwrite=overwrite,
     )
 
 
@@ -322,17 +339,17 @@ def network_settings(
             precision,
         )
     if look is not None:
-        if look not in LOOKS:
+        if text("look", look) not in LOOKS:
             raise UsageError(f"`look` {look!r} is not one of {', '.join(LOOKS)}")
         if weights != "auto" or weights_to is not None or strength is not None:
             raise UsageError("`look` chooses the weights; give either it, or `weights` or `strength`")
         strength = LOOKS[look]
-    devices = tuple(name.strip() for name in device.split(","))
+    devices = tuple(name.strip() for name in text("device", device).split(","))
     if "" in devices or len(set(devices)) < len(devices):
         raise UsageError(f"`device` {device}: a name is empty or given twice; write cuda:0,cuda:1")
     return NetworkSettings(
-        weights=None if weights == "auto" else _weights(weights),
-        weights_to=None if weights_to is None else _weights(weights_to),
+        weights=None if weights == "auto" else _weights("weights", weights),
+        weights_to=None if weights_to is None else _weights("weights_to", weights_to),
         strength=strength,
         devices=devices,
         engine=engine,
@@ -340,7 +357,7 @@ def network_settings(
         tile=tile,
         halo=EXACT_HALO if exact else DEFAULT_HALO if halo is None else halo,
         memory=memory,
-        threads=threads,
+        threads=None if threads is None else _count("threads", threads),
         ensemble=ensemble,
     )
 
@@ -358,16 +375,14 @@ def size_request(
 
     try:
         factor = None if scale is None else Fraction(str(scale))
-    except ValueError as error:
+    except (ValueError, ZeroDivisionError) as error:
         raise UsageError(f"`scale` {scale} is not a number; write it as 2 or 2.5") from error
-    if fit is not None and (isinstance(fit, str) or len(fit) != 2):
-        raise UsageError(f"`fit` {fit!r} is not a width and a height; write them as (1920, 1080)")
     return SizeRequest(
         scale=factor,
         width=_pixels("width", width),
         height=_pixels("height", height),
         long_side=_pixels("long_side", long_side),
-        fit=None if fit is None else (_pixels("fit", fit[0]), _pixels("fit", fit[1])),
+        fit=None if fit is None else _rectangle(fit),
     )
 
 
@@ -388,9 +403,9 @@ def picture_settings(
     from ripfdn_cli.pictures.formats import DEPTHS
     from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS
 
-    if depth is not None and depth not in DEPTHS:
+    if depth is not None and whole_number("depth", depth) not in DEPTHS:
         raise UsageError(f"`depth` {depth} is not one of {', '.join(map(str, DEPTHS))}")
-    if quality is not None and not 1 <= quality <= 100:
+    if quality is not None and not 1 <= whole_number("quality", quality) <= 100:
         raise UsageError(f"`quality` {quality} is not between 1 and 100")
     return PictureSettings(
         size=size,
@@ -404,22 +419,35 @@ def picture_settings(
     )
 
 
-@overload
-def _pixels(name: str, number: int) -> int: ...
-@overload
-def _pixels(name: str, number: int | None) -> int | None: ...
 def _pixels(name: str, number: int | None) -> int | None:
+    return None if number is None else whole_number(name, number, " of pixels")
+
+
+def _rectangle(fit: tuple[int, int]) -> tuple[int, int]:
+    sides = [] if isinstance(fit, str) else _sides(fit)
+    if len(sides) != 2:
+        raise UsageError(f"`fit` {fit!r} is not a width and a height; write them as (1920, 1080)")
+    return whole_number("fit", sides[0], " of pixels"), whole_number("fit", sides[1], " of pixels")
+
+
+def _sides(fit: tuple[int, int]) -> list[int]:
     try:
-        return None if number is None else index(number)
-    except TypeError as error:
-        raise UsageError(f"`{name}` {number!r} is not a whole number of pixels") from error
+        return list(fit)
+    except TypeError:  # not a sequence
+        return []
+
+
+def _count(name: str, number: int) -> int:
+    if (count := whole_number(name, number)) < 1:
+        raise UsageError(f"`{name}` {number} is less than 1")
+    return count
 
 
 def file_format(name: str | None) -> Format | None:
     """The picture format called `name`. Raises UsageError."""
     from ripfdn_cli.pictures.formats import format_named
 
-    return None if name is None else format_named(name)
+    return None if name is None else format_named(text("format", name))
 
 
 def _colour(name: str) -> tuple[int, int, int]:
@@ -427,7 +455,7 @@ def _colour(name: str) -> tuple[int, int, int]:
 
     try:
         return ImageColor.getrgb(name)[:3]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"`background` {name} is not a colour; write it as white or #ffffff") from error
 
 
@@ -461,14 +489,14 @@ def _request(
     if not sources:
         raise UsageError("no inputs are given; name a folder, or files")
     return BatchRequest(
-        inputs=tuple(location(str(each)) for each in sources),
-        output=str(output),
+        inputs=tuple(location(place("source", each)) for each in sources),
+        output=place("output", output),
         file_format=file_format(options.get("format")),
         include=include,
         exclude=exclude,
         overwrite=overwrite,
         skip_existing=skip_existing,
-        shard=None if shard is None else Shard.parse(shard),
+        shard=None if shard is None else Shard.parse(text("shard", shard)),
     )
 
 
@@ -501,9 +529,11 @@ def _run(
     return found
 
 
-def _weights(given: Place | Checkpoint) -> str | Checkpoint:
-    return str(given) if isinstance(given, str | os.PathLike) else given
+def _weights(name: str, given: Place | Checkpoint) -> str | Checkpoint:
+    from ripfdn_cli.model.checkpoint import Checkpoint
+
+    return given if isinstance(given, Checkpoint) else place(name, given)
 
 
-def _several(given: Place | Sequence[Place]) -> list[str]:
-    return [str(each) for each in ([given] if isinstance(given, str | os.PathLike) else given)]
+def _texts(name: str, given: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(text(name, each) for each in several(name, given))

@@ -173,8 +173,9 @@ class Upscaler:
         - an image of PIL in mode L, LA, RGB, RGBA or I;16; its `info` is copied;
         - a torch tensor (3, H, W) or (N, 3, H, W), RGB in uint8, uint16 or floats, on any device.
 
-        Integers are rounded. Floats within 0..1 are taken as they are and not clamped; others are laid into
-        0..1 by `ValueRange` and taken back, within the range that they had. `progress` is called after every
+        Integers are rounded. Floats within 0..1, of which one is over 1/8, are taken as they are and not
+        clamped; others, darker or beyond, are laid into 0..1 by `ValueRange` and taken back, within the range
+        that they had. `progress` is called after every
         tile. Where the memory does not suffice, the tile halves until it does, with a warning; a result that
         is not finite is computed again in fp32. Raises InputError for anything else, OutOfMemoryError,
         NonFiniteResultError.

@@ -19,6 +19,7 @@ from support.video_clips import Clip, make_clip
 import ripfdn_cli
 from ripfdn_cli import api
 from ripfdn_cli.errors import InputError, OutputError, RipfdnError, UsageError
+from ripfdn_cli.training import show_pairs
 
 SCRIPT = """
 from pathlib import Path
@@ -304,8 +305,40 @@ def test_any_bytes_are_the_content_of_a_picture(kind: Any, folder: Path, network
         (lambda: api.upscale_bytes(b"a", background=5), "`background` 5 is not a colour"),  # type: ignore[arg-type]
         (lambda: api.upscale_file("", "b.png"), "a name is empty"),
         (lambda: api.upscale_folder([], "out"), "no inputs are given"),
+        (lambda: api.upscale_bytes(b"a", scale="1/0"), "`scale` 1/0 is not a number"),
+        (lambda: api.upscale_bytes(b"a", fit=1920), "`fit` 1920 is not a width and a height"),  # type: ignore[arg-type]
+        (lambda: api.upscale_bytes(b"a", quality="90"), "`quality` '90' is not a whole number"),  # type: ignore[arg-type]
+        (lambda: api.upscale_bytes(b"a", threads="2"), "`threads` '2' is not a whole number"),  # type: ignore[arg-type]
+        (lambda: api.upscale_bytes(b"a", device=0), "`device` 0 is not a str"),  # type: ignore[arg-type]
+        (lambda: api.upscale_bytes(b"a", format=5), "`format` 5 is not a str"),  # type: ignore[arg-type]
+        (lambda: api.upscale_bytes(b"a", weights=5), "`weights` 5 is not a path"),  # type: ignore[arg-type]
+        (lambda: api.upscale_folder("in", "out", shard=3), "`shard` 3 is not a str"),  # type: ignore[arg-type]
+        (lambda: api.upscale_video([], "out.mkv"), "no inputs are given"),
+        (lambda: api.evaluate("Set5", repeat=0), "`repeat` 0 is less than 1"),
+        (lambda: api.evaluate("Set5", threads="2"), "`threads` '2' is not a whole number"),  # type: ignore[arg-type]
+        (lambda: api.evaluate(5), "`sets` 5 is neither a str nor a sequence of them"),  # type: ignore[arg-type]
+        (lambda: api.export(target="onnx", tile=24), "`tile` 24 is not a height and a width in px"),  # type: ignore[arg-type]
+        (lambda: api.export(target="onnx", opset=0), "`opset` 0 is not between"),
+        (lambda: ripfdn_cli.Upscaler("x4", threads="2"), "`threads` '2' is not a whole number"),  # type: ignore[arg-type]
+        (lambda: ripfdn_cli.load_weights(5), "`weights` 5 is not a path"),  # type: ignore[arg-type]
+        (lambda: ripfdn_cli.train({}, "run"), "`settings` {} are not a TrainingSettings"),  # type: ignore[arg-type]
+        (lambda: ripfdn_cli.resolve_settings(config=5), "`config` 5 is not a path"),  # type: ignore[arg-type]
     ],
 )
 def test_what_a_type_checker_would_refuse_is_told_in_a_line(call: Any, said: str) -> None:
     with pytest.raises(RipfdnError, match=re.escape(said)):
         call()
+
+
+def test_paths_of_training_may_be_text(tmp_path: Path) -> None:
+    """Settings, folder and picture of pairs: what is wrong with the data is told, not with the paths."""
+    (tmp_path / "run.toml").write_text('seed = 3\ndata = ["nowhere"]\n')
+    settings = ripfdn_cli.resolve_settings("quick", str(tmp_path / "run.toml"))
+    assert settings == ripfdn_cli.resolve_settings("quick", tmp_path / "run.toml")
+    assert settings.seed == 3
+    for attempt in (
+        lambda: ripfdn_cli.train(settings, str(tmp_path / "run")),
+        lambda: show_pairs(settings, 1, str(tmp_path / "pairs.png")),
+    ):
+        with pytest.raises(InputError, match="nowhere is not a folder"):
+            attempt()

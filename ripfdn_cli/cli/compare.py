@@ -91,6 +91,7 @@ def compare(
     from ripfdn_cli.comparison.views import common_scale, compare_picture
     from ripfdn_cli.errors import UsageError
     from ripfdn_cli.evaluation.benchmark import Engines, network_methods
+    from ripfdn_cli.files.encoded_text import encoded
     from ripfdn_cli.files.storage import check_publishable, publish
 
     if references and len(references) != len(pictures):
@@ -107,7 +108,7 @@ def compare(
             reference = references[number] if references else None
             compared.append(compare_picture(path, methods, reference=reference, crop=crop))
             bar.update()
-    publish(output, render(compared, methods).encode(), overwrite=overwrite)
+    publish(output, encoded(render(compared, methods)), overwrite=overwrite)
     _tell(console, compared, output)
 
 

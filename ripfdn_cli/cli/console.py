@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ripfdn_cli.cli.help_pages import MESSAGES, titled
 from ripfdn_cli.cli.wording import as_options
+from ripfdn_cli.files.encoded_text import encoded
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,7 +54,7 @@ class Console:
     def text(self, line: str = "") -> None:
         """A line of the command's result, on stdout; silent with --json, which has `record`."""
         if not self.json:
-            click.echo(line)
+            click.echo(encoded(line).decode())
 
     def record(self, values: dict[str, Any]) -> None:
         """One JSON object on a line of its own on stdout, with --json only."""

@@ -138,6 +138,7 @@ def eval(
         record,
         text_table,
     )
+    from ripfdn_cli.files.encoded_text import encoded
     from ripfdn_cli.files.storage import publish
 
     protocols = protocols_named(protocol)
@@ -161,9 +162,9 @@ def eval(
         )
     try:
         if csv_path is not None:
-            publish(csv_path, csv_table(rows, protocols).encode(), overwrite=overwrite)
+            publish(csv_path, encoded(csv_table(rows, protocols)), overwrite=overwrite)
         if report is not None and report_path is not None:
-            publish(report_path, report.render(rows).encode(), overwrite=overwrite)
+            publish(report_path, encoded(report.render(rows)), overwrite=overwrite)
     finally:  # a reader of stdout that has gone shall not cost the files, nor a full disk the table
         for row, difference in zip(rows, differences(rows, protocols), strict=True):
             console.record(record(row, protocols, difference))

@@ -7,6 +7,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from ripfdn_cli.arguments import text, whole_number
 from ripfdn_cli.engines.engine import PRECISIONS, Engine
 from ripfdn_cli.errors import UnavailableError, UsageError
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -32,10 +33,11 @@ def load_engine(
     UnavailableError for what is not on this machine.
     """
     _check_names(engine, precision, threads)
+    text("device", device)
     where = device if device != AUTO else auto_device(engine)
     name = engine if engine != AUTO else _auto_engine(where)
     make = _openvino if name == "openvino" else _torch
-    chosen = make(checkpoint, where, precision, threads)
+    chosen = make(checkpoint, where, precision, None if threads is None else int(threads))
     log.debug("engine %s on %s in %s", chosen.name, chosen.device, chosen.precision)
     return chosen
 
@@ -45,7 +47,7 @@ def _check_names(engine: str, precision: str, threads: int | None) -> None:
         raise UsageError(f"`engine` {engine} is not one of auto, {', '.join(ENGINES)}")
     if precision not in (AUTO, *PRECISIONS):
         raise UsageError(f"`precision` {precision} is not one of auto, {', '.join(PRECISIONS)}")
-    if threads is not None and threads < 1:
+    if threads is not None and whole_number("threads", threads) < 1:
         raise UsageError(f"`threads` {threads} is less than 1")
 
 

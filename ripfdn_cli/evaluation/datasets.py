@@ -1,8 +1,8 @@
 """Data sets of super-resolution: HR pictures and the LR pictures that belong to them, as 8-bit RGB."""
 
-from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,17 +76,17 @@ def find_data_sets(
     found = [find_data_set(folder, scale, _OR_FOLDERS) for folder in sets for scale in scales]
     if hr is not None or lr is not None:
         found += [pair_folders(hr, lr, scale) for scale in scales]
-    return _numbered(found)
+    return numbered(found)
 
 
-def _numbered(found: Sequence[DataSet]) -> list[DataSet]:
-    seen: Counter[tuple[str, int]] = Counter()
-    result = []
+def numbered(found: Sequence[DataSet]) -> list[DataSet]:
+    """`found`, with numbers after the names of those whose name and scale another has: Set5, Set5 (2)."""
+    result: dict[tuple[str, int], DataSet] = {}
     for data_set in found:
-        seen[data_set.name, data_set.scale] += 1
-        count = seen[data_set.name, data_set.scale]
-        result.append(replace(data_set, name=f"{data_set.name} ({count})") if count > 1 else data_set)
-    return result
+        names = chain([data_set.name], (f"{data_set.name} ({number})" for number in count(2)))
+        name = next(name for name in names if (name, data_set.scale) not in result)
+        result[name, data_set.scale] = replace(data_set, name=name)
+    return list(result.values())
 
 
 def find_data_set(folder: Location, scale: int, advice: str = "") -> DataSet:
@@ -119,7 +119,7 @@ def pair_folders(hr: Location | None, lr: Location | None, scale: int) -> DataSe
     found_hr = {} if hr is None else _pictures(hr)
     found_lr = {} if lr is None else _pictures(lr)
     if hr is not None and lr is not None:
-        found_lr = {hr_name(name, found_hr, scale): path for name, path in found_lr.items()}
+        found_lr = by_hr_name(found_lr, found_hr, scale)
         _check_partners(found_hr, found_lr, hr, lr)
     names = sorted(found_hr or found_lr)
     pairs = tuple(PicturePair(name, found_hr.get(name), found_lr.get(name)) for name in names)
@@ -162,20 +162,30 @@ def _pictures(folder: Location) -> dict[str, Location]:
     """Pictures in `folder` by name without suffix. Raises InputError."""
     if not is_folder(folder):
         raise InputError(f"{folder} is not a folder; name a folder of pictures")
-    found: dict[str, Location] = {}
-    for below in find_pictures(folder, deep=False):
-        path = folder / below.name
-        if path.stem in found:
-            raise InputError(f"{found[path.stem]} and {path} have the same name; remove one of them")
-        found[path.stem] = path
+    paths = [folder / below.name for below in find_pictures(folder, deep=False)]
+    found = by_name((path.stem, path) for path in paths)
     if not found:
         raise InputError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))})")
     return found
 
 
-def hr_name(lr_name: str, hr: Container[str], scale: int) -> str:
-    """The name of the partner of `lr_name`: the same, or, as in DIV2K, without x4 at its end."""
-    return lr_name if lr_name in hr else lr_name.removesuffix(f"x{scale}")
+def by_name(named: Iterable[tuple[str, Location]]) -> dict[str, Location]:
+    """Pictures by their names. Raises InputError where two have one."""
+    found: dict[str, Location] = {}
+    for name, path in named:
+        if name in found:
+            raise InputError(f"{found[name]} and {path} have the same name; remove one of them")
+        found[name] = path
+    return found
+
+
+def by_hr_name(lr: Mapping[str, Location], hr: Container[str], scale: int) -> dict[str, Location]:
+    """LR pictures by the names of their partners: the same, or, as in DIV2K, without x4 at the end. Raises
+    InputError where a picture has two.
+    """
+    return by_name(
+        (name if name in hr else name.removesuffix(f"x{scale}"), path) for name, path in lr.items()
+    )
 
 
 def _check_partners(

@@ -59,7 +59,7 @@ def export_named(
         raise UsageError(f"`target` {target} is not one of {', '.join(TARGETS)}")
     if opset is not None and target != "onnx":
         raise UsageError(f"`opset` {opset} is for ONNX only, not for {target}")
-    form = Form(tile=tile, half=half, opset=opset or DEFAULT_OPSET)
+    form = Form(tile=tile, half=half, opset=DEFAULT_OPSET if opset is None else opset)
     path = output or Path(_default_stem(weights, form) + TARGETS[target].suffixes[0])
     checkpoint = load_weights(weights)
     agreement = export(checkpoint, target, path, form=form, overwrite=overwrite)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.arguments import whole_number
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.model.architecture import SMALLEST_SIDE
 from ripfdn_cli.model.checkpoint import Checkpoint
@@ -38,13 +39,21 @@ class Form:
     opset: int = DEFAULT_OPSET
 
     def __post_init__(self) -> None:
-        if self.tile is not None and min(self.tile) < SMALLEST_SIDE:
-            height, width = self.tile
-            raise UsageError(
-                f"`tile` {height}x{width}: a side is shorter than the minimum of {SMALLEST_SIDE} px"
-            )
-        if self.opset not in OPSETS:
+        if self.tile is not None:
+            _check_tile(self.tile)
+        if whole_number("opset", self.opset) not in OPSETS:
             raise UsageError(f"`opset` {self.opset} is not between {OPSETS[0]} and {OPSETS[-1]}")
+
+
+def _check_tile(tile: tuple[int, int]) -> None:
+    try:
+        height, width = tile
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"`tile` {tile!r} is not a height and a width in px; write them as (256, 256)"
+        ) from error
+    if min(whole_number("tile", side, " of pixels") for side in (height, width)) < SMALLEST_SIDE:
+        raise UsageError(f"`tile` {height}x{width}: a side is shorter than the minimum of {SMALLEST_SIDE} px")
 
 
 @dataclass(frozen=True)

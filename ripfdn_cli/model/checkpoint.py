@@ -7,9 +7,11 @@ reads the authors'.
 
 import hashlib
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ from safetensors.numpy import save as save_safetensors
 from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.model.architecture import NetworkConfig
+
+AnyTensor = TypeVar("AnyTensor")
 
 METADATA_KEY = "ripfdn"
 FORMAT_VERSION = 1
@@ -110,12 +114,18 @@ class Checkpoint:
 
 def is_own_format(path: Path) -> bool:
     """Whether the safetensors file `path` is one that `Checkpoint.save` wrote. Raises CheckpointError."""
-    metadata, _ = parse_safetensors(read_bounded(path), path)
-    return METADATA_KEY in metadata
+    return METADATA_KEY in _metadata_of(read_bounded(path), path)
 
 
 def read_bounded(path: Path) -> bytes:
     """The bytes of a weights file. Raises CheckpointError where it can't be read or is absurdly large."""
+    return read_file(path, largest=_LARGEST_FILE)
+
+
+def read_file(path: Path, *, largest: int | None = None) -> bytes:
+    """The bytes of a file of tensors. Raises CheckpointError where it can't be read, or has over `largest`
+    bytes.
+    """
     try:
         if not path.is_file():
             what = (
@@ -128,8 +138,8 @@ def read_bounded(path: Path) -> bytes:
             raise CheckpointError(
                 f"{path} {what}; give a checkpoint file or a name from 'ripfdn weights list'"
             )
-        if path.stat().st_size > _LARGEST_FILE:
-            raise CheckpointError(f"{path} is over {_LARGEST_FILE >> 20} MiB; it is not a RIPFDN checkpoint")
+        if largest is not None and path.stat().st_size > largest:
+            raise CheckpointError(f"{path} is over {largest >> 20} MiB; it is not a RIPFDN checkpoint")
         return path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"can't read {path}: {error.strerror or error}") from error
@@ -139,16 +149,46 @@ def parse_safetensors(content: bytes, path: Path) -> tuple[dict[str, str], dict[
     """Metadata and tensors of a safetensors file's `content`; `path` is for the message. Raises
     CheckpointError.
     """
+    tensors = parse_tensors(load_safetensors, content, path)
+    return _metadata_of(content, path), tensors
+
+
+def parse_tensors(
+    load: Callable[[bytes], dict[str, AnyTensor]], content: bytes, path: Path
+) -> dict[str, AnyTensor]:
+    """The tensors that a `load` of safetensors finds in `content`; `path` is for the message. Raises
+    CheckpointError.
+    """
     try:
-        tensors = load_safetensors(content)
+        return load(content)
+    except KeyError as error:  # of its table of types
+        raise _of_unknown_type(path, str(error.args[0])) from error
+    except (SafetensorError, ValueError) as error:
+        if unknown := re.search("unknown variant `(.+?)`", str(error)):
+            raise _of_unknown_type(path, unknown[1]) from error
+        raise _incomplete(path, error) from error
+
+
+def _metadata_of(content: bytes, path: Path) -> dict[str, str]:
+    try:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"{path} is not a complete safetensors file ({error}); "
-            "convert the authors' .pth with 'ripfdn weights import', or get the file again"
-        ) from error
-    metadata = header.get("__metadata__", {})
-    return metadata, tensors
+        metadata: dict[str, str] = header.get("__metadata__", {})
+    except (ValueError, AttributeError) as error:
+        raise _incomplete(path, error) from error
+    return metadata
+
+
+def _of_unknown_type(path: Path, name: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path} has tensors of the type {name}, which can't be read here; save them as float32 (F32)"
+    )
+
+
+def _incomplete(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is not a complete safetensors file ({error}); "
+        "convert the authors' .pth with 'ripfdn weights import', or get the file again"
+    )
 
 
 def _parse_metadata(metadata: dict[str, str], path: Path) -> tuple[NetworkConfig, dict[str, Any]]:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import pickle
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load as load_safetensors
 
 from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.model.architecture import NetworkConfig
-from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, parse_safetensors, read_bounded
+from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, parse_tensors, read_bounded
 from ripfdn_cli.model.network import RIPFDN, build_network
 
 StateDict = dict[str, NDArray[np.float32]]
@@ -60,7 +62,7 @@ def released_name(name: str) -> str:
 
 def import_released(path: Path, provenance: dict[str, Any]) -> Checkpoint:
     """Read weights under the authors' names from a .pth (a dict of tensors, perhaps under `params`) or a
-    .safetensors.
+    .safetensors. Those of another type, such as fp16 and bf16, become float32.
 
     Code in a pickle never runs. Scale, channels and blocks come from the shapes. Raises CheckpointError.
     """
@@ -92,7 +94,15 @@ def export_released(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
 
 def _parsed(content: bytes, path: Path) -> StateDict:
     if path.suffix == SUFFIX:
-        return parse_safetensors(content, path)[1]
+        return _as_float32(parse_tensors(load_safetensors, content, path))
+    return _as_float32(_unpickled(content, path))
+
+
+def _as_float32(tensors: Mapping[Any, torch.Tensor]) -> StateDict:
+    return {str(name): tensor.detach().float().numpy() for name, tensor in tensors.items()}
+
+
+def _unpickled(content: bytes, path: Path) -> dict[Any, torch.Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of odd pickles, which are refused below anyway
@@ -115,7 +125,7 @@ def _parsed(content: bytes, path: Path) -> StateDict:
         loaded = loaded["params"]
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise CheckpointError(f"{path} does not contain a dict of tensors; it is not a RIPFDN checkpoint")
-    return {str(name): tensor.detach().float().numpy() for name, tensor in loaded.items()}
+    return loaded
 
 
 def _config_of(tensors: StateDict, source: str) -> NetworkConfig:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
+from ripfdn_cli.arguments import place
 from ripfdn_cli.errors import CheckpointError, OutputError, UsageError
 from ripfdn_cli.files.atomic_file import check_writable, write_bytes
 from ripfdn_cli.files.storage import make_folder
@@ -68,7 +69,7 @@ def weights_path(name_or_path: str | Path) -> Path:
     known = list_weights()
     if str(name_or_path) in known:
         return known[str(name_or_path)]
-    path = Path(name_or_path)
+    path = Path(place("weights", name_or_path))
     if path.exists() or path.suffix or len(path.parts) > 1:
         return path
     names = ", ".join(known)

@@ -2,8 +2,12 @@
 `training.settings`.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ripfdn_cli.arguments import place
+from ripfdn_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from ripfdn_cli.training.reports import Listener
@@ -14,7 +18,7 @@ __all__ = ["show_pairs", "train"]
 
 def train(
     settings: "TrainingSettings",
-    folder: Path,
+    folder: str | os.PathLike[str],
     *,
     resume: bool = False,
     branch_decay: str = "",
@@ -33,13 +37,15 @@ def train(
     """
     from ripfdn_cli.training import loop  # imports torch
 
-    return loop.train(settings, folder, resume=resume, branch_decay=branch_decay, listener=listener)
+    _check_settings(settings)
+    path = Path(place("folder", folder))
+    return loop.train(settings, path, resume=resume, branch_decay=branch_decay, listener=listener)
 
 
 def show_pairs(
     settings: "TrainingSettings",
     count: int,
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     overwrite: bool = False,
     listener: "Listener | None" = None,
@@ -52,4 +58,12 @@ def show_pairs(
     """
     from ripfdn_cli.training.pair_sheet import write_pair_sheet  # imports torch
 
-    write_pair_sheet(settings, count, path, overwrite=overwrite, listener=listener)
+    _check_settings(settings)
+    write_pair_sheet(settings, count, Path(place("path", path)), overwrite=overwrite, listener=listener)
+
+
+def _check_settings(settings: "TrainingSettings") -> None:
+    from ripfdn_cli.training.settings import TrainingSettings
+
+    if not isinstance(settings, TrainingSettings):
+        raise UsageError(f"`settings` {settings!r} are not a TrainingSettings; make them by resolve_settings")

@@ -44,4 +44,11 @@ def decaying(state: RunState, settings: TrainingSettings, length: Interval) -> R
         share=(1.0,),
         **staged,
     )
-    return replace(state, settings=wanted, position=replace(position, progress=done / total), best=None)
+    return replace(
+        state,
+        settings=wanted,
+        position=replace(position, progress=done / total),
+        best=None,
+        validated=None,
+        saved=None,
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ripfdn_cli.errors import InputError, UsageError
-from ripfdn_cli.evaluation.datasets import HR_FOLDER, hr_name, lr_folder
+from ripfdn_cli.evaluation.datasets import HR_FOLDER, by_hr_name, by_name, lr_folder
 from ripfdn_cli.pictures.find_pictures import find_pictures
 from ripfdn_cli.pictures.formats import SUFFIXES
 
@@ -102,7 +102,7 @@ def _in_folder(folder: Path, scale: int, use_lr: bool) -> list[PictureFile]:
 def _paired(hr_folder: Path, lr_folder: Path, scale: int) -> list[PictureFile]:
     """The pictures of `hr_folder` that have a partner; the others are logged."""
     hr, lr = _named(hr_folder), _named(lr_folder)
-    found = {hr_name(name, hr, scale): path for name, path in lr.items()}
+    found = by_hr_name(lr, hr, scale)
     for alone, folder in ((hr.keys() - found.keys(), lr_folder), (found.keys() - hr.keys(), hr_folder)):
         for name in sorted(alone):
             log.warning("skipped: %s has no partner in %s", hr.get(name) or found[name], folder)
@@ -117,13 +117,9 @@ def _paired(hr_folder: Path, lr_folder: Path, scale: int) -> list[PictureFile]:
 
 def _named(folder: Path) -> dict[str, Path]:
     """The pictures under `folder` by their names from there, without suffix. Raises InputError."""
-    found: dict[str, Path] = {}
-    for path in pictures_in(folder):
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
-            raise InputError(f"{found[name]} and {path} have the same name; remove one of them")
-        found[name] = path
-    return found
+    return by_name(
+        (path.relative_to(folder).with_suffix("").as_posix(), path) for path in pictures_in(folder)
+    )
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -28,6 +28,9 @@ from ripfdn_cli.training.records import History
 from ripfdn_cli.training.reports import Listener, Silence, StepReport, ValidationReport
 from ripfdn_cli.training.run_device import device_name, prepare_device
 from ripfdn_cli.training.run_folder import (
+    AVERAGE,
+    BEST,
+    LAST,
     SETTINGS,
     branched,
     continued,
@@ -40,6 +43,7 @@ from ripfdn_cli.training.settings import Stage, TrainingSettings
 from ripfdn_cli.training.sources import open_source
 from ripfdn_cli.training.state import (
     STATE,
+    Moment,
     RunState,
     generator_states,
     restore_generators,
@@ -49,7 +53,6 @@ from ripfdn_cli.training.validation import load_validation_sets, protocol_text, 
 
 log = logging.getLogger(__name__)
 
-BEST, LAST, AVERAGE = "best.safetensors", "last.safetensors", "ema.safetensors"
 _SMOOTHING = 0.95
 """Of the speed that is shown."""
 _READ_LOSSES_EVERY = {True: 1, False: 20}
@@ -117,6 +120,7 @@ def train(
     ):
         ranks.wait()  # until the first has the folder for itself, and nobody writes the state that all read
         state = open_state(folder, resume=resume or start is not None) or start
+        ranks.wait()  # until all have looked: what the first writes next is no other run's
         if state:
             state = continued(state, settings if start is None else start.settings)
         listening = listener if listener is not None and ranks.is_main else Silence()
@@ -165,7 +169,9 @@ class Training:
         self.losses: list[Tensor] = []
         self.speed = _Speed()
         self.scores: dict[str, Score] = {}
-        self.validated = self.saved = (self.position.steps, self.position.seconds)
+        here = Moment(self.position.steps, self.position.seconds)
+        self.validated = (state and state.validated) or here
+        self.saved = (state and state.saved) or here
 
     def run(self) -> None:
         """Train to the end, or until a signal or an error: the state of the last whole step is saved either
@@ -175,6 +181,7 @@ class Training:
             if not self.position.steps:
                 self.validate()
             self._tell_setup()
+            self._validate_and_save_when_due()  # what a resumed run was stopped before
             if self.over:
                 log.warning("nothing is left to train: the run's steps or its `max_time` are used up")
             while not self.over:
@@ -237,7 +244,8 @@ class Training:
             loss, waited = self._eager_step(stage, rate, decay, began)
         self.losses.append(loss)
         settled = None
-        if len(self.losses) >= _READ_LOSSES_EVERY[self.device.type == "cpu"] or self.over:
+        # By the step's number: a resumed run looks, validates and saves where one without a break does.
+        if self.position.steps % _READ_LOSSES_EVERY[self.device.type == "cpu"] == 0 or self.over:
             settled = self._settle_losses()
         self.speed.add(monotonic() - began, waited)
         if settled is not None:
@@ -326,25 +334,28 @@ class Training:
     def _validate_and_save_when_due(self) -> None:
         if self.over or self.losses:
             return
-        now = (self.position.steps, self.position.seconds)
+        now = Moment(self.position.steps, self.position.seconds)
         if _due(self.settings.validate_every, self.validated, now):
             self.validate()
+            self.validated = now
         if _due(self.settings.save_every, self.saved, now):
+            self.saved = now
             self.save()
 
     def validate(self) -> None:
         """Score the network, write its weights, and keep them as the best if they are."""
-        self.validated = (self.position.steps, self.position.seconds)
         if not self.ranks.is_main:
             return
+        if self.position.steps and self.saved_steps is None:
+            self._write_state()  # before weights: without a state they would keep a killed run from going on
         began = monotonic()
         if self.validation:
             self.scores = validate(self.learner.best_guess, self.validation, str(self.device))
         self.validation_seconds = monotonic() - began
         psnr = next((score.psnr for score in self.scores.values()), None)
         better = psnr is not None and (self.best is None or psnr > self.best)
-        self.best = psnr if better else self.best
         self._write_weights(better)
+        self.best = psnr if better else self.best  # after: a run stopped here finds them the best again
         if self.scores:
             report = ValidationReport(
                 steps=self.position.steps,
@@ -362,9 +373,12 @@ class Training:
         """Write the state and the history. What can't be written is a warning: the run, and the state
         before, are kept.
         """
-        self.saved = (self.position.steps, self.position.seconds)
-        if not self.ranks.is_main:
-            return
+        if self.ranks.is_main:
+            self._write_state()
+            assert self.history is not None
+            self.history.write()
+
+    def _write_state(self) -> None:
         tensors = self.learner.state() | generator_states(self.device)
         state = RunState(
             settings=self.settings,
@@ -373,6 +387,8 @@ class Training:
             best=self.best,
             validation_seconds=self.validation_seconds,
             started_from=self.started_from,
+            validated=self.validated,
+            saved=self.saved,
         )
         with deferred_signals():
             try:
@@ -380,8 +396,6 @@ class Training:
                 self.saved_steps = self.position.steps
             except OutputError as error:
                 log.warning("%s. The run continues; the previous state is kept", error)
-        assert self.history is not None
-        self.history.write()
 
     def _save_after(self, error: BaseException) -> None:
         """Keep what was reached when `error` ended the run; one that keeps it from being saved is told, not
@@ -454,5 +468,6 @@ class _Batches:
             yield lr[part], hr[part], share, part.stop == self._count
 
 
-def _due(interval: str, before: tuple[int, float], now: tuple[int, float]) -> bool:
-    return Interval.parse(interval, "interval").passed(steps=now[0] - before[0], seconds=now[1] - before[1])
+def _due(interval: str, before: Moment, now: Moment) -> bool:
+    passed = Interval.parse(interval, "interval").passed
+    return passed(steps=now.steps - before.steps, seconds=now.seconds - before.seconds)

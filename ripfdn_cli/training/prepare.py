@@ -21,6 +21,7 @@ from PIL import Image
 from ripfdn_cli.errors import OutputError, RipfdnError, UsageError
 from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.files.durable_log import DurableLog, open_log
+from ripfdn_cli.files.encoded_text import encoded
 from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.image_math.metrics import LUMA_WEIGHTS
 from ripfdn_cli.training.find_files import pictures_in
@@ -126,7 +127,7 @@ def prepare(
             done[line["picture"]] = line
             _tell(progress, number, len(paths))
         lines = list(done.values())
-    write_bytes(output / LEFT_OUT, "".join(_left_out_lines(lines, folder)).encode())
+    write_bytes(output / LEFT_OUT, encoded("".join(_left_out_lines(lines, folder))))
     return _summary(lines)
 
 

@@ -1,9 +1,11 @@
 """Named recipes: what a run's settings start from."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ripfdn_cli.arguments import place
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.training.dependent_settings import warn_of_idle
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings, parse_values, read_toml
@@ -48,7 +50,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def resolve_settings(
-    preset: str | None = None, config: Path | None = None, changes: Mapping[str, Any] | None = None
+    preset: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> TrainingSettings:
     """The settings of `preset` ("quick" where it isn't named), changed by the TOML file `config`, changed by
     `changes`, which are named and written like the options of `ripfdn train`.
@@ -56,7 +60,10 @@ def resolve_settings(
     A number of steps without a time limit drops that of the preset, which would cut it short. Raises
     UsageError.
     """
-    from_file = _parsed(read_toml(config), source=str(config)) if config else {}
+    if changes is not None and not isinstance(changes, Mapping):
+        raise UsageError(f"`changes` {changes!r} is not a dict of settings")
+    path = None if config is None else Path(place("config", config))
+    from_file = _parsed(read_toml(path), source=str(path)) if path else {}
     given = from_file | _given_at_once(changes or {})
     name = preset or given.get("preset", "quick")
     if given.get("steps"):

@@ -47,9 +47,16 @@ class History:
         self._unwritten.append(report)
 
     def validated(self, report: ValidationReport) -> None:
-        """Make a record of the validation, and before it one of the steps since the last."""
+        """Make a record of the validation, and before it one of the steps since the last. It takes the place
+        of one after the same step, which a run that was stopped before it saved its state makes again.
+        """
         self._close_interval()
-        self.records.append({"event": "validation", **asdict(report)})
+        record = {"event": "validation", **asdict(report)}
+        for index, known in enumerate(self.records):
+            if known["event"] == "validation" and known["steps"] == report.steps:
+                self.records[index] = record
+                return
+        self.records.append(record)
 
     def write(self, *, last: bool = False) -> None:
         """Bring the folder up to date; the picture, which takes a second, not each time but the `last`.
@@ -106,10 +113,25 @@ def _scalars(record: Record) -> Iterator[tuple[str, float]]:
 
 
 def read_log(path: Path) -> Iterator[Record]:
-    """The records of a log; none where there is no file."""
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield json.loads(line)
+    """The records of a log; none where there is no file. What isn't one, as in a file that was cut, is left
+    out with a warning: no state depends on it.
+    """
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        record = _record(line)
+        if record is None:
+            log.warning("%s: line %d is damaged and is left out", path, number)
+        else:
+            yield record
+
+
+def _record(line: bytes) -> Record | None:
+    try:
+        record = json.loads(line)
+        whole = isinstance(record["steps"], int) and record["event"] in ("steps", "validation")
+    except (ValueError, TypeError, LookupError):
+        return None
+    return record if whole else None
 
 
 def draw_curves(records: list[Record]) -> bytes | None:

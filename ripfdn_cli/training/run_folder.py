@@ -8,16 +8,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ripfdn_cli.errors import UsageError
+from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.files.file_lock import locked
 from ripfdn_cli.files.storage import make_folder
+from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.training.branch import decaying, folder_name
 from ripfdn_cli.training.durations import Interval
+from ripfdn_cli.training.records import CURVES, LOG
 from ripfdn_cli.training.schedule import progress_of_steps
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings
 from ripfdn_cli.training.state import RunState, has_state, load_state
 
 LOCK, SETTINGS = ".lock", "settings.toml"
+BEST, LAST, AVERAGE = "best.safetensors", "last.safetensors", "ema.safetensors"
 _LOCK_SECONDS = 10.0
 """What the killed processes of a run that is restarted may take to go."""
 
@@ -44,12 +47,35 @@ def gone_unless_started(folder: Path) -> Iterator[Callable[[], None]]:
 
 
 def open_state(folder: Path, *, resume: bool) -> RunState | None:
-    """The state to go on from, None for a new run. Raises UsageError where a run would be overwritten."""
+    """The state to go on from, None for a new run.
+
+    Raises UsageError where a run, or what is left of one without its state, would be overwritten. To `resume`
+    one that was ended before its first state is to start it anew.
+    """
     if not has_state(folder):
+        _refuse_to_replace(folder, resume=resume)
         return None
     if not resume:
         raise UsageError(f"{folder} holds a run already; continue it with `resume`, or choose another folder")
     return load_state(folder)
+
+
+def _refuse_to_replace(folder: Path, *, resume: bool) -> None:
+    weights = (BEST, AVERAGE, LAST)
+    for name in weights if resume else (*weights, SETTINGS, LOG, CURVES):
+        if (folder / name).exists() and not (resume and _untrained(folder / name)):
+            raise UsageError(
+                f"{folder / name} would be replaced, and there is no state to continue from; choose another "
+                "folder, or move it away"
+            )
+
+
+def _untrained(weights: Path) -> bool:
+    """Whether they are those that a run writes before its first step."""
+    try:
+        return Checkpoint.load(weights).provenance.get("steps") == 0
+    except CheckpointError:
+        return False
 
 
 @contextmanager

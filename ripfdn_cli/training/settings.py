@@ -14,6 +14,7 @@ from types import GenericAlias
 from typing import Any, Self, get_args, get_origin
 
 from ripfdn_cli.errors import UsageError
+from ripfdn_cli.files.encoded_text import encoded
 from ripfdn_cli.model.architecture import NetworkConfig
 from ripfdn_cli.training.degradation_recipes import RECIPES, Recipe, named_recipe, nearest_hint, parse_recipe
 from ripfdn_cli.training.durations import Interval, parse_duration
@@ -276,6 +277,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         self._check_finite()
+        self._check_text()
         _ = self.network
         self._check_choices()
         self._check_ranges()
@@ -330,6 +332,16 @@ class TrainingSettings:
             for value in _each(getattr(self, name)):
                 if isinstance(value, float) and not math.isfinite(value):
                     raise UsageError(f"`{name}` {value} is not a finite number")
+
+    def _check_text(self) -> None:
+        """TOML is UTF-8, in which a name of other bytes could not be read back."""
+        for name in FIELDS:
+            for value in _each(getattr(self, name)):
+                if isinstance(value, str) and encoded(value) != value.encode("utf-8", "surrogateescape"):
+                    raise UsageError(
+                        f"`{name}` {value!r} is not UTF-8, as settings.toml has to be; rename that file or "
+                        "folder"
+                    )
 
     def _check_ranges(self) -> None:
         for name, item in FIELDS.items():
@@ -486,7 +498,7 @@ def recipe_of(degradations: str) -> Recipe:
     """
     if degradations in RECIPES:
         return named_recipe(degradations)
-    if "[[" in degradations:
+    if "=" in degradations:  # as in any TOML with a step, and in no name
         return parse_recipe(degradations)
     raise UsageError(
         f"`degradations` {degradations!r} is not one of {', '.join(DEGRADATIONS)}, or a .toml file"

@@ -8,7 +8,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save as save_safetensors
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ripfdn_cli.errors import CheckpointError, NonFiniteResultError
 from ripfdn_cli.files.atomic_file import write_bytes
-from ripfdn_cli.model.checkpoint import parse_safetensors, read_bounded
+from ripfdn_cli.model.checkpoint import parse_safetensors, read_file
 from ripfdn_cli.training.schedule import Position
 from ripfdn_cli.training.settings import TrainingSettings
 
@@ -27,10 +27,18 @@ FORMAT_VERSION = 1
 STATE, PREVIOUS = "state.safetensors", "state-previous.safetensors"
 
 
+class Moment(NamedTuple):
+    """After so many steps, and seconds of wall time."""
+
+    steps: int
+    seconds: float
+
+
 @dataclass(frozen=True)
 class RunState:
     """`best` is the highest validation PSNR so far in dB, `validation_seconds` what the last one took;
-    `started_from` is for the provenance.
+    `started_from` is for the provenance. `validated` and `saved` are where that was last due, from which the
+    intervals count; None: from `position`.
     """
 
     settings: TrainingSettings
@@ -39,6 +47,8 @@ class RunState:
     best: float | None = None
     validation_seconds: float = 0.0
     started_from: dict[str, str] = field(default_factory=dict)
+    validated: Moment | None = None
+    saved: Moment | None = None
 
     def to_bytes(self) -> bytes:
         """The file's content. Raises NonFiniteResultError rather than keep a state that can't go on."""
@@ -55,6 +65,8 @@ class RunState:
             "best": json.dumps(self.best),
             "validation_seconds": json.dumps(self.validation_seconds),
             "started_from": json.dumps(self.started_from),
+            "validated": json.dumps(self.validated),
+            "saved": json.dumps(self.saved),
         }
         return save_safetensors(
             {name: t.detach().cpu().contiguous() for name, t in self.tensors.items()}, metadata
@@ -109,12 +121,13 @@ def restore_generators(tensors: dict[str, Tensor], device: torch.device) -> None
 
 
 def _read(path: Path) -> RunState:
-    metadata, arrays = parse_safetensors(read_bounded(path), path)
+    metadata, arrays = parse_safetensors(read_file(path), path)  # of any size: a discriminator's may be large
     if metadata.get("format") != FORMAT or metadata.get("format_version") != str(FORMAT_VERSION):
         raise CheckpointError(f"{path} is not a training state of this version of ripfdn")
     try:
         values: dict[str, Any] = {name: json.loads(metadata[name]) for name in _JSON}
-    except (KeyError, ValueError) as error:
+        moments = {name: _moment(metadata.get(name, "null")) for name in ("validated", "saved")}
+    except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged metadata ({error}); get the file again") from error
     return RunState(
         settings=TrainingSettings.from_mapping(values["settings"], source=str(path)),
@@ -123,7 +136,14 @@ def _read(path: Path) -> RunState:
         best=values["best"],
         validation_seconds=values["validation_seconds"],
         started_from=values["started_from"],
+        **moments,
     )
+
+
+def _moment(text: str) -> Moment | None:
+    """Of the metadata; states of earlier versions have none."""
+    values = json.loads(text)
+    return None if values is None else Moment(*values)
 
 
 _JSON = ("settings", "position", "best", "validation_seconds", "started_from")

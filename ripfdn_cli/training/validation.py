@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.evaluation.datasets import LoadedPair, Pixels, find_data_set, load_pair, require_side
+from ripfdn_cli.evaluation.datasets import (
+    LoadedPair,
+    Pixels,
+    find_data_set,
+    load_pair,
+    numbered,
+    require_side,
+)
 from ripfdn_cli.image_math.metrics import PAPERS, Score, score
 from ripfdn_cli.model.network import RIPFDN, to_checkpoint
 from ripfdn_cli.training.pictures import thumbnail_of
@@ -30,12 +37,12 @@ class ValidationSet:
 
 
 def load_validation_sets(folders: Sequence[str], scale: int) -> list[ValidationSet]:
-    """Each of `folders` as `ripfdn eval` reads it. Raises InputError, also for a set without HR pictures
-    and for pictures that are too small to score.
+    """Each of `folders` as `ripfdn eval` reads and names it. Raises InputError, also for a set without HR
+    pictures and for pictures that are too small to score.
     """
     sets = []
-    for folder in folders:
-        found = find_data_set(Path(folder), scale)
+    named = numbered([find_data_set(Path(folder), scale) for folder in folders])
+    for folder, found in zip(folders, named, strict=True):
         if not found.has_hr:
             raise InputError(
                 f"{folder} has no HR pictures to compare with; give a validation set that has some"

@@ -5,6 +5,7 @@ of segments, checked, and kept under another name where it differs from what it 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -211,13 +212,13 @@ class VideoTarget:
         own = self._unchecked(folder)
         kept = own or unchecked_name(self._output)
         publish(joined, kept, overwrite=own is not None)
-        write_bytes(folder / _UNCHECKED, kept.name.encode())
+        write_bytes(folder / _UNCHECKED, os.fsencode(kept.name))
         return kept
 
     def _unchecked(self, folder: Path) -> Path | None:
         """The file that may be wrong which an earlier run of this job left."""
         note = folder / _UNCHECKED
-        return self._output.with_name(note.read_text(encoding="utf-8")) if note.exists() else None
+        return self._output.with_name(os.fsdecode(note.read_bytes())) if note.exists() else None
 
     def _checked(self, joined: Path, track: VideoTrack) -> list[Difference]:
         try:

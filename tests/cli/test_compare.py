@@ -1,11 +1,12 @@
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from support.commands import QUICK
+from support.commands import NOT_UTF8, QUICK
 from support.onnx_networks import nearest
 from support.small_inputs import photograph
 
@@ -46,6 +47,15 @@ def test_own_weights_and_an_onnx_file_stand_on_one_page(
     assert small["scores"]["psnr"] < 60
     labels = re.findall(r'data-label="([^"]*)"', page.read_text("utf-8"))
     assert labels[:5] == ["Input (nearest)", "Bicubic (Pillow)", "small", "other", "Reference"]
+
+
+@NOT_UTF8
+def test_a_name_that_is_no_utf8_is_written_as_escapes(lr: Path, small_weights: Path, tmp_path: Path) -> None:
+    odd, page = lr.rename(tmp_path / os.fsdecode(b"l\xfe.png")), tmp_path / "page.html"
+    result = invoke(odd, "-w", small_weights, *PLAIN, "-o", page)
+    assert result.exit_code == 0, result.exception
+    assert r"l\udcfe" in page.read_text("utf-8")
+    assert result.stdout.startswith(r"l\udcfe.png: small ")
 
 
 @pytest.mark.parametrize("crop", ["10", "10x10", "0x5+0+0", "10x10+0+-3", "ten"])

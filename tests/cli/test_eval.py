@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 from skimage.data import astronaut
-from support.commands import QUICK
+from support.commands import NOT_UTF8, QUICK
 from support.onnx_networks import nearest
 
 from ripfdn_cli.cli.console import Console
@@ -59,6 +59,20 @@ def test_table_csv_and_report_of_one_run(small_data_set: Path, small_weights: Pa
     content = page.read_text()
     assert content.count('type="range"') == 3
     assert f"{float(rows[2]['psnr_Y']):.3f}" in content
+
+
+@NOT_UTF8
+def test_names_that_are_no_utf8_are_written_as_escapes(
+    small_data_set: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    folder = small_data_set.rename(small_data_set.parent / os.fsdecode(b"S\xff"))
+    table, page = tmp_path / "scores.csv", tmp_path / "report.html"
+    result = invoke(folder, "-w", small_weights, *PLAIN, "--csv", table, "--report", page)
+    assert result.exit_code == 0, result.exception
+    names = {row["data_set"] for row in csv.DictReader(table.read_text("utf-8").splitlines())}
+    assert names == {r"S\udcff"}
+    assert r"on S\udcff" in page.read_text("utf-8")
+    assert result.stdout.splitlines()[2].startswith(r"| S\udcff ×4 ")
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["table", "json"])

@@ -131,3 +131,14 @@ def test_a_damaged_or_tiny_picture_is_an_error_that_names_it(tmp_path: Path) -> 
         load_pair(small, 4)
     with pytest.raises(InputError, match=r"b\.png"):
         load_pair(damaged, 4)
+
+
+def test_two_lr_pictures_of_one_hr_picture_are_an_error(tmp_path: Path) -> None:
+    """One was left out, and the other scored."""
+    write_picture(tmp_path / "HR" / "a.png", 16, 16)
+    for name in ("a.png", "ax4.png"):
+        write_picture(tmp_path / "LRbicx4" / name, 4, 4)
+    with pytest.raises(InputError, match=r"a\.png and .*ax4\.png have the same name; remove one of them"):
+        find_data_set(tmp_path, 4)
+    (tmp_path / "LRbicx4" / "a.png").unlink()
+    assert find_data_set(tmp_path, 4).pairs[0].lr == tmp_path / "LRbicx4" / "ax4.png"

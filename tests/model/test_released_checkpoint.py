@@ -1,15 +1,18 @@
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from support.small_inputs import small_network
 
 from ripfdn_cli.errors import CheckpointError
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.network import build_network
 from ripfdn_cli.model.released_checkpoint import export_released, import_released, released_name
+from ripfdn_cli.model.weights_store import import_weights
 
 
 @pytest.fixture
@@ -35,6 +38,37 @@ def test_round_trip(
     assert imported.config == small_checkpoint.config
     for name, tensor in small_checkpoint.tensors.items():
         np.testing.assert_array_equal(imported.tensors[name], tensor)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_of_other_types_become_float32(
+    small_checkpoint: Checkpoint,
+    released: dict[str, torch.Tensor],
+    tmp_path: Path,
+    suffix: str,
+    dtype: torch.dtype,
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    (torch.save if suffix == ".pth" else save_file)(
+        {name: tensor.to(dtype) for name, tensor in released.items()}, path
+    )
+    imported = import_weights(path)
+    for name, tensor in small_checkpoint.tensors.items():
+        assert imported.tensors[name].dtype == np.float32
+        np.testing.assert_array_equal(
+            imported.tensors[name], torch.from_numpy(tensor.copy()).to(dtype).float()
+        )
+
+
+@pytest.mark.parametrize("dtype", ["F8_E8M0", "F99"])
+def test_an_unknown_type_is_not_called_damage(tmp_path: Path, dtype: str) -> None:
+    """One that safetensors knows and NumPy doesn't, and one that nobody knows."""
+    header = json.dumps({"a": {"dtype": dtype, "shape": [8], "data_offsets": [0, 8]}}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    with pytest.raises(CheckpointError, match=rf"has tensors of the type {dtype}, .*save them as float32"):
+        Checkpoint.load(path)
 
 
 @pytest.mark.parametrize("scale", [2, 3])

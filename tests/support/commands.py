@@ -1,6 +1,7 @@
 """The command in this process: its exit code, its records, and what it said."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from ripfdn_cli.cli.main import cli, run_to_exit_code
 
 QUICK = ("--engine", "torch", "--device", "cpu", "--threads", "1")
 """Options of the engine that starts fastest."""
+
+
+NOT_UTF8 = pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are Unicode")
 
 
 def run_command(

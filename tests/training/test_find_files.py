@@ -103,3 +103,11 @@ def test_the_same_pictures_in_small_are_no_sharp_ones(small: list[SizedFile]) ->
 )
 def test_other_pictures_of_the_same_names_are_welcome(others: list[SizedFile]) -> None:
     refuse_shrunk_copies([*sized("a", (100, 120), (80, 80)), *others], 4)
+
+
+def test_two_lr_pictures_of_one_picture(tmp_path: Path) -> None:
+    save(tmp_path / "sharp" / "a.png")
+    for name in ("a.png", "ax4.png"):
+        save(tmp_path / "scans" / name)
+    with pytest.raises(InputError, match=r"a\.png and .*ax4\.png have the same name; remove one of them"):
+        find_files([str(tmp_path / "sharp")], [str(tmp_path / "scans")], 4)

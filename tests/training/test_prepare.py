@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import ndimage
+from support.commands import NOT_UTF8
 
 from ripfdn_cli.errors import InputError, OutputError, UsageError
 from ripfdn_cli.training.prepare import JOURNAL, LEFT_OUT, Tiling, detail, prepare
@@ -179,3 +180,12 @@ def test_pictures_of_one_name_have_tiles_of_different_names(tmp_path: Path) -> N
     write(tmp_path / "photos", "a.tif", textured(128, 128, 1))
     prepare(tmp_path / "photos", tmp_path / "set", TILING)
     assert set(files(tmp_path / "set")) == {"a_png-0-0.png", "a_tif-0-0.png"}
+
+
+@NOT_UTF8
+def test_names_that_are_no_utf8_are_listed_as_escapes(tmp_path: Path) -> None:
+    write(tmp_path / "photos", "a.png", textured(128, 128, 0))
+    flat = write(tmp_path / "photos", "b.png", np.full((128, 128, 3), 90, np.uint8))
+    flat.rename(flat.with_name(os.fsdecode(b"b\xff.png")))
+    assert prepare(tmp_path / "photos", tmp_path / "set", TILING).tiles == 1
+    assert r"b\udcff.png at 0,0: " in (tmp_path / "set" / "left-out.txt").read_text("utf-8")

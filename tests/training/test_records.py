@@ -49,6 +49,27 @@ def test_what_came_after_the_resumed_state_is_forgotten(tmp_path: Path) -> None:
     anew.close()
 
 
+@pytest.mark.parametrize(
+    "damaged", [b'{"event": "steps", "st', b"\xff\x00", b"[1]", b"7", b'{"event": "steps"}'], ids=str
+)
+def test_damaged_lines_are_left_out_with_a_warning(
+    tmp_path: Path, damaged: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = History(tmp_path, resumed_at=None)
+    for steps in (1, 2):
+        history.validated(validation(steps, 30.0 + steps))
+    history.write()
+    history.close()
+    whole = (tmp_path / LOG).read_bytes()
+    (tmp_path / LOG).write_bytes(whole + damaged)
+    resumed = History(tmp_path, resumed_at=2)
+    assert [record["steps"] for record in resumed.records] == [1, 2]
+    assert caplog.messages == [f"{tmp_path / LOG}: line 3 is damaged and is left out"]
+    resumed.write()
+    resumed.close()
+    assert (tmp_path / LOG).read_bytes() == whole
+
+
 def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -113,3 +134,16 @@ def test_a_full_disk_is_a_warning(
     history.write()
     history.close()
     assert len(list(read_log(tmp_path / LOG))) == 1
+
+
+def test_a_validation_that_is_made_again_is_one_record(tmp_path: Path) -> None:
+    """Of a run that was stopped between its validation and its state."""
+    history = History(tmp_path, resumed_at=None)
+    for steps, psnr in ((2, 30.0), (4, 31.0)):
+        history.validated(validation(steps, psnr))
+    history.write()
+    history.close()
+    resumed = History(tmp_path, resumed_at=4)
+    resumed.validated(validation(4, 31.5))
+    assert [(r["steps"], r["scores"]["Set5"]["psnr"]) for r in resumed.records] == [(2, 30.0), (4, 31.5)]
+    resumed.close()

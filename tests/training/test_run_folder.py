@@ -7,10 +7,10 @@ import pytest
 from support.training_runs import make_pictures, run_training, tiny_settings
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.training import run_folder
+from ripfdn_cli.training import loop, run_folder, train
 from ripfdn_cli.training.run_folder import continued, gone_unless_started, only_run_in, open_state
 from ripfdn_cli.training.schedule import Position
-from ripfdn_cli.training.state import load_state
+from ripfdn_cli.training.state import has_state, load_state
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +106,54 @@ def test_what_was_made_for_a_run_that_did_not_start_goes(tmp_path: Path) -> None
     with gone_unless_started(tmp_path / "runs" / "other") as started:
         started()
     assert (tmp_path / "runs" / "other").is_dir()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["best.safetensors", "ema.safetensors", "last.safetensors", "settings.toml", "log.jsonl", "curves.png"],
+)
+def test_what_is_left_of_a_run_without_its_state_is_never_overwritten(
+    data: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "Training", None)  # nothing may begin
+    (tmp_path / name).write_bytes(b"of another run")
+    with pytest.raises(UsageError, match=f"{name} would be replaced.*choose another folder"):
+        train(tiny_settings(data), tmp_path)
+    assert (tmp_path / name).read_bytes() == b"of another run"
+
+
+def test_trained_weights_without_a_state_are_not_resumed(data: Path, tmp_path: Path) -> None:
+    settings = tiny_settings(data, steps=2)
+    run_training(settings, tmp_path / "run")
+    before = {
+        name: (tmp_path / "run" / name).read_bytes() for name in ("last.safetensors", "ema.safetensors")
+    }
+    for path in (tmp_path / "run").glob("state*"):
+        path.unlink()
+    with pytest.raises(UsageError, match="no state to continue from"):
+        train(settings, tmp_path / "run", resume=True)
+    assert before == {name: (tmp_path / "run" / name).read_bytes() for name in before}
+
+
+@pytest.mark.parametrize("validated_after", [0, 2], ids=["untrained", "trained"])
+def test_a_run_killed_before_its_first_regular_state_is_resumed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validated_after: int
+) -> None:
+    """Killed, it leaves weights, and no state where they are untrained."""
+    folder, settings = tmp_path / "run", tiny_settings(data, validate_every="2")
+
+    def killed(training: loop.Training, best: bool) -> None:
+        written(training, best)
+        if training.position.steps == validated_after:
+            monkeypatch.setattr(loop, "save_state", None)  # a killed run saves nothing more
+            raise KeyboardInterrupt
+
+    written = loop.Training._write_weights
+    with monkeypatch.context() as first:
+        first.setattr(loop.Training, "_write_weights", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_training(settings, folder)
+    monkeypatch.undo()
+    assert (folder / "ema.safetensors").exists()
+    assert has_state(folder) == bool(validated_after)
+    assert [report.steps for report in run_training(settings, folder, resume=True).steps][-1] == 12

@@ -1,3 +1,4 @@
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.training.degradation_recipes import Blur
+from ripfdn_cli.training.degradation_recipes import Blur, Save
 from ripfdn_cli.training.presets import PRESETS, resolve_settings
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings, recipe_of
 
@@ -184,3 +185,26 @@ def test_published_settings_tell_names_and_no_folders() -> None:
         n: v for n, v in settings.as_dict().items() if n not in paths
     }
     assert resolve_settings("quick", None, {}).as_published()["init_from"] == ""
+
+
+@pytest.mark.parametrize("name", ["data", "val", "teacher", "init_from"])
+def test_names_that_are_no_utf8_are_refused_at_once(name: str) -> None:
+    """They failed after the pictures were prepared, when settings.toml was written."""
+    with pytest.raises(UsageError, match=rf"`{name}` 'ph\\udcff' is not UTF-8.*rename"):
+        resolve_settings("quick", None, {name: os.fsdecode(b"ph\xff")})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'step = [{kind = "blur", sigma = 1.0}, {kind = "save", quality = [40, 90]}]',
+        '[[step]]\nkind = "blur"\nsigma = 1.0\n[[step]]\nkind = "save"\nquality = [40, 90]\n',
+    ],
+    ids=["inline", "tables"],
+)
+def test_a_recipe_may_be_written_in_any_way_of_toml(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rec.toml").write_text(text)
+    settings = resolve_settings("quick", None, {"degradations": str(tmp_path / "rec.toml")})
+    assert recipe_of(settings.degradations).steps == (Blur(sigma=(1.0, 1.0)), Save(quality=(40.0, 90.0)))
+    (tmp_path / "settings.toml").write_text(settings.to_toml())
+    assert resolve_settings(None, tmp_path / "settings.toml", {}) == settings

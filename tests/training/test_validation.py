@@ -26,6 +26,23 @@ def test_the_mean_over_the_set_of_what_the_upscaler_makes(small_data_set: Path) 
     assert result.ssim == pytest.approx(np.mean([s.ssim for s in expected]))
 
 
+def test_sets_of_one_name_are_scored_each(tmp_path: Path) -> None:
+    """The second took the place of the first, by which the best weights are chosen."""
+    for parent, seed in (("one", 3), ("two", 8)):
+        folder = tmp_path / parent / "Set5" / "HR"
+        folder.mkdir(parents=True)
+        Image.fromarray(photograph(48, 48, seed=seed)).save(folder / "a.png")
+    network = small_network()
+    folders = [str(tmp_path / parent / "Set5") for parent in ("one", "two")]
+    alone = [validate(network, load_validation_sets([folder], 4), "cpu")["Set5"] for folder in folders]
+    together = validate(network, load_validation_sets(folders, 4), "cpu")
+    assert alone[0] != alone[1]
+    assert together == {"Set5": alone[0], "Set5 (2)": alone[1]}
+    (tmp_path / "one" / "Set5").rename(tmp_path / "Set5 (2)")
+    thrice = [str(tmp_path / "Set5 (2)"), folders[1], folders[1]]
+    assert [data.name for data in load_validation_sets(thrice, 4)] == ["Set5 (2)", "Set5", "Set5 (3)"]
+
+
 def test_a_set_without_lr_gets_matlabs(tmp_path: Path) -> None:
     (tmp_path / "HR").mkdir()
     pixels = photograph(50, 43)

@@ -1,6 +1,7 @@
 """What can't be held is found before the first frame, tags stop nothing, and what was computed stays."""
 
 import logging
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from support.commands import NOT_UTF8
 from support.joined_files import concatenated
 from support.video_clips import Clip, make_clip, picture
 from support.video_facts import decoded, picture_times, planes, streams_of
@@ -236,6 +238,20 @@ def test_a_time_that_can_not_be_written_is_found_before_the_first_frame(
         upscale(source, tmp_path / "a.mp4", progress=lambda done, total, written: shown.append(done))
     assert max(shown, default=0) == 0
     assert not segments_folder(tmp_path / "a.mp4").exists()
+
+
+@NOT_UTF8
+def test_a_kept_result_whose_name_is_no_utf8_is_found_again(
+    tmp_path: Path, upscale: Upscale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = make_clip(tmp_path / "a.mkv", Clip()), tmp_path / os.fsdecode(b"b\xff.mkv")
+    with monkeypatch.context() as failing:
+        failing.setattr(video_target.VideoTarget, "_checked", lambda *a: [Difference("sound of its own")])
+        with pytest.raises(InternalError, match="sound of its own"):
+            upscale(source, output)
+    assert (tmp_path / os.fsdecode(b"b\xff.unchecked.mkv")).is_file()
+    upscale(source, output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv", output.name]
 
 
 @pytest.mark.parametrize("fails_in", ["check", "mux"])
