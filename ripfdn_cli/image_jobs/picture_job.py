@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.image_math.value_range import DIM
 from ripfdn_cli.pictures.decoding import decode, read_header
 from ripfdn_cli.pictures.encoding import Encoding, encode, unsupported_options
 from ripfdn_cli.pictures.fitting import check_frames
@@ -19,13 +18,11 @@ from ripfdn_cli.pictures.formats import DEPTHS, Format, check_fits
 from ripfdn_cli.pictures.geo_tags import enlarged_place
 from ripfdn_cli.pictures.picture import (
     DEFAULT_MAX_PIXELS,
-    MEASURED_SAMPLES,
     Frame,
     Header,
     Picture,
     as_samples,
-    has_alpha,
-    highest,
+    holds_measurements,
     share_outside,
     whole_numbers,
 )
@@ -187,7 +184,7 @@ class PictureJob:
             title = file_format.title
             log.info("%s: rounded to 8 bits per channel, the most that is written to %s", name, title)
         measured = [
-            _holds_measurements(frame, result) for frame, result in zip(picture.frames, samples, strict=True)
+            holds_measurements(frame, result) for frame, result in zip(picture.frames, samples, strict=True)
         ]
         prepared = [
             _prepared(frame, result, measured=unit)
@@ -278,16 +275,6 @@ def _with_frames(picture: Picture, frames: tuple[Frame, ...]) -> Picture:
         for page, before, after in zip(picture.page_metadata, picture.frames, frames, strict=True)
     ]
     return replace(picture, frames=frames).with_page_metadata(metadata)
-
-
-def _holds_measurements(frame: Frame, result: str) -> bool:
-    """Whether `frame`, of which a result of `result` is to be made, keeps its unit: by its type, or as counts
-    of 12 bits in 16 and the like, which as a picture would be all but black.
-    """
-    if result in MEASURED_SAMPLES:
-        return True
-    sixteen = frame.dtype.name == result == "uint16" and not has_alpha(frame)
-    return sixteen and int(frame.max()) < DIM * highest(frame.dtype)
 
 
 def _prepared(frame: Frame, result: str, *, measured: bool) -> PreparedFrame:

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_math.dihedral import transformed
+from ripfdn_cli.image_math.value_range import DIM
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata
 
@@ -113,6 +114,16 @@ def too_many_pixels(says: str, max_pixels: int) -> InputError:
 
 MEASURED_SAMPLES = ("int8", "int16", "uint32", "int32")
 """Types that hold measurements rather than pictures: what they can hold says nothing of what they do."""
+
+
+def holds_measurements(frame: Frame, result: str) -> bool:
+    """Whether `frame`, of which a result with samples of the type `result` is to be made, keeps its unit: by
+    its type, or as counts of 12 bits in 16 and the like, which as a picture would be all but black.
+    """
+    if result in MEASURED_SAMPLES:
+        return True
+    sixteen = frame.dtype.name == result == "uint16" and not has_alpha(frame)
+    return sixteen and int(frame.max()) < DIM * highest(frame.dtype)
 
 
 def highest(dtype: np.dtype[Any]) -> int:
