@@ -3,6 +3,7 @@ that names them.
 """
 
 import os
+from collections.abc import Iterable
 from operator import index
 from typing import Any
 
@@ -42,12 +43,9 @@ def several(name: str, value: Any) -> list[Any]:
     """`value`, a sequence or one str or path, as a list."""
     if isinstance(value, str | os.PathLike) or _is_path_of_store(value):
         return [value]
-    try:
-        if isinstance(value, bytes):
-            raise TypeError
-        return list(value)
-    except TypeError as error:
-        raise UsageError(f"`{name}` {value!r} is neither a str nor a sequence of them") from error
+    if isinstance(value, bytes) or not isinstance(value, Iterable):
+        raise UsageError(f"`{name}` {value!r} is neither a str nor a sequence of them")
+    return list(value)
 
 
 def _is_path_of_store(value: Any) -> bool:

@@ -89,8 +89,7 @@ class ForeignNetwork:
 
     def _padded_run(self, pixels: Image) -> Image:
         height, width = pixels.shape[:2]
-        sides = (_up_to(max(side, _LEAST_SIDE), self._multiple) for side in (height, width))
-        wanted = self._side or tuple(sides)
+        wanted = self._side or (self._side_for(height), self._side_for(width))
         below, right = wanted[0] - height, wanted[1] - width
         padded = np.pad(pixels, ((0, below), (0, right), (0, 0)), "reflect")
         result = np.asarray(self._run(np.ascontiguousarray(padded.transpose(2, 0, 1)[None])))
@@ -104,6 +103,9 @@ class ForeignNetwork:
             )
         image: Image = result[0].transpose(1, 2, 0)[: self.scale * height, : self.scale * width]
         return image
+
+    def _side_for(self, length: int) -> int:
+        return _up_to(max(length, _LEAST_SIDE), self._multiple)
 
 
 def load_foreign(path: Path, *, threads: int | None, device: str) -> ForeignNetwork:

@@ -175,10 +175,9 @@ class Upscaler:
 
         Integers are rounded. Floats within 0..1, of which one is over 1/8, are taken as they are and not
         clamped; others, darker or beyond, are laid into 0..1 by `ValueRange` and taken back, within the range
-        that they had. `progress` is called after every
-        tile. Where the memory does not suffice, the tile halves until it does, with a warning; a result that
-        is not finite is computed again in fp32. Raises InputError for anything else, OutOfMemoryError,
-        NonFiniteResultError.
+        that they had. `progress` is called after every tile. Where the memory does not suffice, the tile
+        halves until it does, with a warning; a result that is not finite is computed again in fp32. Raises
+        InputError for anything else, OutOfMemoryError, NonFiniteResultError.
         """
         result: AnyImage = upscaled(image, partial(self._upscale_pixels, progress=progress), self.scale)
         return result

@@ -29,9 +29,11 @@ _SHORT, _LONG, _LONG8, _IFD8 = 3, 4, 16, 18
 _CODES = {_SHORT: "H", _LONG8: "Q", _IFD8: "Q"}
 _WIDTH, _HEIGHT, _ORIENTATION = 0x100, 0x101, 0x112
 _STRIP_OFFSETS, _STRIP_SIZES, _THUMBNAIL, _THUMBNAIL_SIZE = 0x111, 0x117, 0x201, 0x202
-_DETAILS, _PLACE, _INTEROPERABILITY, _MAKER_NOTE = 0x8769, 0x8825, 0xA005, 0x927C
+DETAILS, PLACE = 0x8769, 0x8825
+"""Tags of the first directory that point to EXIF's and GPS's own."""
+_INTEROPERABILITY, _MAKER_NOTE = 0xA005, 0x927C
 _DETAILS_WIDTH, _DETAILS_HEIGHT, _RELATED_WIDTH, _RELATED_HEIGHT = 0xA002, 0xA003, 0x1001, 0x1002
-_POINTERS = (_DETAILS, _PLACE, _INTEROPERABILITY)
+_POINTERS = (DETAILS, PLACE, _INTEROPERABILITY)
 _MAKER_HEADS = (0, 6, 8, 12)
 """Bytes before the directory in the notes of Canon and Minolta; Pentax and Casio; Olympus, Nikon and Sanyo;
 Panasonic and Sony: those whose offsets count from the start of the EXIF block.
@@ -176,11 +178,17 @@ class TagBlock:
         except struct.error:
             return None
 
+    def further(self) -> dict[int, _Directory]:
+        """Those that DETAILS and PLACE of the first one point to, as far as they are there."""
+        first = self.first()
+        found = {tag: self.below(first, tag) for tag in (DETAILS, PLACE)}
+        return {tag: directory for tag, directory in found.items() if directory is not None}
+
     def directories(self) -> list[_Directory]:
         """The first one and those below it; not that of the thumbnail."""
         first = self.first()
-        details = self.below(first, _DETAILS)
-        found = [first, details, self.below(first, _PLACE)]
+        details = self.below(first, DETAILS)
+        found = [first, details, self.below(first, PLACE)]
         found.append(None if details is None else self.below(details, _INTEROPERABILITY))
         return [directory for directory in found if directory is not None]
 
@@ -246,7 +254,7 @@ def moved_exif(exif: bytes, distance: int) -> bytes:
                 _move_maker_note(block, entry, entry.value, entry.value + distance)
             if entry.is_outside:
                 block.set_long(entry.position + 8, entry.value + distance)
-            elif entry.tag in (_DETAILS, _PLACE, _INTEROPERABILITY):
+            elif entry.tag in _POINTERS:
                 block.set_long(entry.value, block.number(entry.value) + distance)
     return bytes(block.content)
 
@@ -254,9 +262,7 @@ def moved_exif(exif: bytes, distance: int) -> bytes:
 def directory_offsets(exif: bytes) -> dict[int, int]:
     """Where the directories that the first one points to are in the block `exif`, its head aside, by tag."""
     block = TagBlock(exif[len(HEAD) :])
-    first = block.first()
-    found = {tag: block.below(first, tag) for tag in (_DETAILS, _PLACE)}
-    return {tag: directory.start for tag, directory in found.items() if directory is not None}
+    return {tag: directory.start for tag, directory in block.further().items()}
 
 
 def exif_of_tiff(
@@ -292,13 +298,12 @@ def directories_for(
     are to lie from `start` on, an even number: the offset of each by its tag, and their bytes.
     """
     source = TagBlock(exif[len(HEAD) :])
-    first = source.first()
     head = _head(order, is_big=is_big)
     target = _Target(TagBlock(bytearray(head)), start - len(head))
-    offsets = {}
-    for tag in (_DETAILS, _PLACE):
-        if (directory := source.below(first, tag)) is not None:
-            offsets[tag] = target.base + _append_directory(source, directory.listed, target, depth=1)
+    offsets = {
+        tag: target.base + _append_directory(source, directory.listed, target, depth=1)
+        for tag, directory in source.further().items()
+    }
     return offsets, bytes(target.block.content[len(head) :])
 
 

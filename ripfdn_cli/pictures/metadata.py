@@ -12,7 +12,7 @@ from typing import Any, Self
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo, iTXt
 
-from ripfdn_cli.pictures.exif import check_exif, exif_of_tiff, with_head
+from ripfdn_cli.pictures.exif import DETAILS, PLACE, check_exif, exif_of_tiff, with_head
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, read_extras
 from ripfdn_cli.pictures.lost_parts import CREDENTIALS, PIXEL_SHAPE
@@ -32,7 +32,6 @@ _TIFF_STRUCTURE = frozenset(
 )
 """Tags that say how a TIFF lays out its pixels (or repeat what is carried otherwise); never copied."""
 _TIFF_PARTS = {_TIFF_CREDENTIALS: CREDENTIALS, _TIFF_LAYERS: "Photoshop's layers"}
-_EXIF_POINTERS = (int(ExifTags.IFD.Exif), int(ExifTags.IFD.GPSInfo))  # in a BigTIFF unknown to Pillow
 _RESOLUTION_TAGS = (282, 283, 296)
 _PNG_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 _PNG_HEADER_END = 33
@@ -164,7 +163,7 @@ def metadata_of_tiff_tags(exif: Image.Exif, tiff: bytes, offset: int) -> Metadat
             del exif[tag]
     return Metadata(
         _as_bytes(icc_profile),
-        exif_of_tiff(tiff, {*exif, *_EXIF_POINTERS}, start=offset),
+        exif_of_tiff(tiff, {*exif, DETAILS, PLACE}, start=offset),  # which Pillow misses in a BigTIFF
         _as_bytes(xmp),
         dpi,
         iptc=resources_of_tiff(resources or b""),

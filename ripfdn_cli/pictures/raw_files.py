@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ripfdn_cli.errors import InputError, UnavailableError
-from ripfdn_cli.pictures.exif import exif_of_tiff
+from ripfdn_cli.pictures.exif import DETAILS, PLACE, exif_of_tiff
 from ripfdn_cli.pictures.formats import RAW_SUFFIXES, format_named
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Header, Picture, check_size
@@ -35,7 +35,6 @@ _SIDEWAYS = (5, 6)
 """LibRaw's numbers for pictures that are turned by a quarter."""
 _KEPT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
 """Description, make, model, software, time, artist, copyright; others say how the file lays out its data."""
-_EXIF_IFD, _GPS_IFD = 34665, 34853
 _NOT_KEPT = (37500, 40965)
 """The maker's note, whose offsets are those of its file, and the pointer to interoperability."""
 
@@ -128,7 +127,7 @@ def _exif(data: bytes) -> bytes | None:
         log.info("the EXIF data of this kind of raw file is not read")
         return None
     try:
-        return exif_of_tiff(data, (*_KEPT_TAGS, _EXIF_IFD, _GPS_IFD), left_out=_NOT_KEPT)
+        return exif_of_tiff(data, (*_KEPT_TAGS, DETAILS, PLACE), left_out=_NOT_KEPT)
     except (ValueError, struct.error) as error:
         log.warning("the EXIF data is damaged (%s) and is left out", error)
         return None

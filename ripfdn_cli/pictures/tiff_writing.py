@@ -8,6 +8,8 @@ import numpy as np
 import tifffile
 
 from ripfdn_cli.pictures.exif import (
+    DETAILS,
+    PLACE,
     ByteOrder,
     RawTag,
     byte_order,
@@ -22,7 +24,7 @@ from ripfdn_cli.pictures.picture import Frame, Picture
 
 _CLASSIC_LIMIT = 2**32 - 2**25
 """Bytes past which a TIFF needs 64-bit offsets."""
-_POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
+_POINTERS = {DETAILS: "ExifTag", PLACE: "GPSTag"}
 """EXIF's further directories, and tifffile's names of the tags that point to them."""
 _XMP, _RESOURCES = 700, 34377
 _BYTE, _LONG, _RATIONAL, _SIGNED_RATIONAL, _IFD8 = 1, 4, 5, 10, 18  # types of tags

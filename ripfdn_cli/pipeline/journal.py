@@ -169,7 +169,7 @@ def read_journal(folder: Location, shard: str = _WHOLE) -> Journal:
 
 def has_journal(folder: Path) -> bool:
     """Whether runs have kept a journal in the local `folder`."""
-    return (folder / JOURNAL_NAME).exists() or any(folder.glob(_SHARDS))
+    return any(path.exists() for path in _files_in(folder))
 
 
 def journal_name(shard: str) -> str:
@@ -178,8 +178,11 @@ def journal_name(shard: str) -> str:
 
 
 def _read_all(folder: Path) -> list[dict[str, Any]]:
-    paths = [folder / JOURNAL_NAME, *sorted(folder.glob(_SHARDS))]
-    return [values for path in paths for values in read_log(path)]
+    return [values for path in _files_in(folder) for values in read_log(path)]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [folder / JOURNAL_NAME, *sorted(folder.glob(_SHARDS))]
 
 
 def _take_over_shards(folder: Path, lines: Lines) -> None:

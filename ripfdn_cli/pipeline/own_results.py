@@ -18,31 +18,32 @@ def without_own_results(
     in a local folder that they were found in, knows as they are, made of other `sources` or of what lies in
     folders among the `inputs`.
     """
+    made_from = {
+        path: origin
+        for journal, paths in _journals(sources, inputs, folder, shard)
+        for path in paths
+        if (origin := journal.input_of(path)) is not None
+    }
+    if not made_from:
+        return list(sources)
     names = {full_name(source.path) for source in sources}
     folders = tuple(_inside(path) for path in inputs if is_folder(path))
-    results = {
-        path
-        for journal, paths in _journals(sources, folders, folder, shard)
-        for path in paths
-        if (made_from := journal.input_of(path)) is not None
-        and (made_from in names or made_from.startswith(folders))
-    }
+    results = {path for path, origin in made_from.items() if origin in names or origin.startswith(folders)}
     if results:
         log.info("left out %d results of earlier runs", len(results))
     return [source for source in sources if source.path not in results]
 
 
 def _journals(
-    sources: Sequence[Source], inputs: tuple[str, ...], folder: Location, shard: str
+    sources: Sequence[Source], inputs: Sequence[Location], folder: Location, shard: str
 ) -> Iterator[tuple[Journal, list[Location]]]:
-    """Each journal that may know any of `sources`, with those that lie in its folder; `inputs` are what the
-    names of all that lies in the folders given begin with.
-    """
+    """Each journal that may know any of `sources`, with those that lie in its folder."""
     paths = [source.path for source in sources]
+    local = tuple(_inside(path) for path in inputs if isinstance(path, Path) and path.is_dir())
     below: dict[Path, None] = {}
     for path in paths:
         for parent in path.parents if isinstance(path, Path) else ():
-            if parent in below or not _inside(parent).startswith(inputs):
+            if parent in below or not _inside(parent).startswith(local):
                 break  # the folders around it have been seen
             below[parent] = None
     others = [place for place in below if full_name(place) != full_name(folder) and has_journal(place)]
