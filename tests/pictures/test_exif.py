@@ -1,6 +1,7 @@
 import io
 import struct
 from dataclasses import replace
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -235,7 +236,10 @@ def test_directories_that_point_to_themselves_end() -> None:
     """In a TIFF whose EXIF has its own first directory for the details."""
     stream = io.BytesIO()
     pixels = np.zeros((16, 16, 3), np.uint8)
-    tags = [(315, 2, 0, b"an artist", True), ("ExifTag", 4, 1, 8, True)]
+    tags: list[tuple[int | str, int | str, int | None, Any, bool]] = [
+        (315, 2, 0, b"an artist", True),
+        ("ExifTag", 4, 1, 8, True),
+    ]
     tifffile.imwrite(stream, pixels, photometric="rgb", extratags=tags, metadata=None)
     exif = decode(stream.getvalue(), "a").metadata.exif
     assert exif is not None
