@@ -18,6 +18,7 @@ from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_math.value_range import as_float32
 from ripfdn_cli.pictures.exif import exif_of_tiff
 from ripfdn_cli.pictures.formats import format_named
+from ripfdn_cli.pictures.jxl_header import read_jxl_header
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata, metadata_of_tiff_tags
 from ripfdn_cli.pictures.picture import Frame, Header, Picture, as_samples, highest
 from ripfdn_cli.pictures.pillow_pixels import pixels_of
@@ -25,6 +26,7 @@ from ripfdn_cli.pictures.tiff_layout import (
     JPEG_COMPRESSIONS,
     ORIENTATION_TAG,
     PHOTOMETRIC_TAG,
+    PICTURES_IN_SEGMENTS,
     SAMPLE_FORMAT_TAG,
     YCBCR_SUBSAMPLING_TAG,
     Layout,
@@ -166,13 +168,8 @@ def _samples(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
     if page.imagedepth != 1:
         raise InputError("it is a volume, not a picture")
     data = with_counts_within(data, page)
-    if page.compression in JPEG_COMPRESSIONS:
-        if 0 in page.databytecounts:
-            raise InputError("a part of its pixels is missing; the file is cut off or damaged")
-        _check_jpeg_segments(data, page)
-        page.photometric = PHOTOMETRIC(photometric_of(page, page.samplesperpixel))
-        # Decoded strictly: libtiff gives what there is of a JPEG that is cut off.
-        samples: NDArray[Any] = page.asarray(maxworkers=1)
+    if page.compression in PICTURES_IN_SEGMENTS:
+        samples = _decode_segments(data, page)
     else:
         samples = _decode_with_libtiff(data, page)
     height, width = page.imagelength, page.imagewidth
@@ -182,6 +179,26 @@ def _samples(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
         samples = np.moveaxis(samples, 0, -1)
     shaped: NDArray[Any] = samples.reshape(height, width, -1)
     return shaped
+
+
+def _decode_segments(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
+    """Of strips or tiles that are files of their own. Strictly: libtiff gives what there is of a JPEG that is
+    cut off, and knows no other format. Raises InputError, and what tifffile and imagecodecs raise for damage.
+    """
+    kind = PHOTOMETRIC(photometric_of(page, page.samplesperpixel))
+    if kind == PHOTOMETRIC.YCBCR and page.compression not in JPEG_COMPRESSIONS:
+        raise _unsupported(page)  # whether the decoder has made RGB of it hangs on who wrote it
+    if 0 in page.databytecounts:
+        raise InputError("a part of its pixels is missing; the file is cut off or damaged")
+    _check_segments(data, page)
+    page.photometric = kind
+    samples: NDArray[Any] = page.asarray(maxworkers=1)
+    return samples
+
+
+def _unsupported(page: tifffile.TiffPage) -> InputError:
+    name = getattr(page.compression, "name", page.compression)
+    return InputError(f"its compression ({name}) is not supported; save it with LZW or deflate")
 
 
 def _decode_with_libtiff(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
@@ -215,10 +232,7 @@ def _libtiff(data: bytes, page: tifffile.TiffPage, *, as_rgb: bool = False) -> N
         samples: NDArray[Any] = imagecodecs.tiff_decode(data, page.index, asrgb=as_rgb)
     except imagecodecs.TiffError as error:
         if "not implemented" in str(error) or "not configured" in str(error):
-            name = getattr(page.compression, "name", page.compression)
-            raise InputError(
-                f"its compression ({name}) is not supported; save it with LZW or deflate"
-            ) from error
+            raise _unsupported(page) from error
         reason = " ".join(str(error).split())
         raise InputError(
             f"a part of its pixels is missing or damaged ({reason}); find a complete copy"
@@ -226,7 +240,7 @@ def _libtiff(data: bytes, page: tifffile.TiffPage, *, as_rgb: bool = False) -> N
     return samples
 
 
-def _check_jpeg_segments(data: bytes, page: tifffile.TiffPage) -> None:
+def _check_segments(data: bytes, page: tifffile.TiffPage) -> None:
     """Raises InputError where a strip or tile says it is larger than the page's strips or tiles: the decoder
     would allocate what it says.
     """
@@ -235,12 +249,22 @@ def _check_jpeg_segments(data: bytes, page: tifffile.TiffPage) -> None:
         height, width = page.tilelength, page.tilewidth
     for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
         try:
-            with Image.open(io.BytesIO(data[offset : offset + size]), formats=("JPEG",)) as segment:
-                larger = segment.width > width or segment.height > height
+            its_width, its_height = _segment_size(data[offset : offset + size], page)
+            larger = its_width > width or its_height > height
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             larger = True  # by so much that Pillow objects first
         if larger:
             raise InputError("its header contradicts its content")
+
+
+def _segment_size(segment: bytes, page: tifffile.TiffPage) -> tuple[int, int]:
+    """Width and height by the header of a strip or tile."""
+    file_format = PICTURES_IN_SEGMENTS[page.compression]
+    if file_format == "JXL":
+        header = read_jxl_header(segment)
+        return header.width, header.height
+    with Image.open(io.BytesIO(segment), formats=(file_format,)) as opened:
+        return opened.size
 
 
 def _standard_range(samples: NDArray[Any], bits: int) -> NDArray[Any]:

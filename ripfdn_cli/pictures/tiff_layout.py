@@ -22,6 +22,15 @@ _STRIP_BYTE_COUNTS, _TILE_BYTE_COUNTS = 279, 325
 _CCITT = (2, 3, 4, 32771)
 JPEG_COMPRESSIONS = (7, 34892, 33007)
 """JPEG, lossy JPEG of DNG, and an older number for the same."""
+PICTURES_IN_SEGMENTS = dict.fromkeys(JPEG_COMPRESSIONS, "JPEG") | {
+    33004: "JPEG2000",
+    33005: "JPEG2000",
+    34712: "JPEG2000",
+    34933: "PNG",
+    50002: "JXL",
+    52546: "JXL",
+}
+"""Compressions whose strips and tiles are files with headers of their own → their format."""
 _COLOURS = {
     PHOTOMETRIC.MINISWHITE: 1,
     PHOTOMETRIC.MINISBLACK: 1,

@@ -243,11 +243,55 @@ def test_a_jpeg_strip_larger_than_its_page_is_refused_before_it_is_decoded() -> 
         decode(bytes(content), "a", max_pixels=1000)
 
 
-def test_compressions_that_carry_a_size_of_their_own_are_refused() -> None:
-    stream = io.BytesIO()
-    tifffile.imwrite(stream, smooth(12, 16), compression="jpeg2000", photometric="rgb")
-    with pytest.raises(InputError, match="JPEG2000"):
-        decode(stream.getvalue(), "a", max_pixels=1000)
+@pytest.mark.parametrize("compression", ["png", "jpeg2000", "jpegxl"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"photometric": "rgb"},
+        {"photometric": "rgb", "tile": (16, 16)},
+        {"photometric": "rgb", "rowsperstrip": 7},
+        {"photometric": "minisblack", "planarconfig": "separate", "extrasamples": [0, 0]},
+    ],
+)
+@pytest.mark.parametrize("samples", ["uint8", "uint16"])
+def test_strips_and_tiles_that_are_files_of_their_own(
+    compression: str, options: dict[str, Any], samples: str
+) -> None:
+    """As imagecodecs wrote them, without loss."""
+    pixels = smooth(30, 40, samples=samples)
+    planes = np.moveaxis(pixels, -1, 0) if "planarconfig" in options else pixels
+    if compression == "jpegxl":
+        options = options | {"compressionargs": {"lossless": True}}
+    frame = decode(tiff(planes, compression=compression, **options), "a").frames[0]
+    np.testing.assert_array_equal(frame, pixels if options["photometric"] == "rgb" else pixels[..., :1])
+
+
+@pytest.mark.parametrize("compression", ["png", "jpeg2000", "jpegxl"])
+def test_strips_larger_than_their_page_are_refused_before_they_are_decoded(compression: str) -> None:
+    """The strip of a page of 12×16 px, put behind the tags of one of 12×8."""
+    large = tiff(smooth(12, 16), compression=compression, photometric="rgb", rowsperstrip=12)
+    with tifffile.TiffFile(io.BytesIO(large)) as file:
+        page = file.pages.first
+        assert len(page.dataoffsets) == 1
+        width = page.tags["ImageWidth"].valueoffset
+    damaged = large[:width] + (8).to_bytes(2, "little") + large[width + 2 :]
+    with pytest.raises(InputError, match="contradicts"):
+        decode(damaged, "a", max_pixels=1000)
+
+
+@pytest.mark.parametrize("compression", ["png", "jpeg2000", "jpegxl"])
+def test_strips_that_are_cut_off_are_an_error(compression: str) -> None:
+    content = tiff(smooth(64, 64), compression=compression, photometric="rgb", rowsperstrip=64)
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        tag = file.pages.first.tags["StripByteCounts"]
+    half = (tag.value[0] // 2).to_bytes(2, "little")
+    with pytest.raises(InputError, match="check that the file is complete"):
+        decode(content[: tag.valueoffset] + half + content[tag.valueoffset + 2 :], "a")
+
+
+def test_what_no_decoder_can_check_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match="JPEGXR"):
+        decode(tiff(smooth(12, 16), compression="jpegxr", photometric="rgb"), "a")
 
 
 @pytest.mark.parametrize("length", [4, 7, 8, 12, 60])
