@@ -15,6 +15,8 @@ Ticks = NDArray[np.int64]
 
 _LARGEST_DENOMINATOR = 2**31 - 1
 """Time bases are ratios of 32-bit integers in every container."""
+_TICKS_OF_FINE_CLOCKS = 4
+"""So many ticks a frame, half a tick is nothing to see."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,11 +210,12 @@ def _kept(times: SourceTimes, start: Fraction | None, end: Fraction | None) -> t
 
 
 def _at_rate(cut: Timeline, fps: Fraction) -> Timeline:
-    """Frame k shows what `cut` shows at its start + k / fps."""
+    """Frame k shows what `cut` shows at its start + k / fps; as many as last as long as `cut`, to half a frame."""
     step = 1 / fps
-    count = max(1, int((cut.end - cut.start) / step))
+    count = max(1, int((cut.end - cut.start) / step + Fraction(1, 2)))
     instants = [cut.start + k * step for k in range(count)]
-    ticks = np.array([instant // cut.time_base for instant in instants], np.int64)
+    rounding = _rounding(cut.durations)
+    ticks = np.array([(instant / cut.time_base + rounding) // 1 for instant in instants], np.int64)
     shown = np.searchsorted(cut.pts, ticks, side="right") - 1
     base = _common_base(step, cut.start)
     begin, length = round(cut.start / base), round(step / base)
@@ -224,6 +227,13 @@ def _at_rate(cut: Timeline, fps: Fraction) -> Timeline:
         shift=cut.shift,
         rate=fps,
     )
+
+
+def _rounding(durations: Ticks) -> Fraction:
+    """By how many ticks timestamps may be late: a clock of milliseconds lets the second frame of 24 a second
+    begin at 42 in place of 41.67. One as coarse as the frames themselves was made for them, and is exact.
+    """
+    return Fraction(1, 2) if np.median(durations) >= _TICKS_OF_FINE_CLOCKS else Fraction(0)
 
 
 def _common_base(step: Fraction, offset: Fraction) -> Fraction:
