@@ -163,7 +163,8 @@ _OPTIONS = (
     click.option(
         "--deinterlace/--no-deinterlace",
         default=None,
-        help="Deinterlace interlaced frames, or leave them as they are.  [default: deinterlace]",
+        help="Deinterlace, even where nothing says that frames are interlaced; or leave all as they are.  "
+        "[default: deinterlace where something says so]",
     ),
     click.option(
         "--bad-frames",

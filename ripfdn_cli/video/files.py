@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import islice
 from math import hypot
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -25,7 +25,7 @@ from ripfdn_cli.pictures.file_content import check_regular
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, check_size
 from ripfdn_cli.video.colour import Colour, colour_of
 from ripfdn_cli.video.damage import lost_frames, short_sound
-from ripfdn_cli.video.decoders import decoder_of
+from ripfdn_cli.video.decoders import decoder_of, is_lossy
 from ripfdn_cli.video.formats import DEMUXERS
 from ripfdn_cli.video.hdr import HdrMetadata, hdr_metadata_of
 from ripfdn_cli.video.packet_times import ClockWatch, Joint, offsets, retimed
@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 _PROBED_FRAMES = 12
 _PROBED_PACKETS = 500
 _PROGRESSIVE = (0, 1)
+Field = Literal["top", "bottom"]
+_FIRST_FIELD: dict[int, Field] = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
+"""FFmpeg's numbers for the order of fields (AVFieldOrder) → the one that shows first."""
 _PADDED = 2
 """FFmpeg counts the padding of its lines in, which matters for small pictures."""
 _LENIENT = "mjpeg"
@@ -59,10 +62,11 @@ CAPTIONS = "A53_CC"
 class VideoInfo:
     """What the video stream `index` of a file is, from its header and its first frames.
 
-    `counted`: see `is_counted`. `start`: when the file starts, in seconds. `matrix`: FFmpeg's display matrix,
-    for rotation and mirroring. `codes_fields`: each frame is a field only. `probed`: how many of the first
-    frames were decoded; `first_shown`: when the first of them shows, in ticks of the stream. `strict`: see
-    `prepare`.
+    `unmarked`: the field that shows first, where the container says that all frames are interlaced and they
+    don't. `counted`: see `is_counted`. `start`: when the file starts, in seconds. `matrix`: FFmpeg's display
+    matrix, for rotation and mirroring. `codes_fields`: each frame is a field only. `probed`: how many of the
+    first frames were decoded; `first_shown`: when the first of them shows, in ticks of the stream. `strict`:
+    see `prepare`.
     """
 
     index: int
@@ -78,6 +82,7 @@ class VideoInfo:
     sample_aspect_ratio: Fraction
     matrix: tuple[int, ...] | None
     is_interlaced: bool
+    unmarked: Field | None
     codes_fields: bool
     has_captions: bool
     counted: bool
@@ -438,6 +443,7 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
     stream_start = None if stream.start_time is None else stream.start_time * as_fraction(stream.time_base)
     if stream_start is not None and abs(stream_start - start) < Fraction(1, 100_000):
         start = stream_start  # the file's own start is rounded to microseconds
+    marked = any(frame.interlaced_frame for frame in frames)
     return VideoInfo(
         index=stream.index,
         codec=context.name,
@@ -451,9 +457,10 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         hdr=hdr_metadata_of(frames),
         sample_aspect_ratio=fraction(stream.sample_aspect_ratio) or Fraction(1),
         matrix=None if matrix is None else _without_scale(struct.unpack("=9i", bytes(matrix)[:36])),
-        is_interlaced=context.field_order not in _PROGRESSIVE or any(f.interlaced_frame for f in frames),
+        is_interlaced=context.field_order not in _PROGRESSIVE or marked,
+        unmarked=None if marked or is_lossy(context.name) else _FIRST_FIELD.get(context.field_order),
         # FFmpeg marks pictures of H.265 only where they are fields (pic_struct of ITU-T H.265, table D.2).
-        codes_fields=context.name == "hevc" and any(f.interlaced_frame for f in frames),
+        codes_fields=context.name == "hevc" and marked,
         has_captions=any(CAPTIONS in side_data_of(frame) for frame in frames),
         counted=is_counted(container),
         start=start,

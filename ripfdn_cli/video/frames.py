@@ -18,7 +18,16 @@ from ripfdn_cli.errors import InputError
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS
 from ripfdn_cli.video.colour import ToRgb
-from ripfdn_cli.video.files import CAPTIONS, VideoInfo, decode_packets, opened, position_of, prepare, reading
+from ripfdn_cli.video.files import (
+    CAPTIONS,
+    Field,
+    VideoInfo,
+    decode_packets,
+    opened,
+    position_of,
+    prepare,
+    reading,
+)
 from ripfdn_cli.video.packet_times import Joint
 from ripfdn_cli.video.pyav_versions import side_data_of
 from ripfdn_cli.video.timeline import SourceTimes
@@ -76,9 +85,10 @@ class VideoFrames:
     """The frames of the video `info` in `path`, whose `times` are known from a scan.
 
     `deinterlace`: interlaced frames become whole ones, as many as there were; without, their fields stay as
-    they are, line by line. `bad_frames`: whether one that can't be decoded is an error or shows the one
-    before it once more. `layout`: the format whose samples are wanted as they are; None for RGB. `joints`:
-    where the file's clock starts anew.
+    they are, line by line. `all_fields`: the field that shows first of all frames, which are deinterlaced
+    whether they are marked as interlaced or not. `bad_frames`: whether one that can't be decoded is an error
+    or shows the one before it once more. `layout`: the format whose samples are wanted as they are; None for
+    RGB. `joints`: where the file's clock starts anew.
     """
 
     path: Path
@@ -87,6 +97,7 @@ class VideoFrames:
     deinterlace: bool = False
     bad_frames: BadFrames = "error"
     max_pixels: int = DEFAULT_MAX_PIXELS
+    all_fields: Field | None = None
     with_captions: bool = True
     layout: YuvFormat | None = None
     joints: tuple[Joint, ...] = ()
@@ -136,7 +147,7 @@ class VideoFrames:
         """Frames that show at `wanted` or later, decoded from before `begin` on."""
         decoded = self._uniform(self._numbered(begin))
         if self.deinterlace:
-            decoded = _deinterlaced(decoded, self._tell_late_fields)
+            decoded = _deinterlaced(decoded, self._tell_late_fields, self.all_fields)
         convert: ToRgb | ToSamples | None = None if self.layout is None else ToSamples(self.layout)
         for entry in decoded:
             if convert is None:
@@ -231,7 +242,7 @@ class VideoFrames:
 
     def _tell_late_fields(self, number: int) -> None:
         """Of interlaced frames that the first ones gave no sign of."""
-        if not self.info.is_interlaced:
+        if not self.info.is_interlaced and self.all_fields is None:
             log.info(
                 "%s: frames from %s on are interlaced; they are deinterlaced", self.path, self._place(number)
             )
@@ -278,22 +289,24 @@ def deinterlaced(frames: Iterable[av.VideoFrame], tell: Callable[[int], None]) -
     return (entry.frame for entry in _deinterlaced(decoded, tell))
 
 
-def _deinterlaced(decoded: Iterable[_Decoded], tell: Callable[[int], None]) -> Iterator[_Decoded]:
-    """Frames marked as interlaced go through FFmpeg's bwdif, one for one; others stay as they are. `tell` is
-    given the number of the first one that is marked.
+def _deinterlaced(
+    decoded: Iterable[_Decoded], tell: Callable[[int], None], all_fields: Field | None = None
+) -> Iterator[_Decoded]:
+    """Frames marked as interlaced, or all of them, whose field `all_fields` shows first, go through FFmpeg's
+    bwdif, one for one; others stay as they are. `tell` is given the number of the first one.
     """
     graph: av.filter.Graph | None = None
     waiting: deque[_Decoded] = deque()
     previous: _Decoded | None = None
     first = 0
     for entry in decoded:
-        if graph is None and not entry.frame.interlaced_frame:
+        if graph is None and not (all_fields or entry.frame.interlaced_frame):
             previous = entry
             yield entry
             continue
         if graph is None:
             tell(entry.index)
-            graph, first = _deinterlacer(entry.frame), entry.index
+            graph, first = _deinterlacer(entry.frame, all_fields), entry.index
             if previous is not None:  # bwdif looks at the frame before, wherever decoding began
                 _push(graph, previous, waiting)
         _push(graph, entry, waiting)
@@ -308,17 +321,18 @@ def _push(graph: av.filter.Graph, entry: _Decoded, waiting: deque[_Decoded]) -> 
     graph.vpush(entry.frame)
 
 
-def _deinterlacer(first: av.VideoFrame) -> av.filter.Graph:
-    """`bwdif` for frames like `first`. It takes planes only: others are converted and back, for which their
-    matrix and range must be known.
+def _deinterlacer(first: av.VideoFrame, all_fields: Field | None = None) -> av.filter.Graph:
+    """`bwdif` for frames like `first`, or those of them that are marked. It takes planes only: others are
+    converted and back, for which their matrix and range must be known.
     """
+    which = "parity=auto:deint=interlaced" if all_fields is None else f"parity={all_fields[0]}ff:deint=all"
     graph = av.filter.Graph()
     entry = graph.add(
         "buffer",
         f"video_size={first.width}x{first.height}:pix_fmt={first.format.name}:time_base=1/1"
         f":colorspace={first.colorspace:d}:range={first.color_range:d}",
     )
-    bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+    bwdif = graph.add("bwdif", f"mode=send_frame:{which}")
     same_format = graph.add("format", first.format.name)
     graph.link_nodes(entry, bwdif, same_format, graph.add("buffersink")).configure()
     return graph

@@ -210,7 +210,7 @@ def _kept(times: SourceTimes, start: Fraction | None, end: Fraction | None) -> t
 
 
 def _at_rate(cut: Timeline, fps: Fraction) -> Timeline:
-    """Frame k shows what `cut` shows at its start + k / fps; as many as last as long as `cut`, to half a frame."""
+    """Frame k shows what `cut` shows at its start + k / fps; all last as long as `cut`, to half a frame."""
     step = 1 / fps
     count = max(1, int((cut.end - cut.start) / step + Fraction(1, 2)))
     instants = [cut.start + k * step for k in range(count)]

@@ -22,8 +22,8 @@ class ReadingOptions:
     """How a source is read. `start` and `end` in seconds after its first frame; `drop`: streams to leave out,
     by index or type, or "captions", "chapters", "metadata", "unsupported", "tag:NAME". `bad_frames`: one that
     can't be decoded is an error, or shows the one before again. `deinterlace`: whether interlaced frames
-    become whole ones; None does, and True also looks for fields that are coded by themselves where the first
-    frames have none.
+    become whole ones; None does, and True takes all frames for interlaced where nothing says so, and looks
+    for fields that are coded by themselves where the first frames have none.
     """
 
     start: Fraction | None = None

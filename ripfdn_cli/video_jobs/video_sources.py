@@ -21,7 +21,7 @@ from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha, without_alpha
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video.copies import TIMECODE, SourceStreams, copied_streams, is_timecode
 from ripfdn_cli.video.decoders import is_lossy
-from ripfdn_cli.video.files import Scan, VideoInfo, opened, probe
+from ripfdn_cli.video.files import Field, Scan, VideoInfo, opened, probe
 from ripfdn_cli.video.frames import Checksums, FramesFrom, SourceFrame, VideoFrames
 from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
 from ripfdn_cli.video.numbered_frames import find_frames
@@ -131,6 +131,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
     _check(path, info, options)
     drops_captions = "captions" in options.drop
     deinterlace = options.deinterlace is not False
+    all_fields = _all_fields(info, options.deinterlace)
     fields = bool(info.is_interlaced or options.deinterlace) and info.codec == "h264"
     complete = options.bad_frames == "error"
     scanned = scan_once(
@@ -144,6 +145,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         deinterlace,
         options.bad_frames,
         options.max_pixels,
+        all_fields,
         with_captions=not drops_captions,
         joints=scanned.joints,
     )
@@ -167,12 +169,21 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         copied_bytes=scanned.copied_bytes,
         lost_frames=scanned.lost_frames,
         bits_per_pixel=_bits_per_pixel(path, info, scanned),
-        reading={"deinterlace": deinterlace, "bad_frames": options.bad_frames}
+        reading={"deinterlace": all_fields or deinterlace, "bad_frames": options.bad_frames}
         | ({"captions": "dropped"} if drops_captions else {}),
         keep=partial(keep_scan, path, info.index, fields=fields, scanned=scanned),
         yuv=_yuv_source(info, frames),
         seeks=frames.seeks,
     )
+
+
+def _all_fields(info: VideoInfo, deinterlace: bool | None) -> Field | None:
+    """The first field of all frames, where they are to be deinterlaced and carry no marks of it."""
+    if deinterlace is False:
+        return None
+    if deinterlace and not info.is_interlaced:
+        return "top"
+    return info.unmarked
 
 
 def _bits_per_pixel(path: Path, info: VideoInfo, scanned: Scan) -> float | None:
@@ -248,6 +259,10 @@ def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
             "its frames are left as they are, each with the lines of two moments"
             if options.deinterlace is False
             else "it is deinterlaced, one frame for one (`deinterlace=False` leaves frames as they are)",
+        )
+    elif options.deinterlace:
+        log.info(
+            "%s doesn't say that it is interlaced; all of its frames are deinterlaced, top field first", path
         )
     _check_dynamic(path, info)
     if info.unwritten:

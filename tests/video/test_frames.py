@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from support.interlaced_clips import combing, interlaced
 from support.video_clips import Clip, make_clip
 
 from ripfdn_cli.errors import InputError
@@ -199,27 +200,6 @@ def test_decoders_that_have_something_to_say_can_be_closed_while_ffmpeg_is_liste
     # In a process of its own, for what waits forever with Python's lock can't be ended by pytest.
     command = [sys.executable, "-c", CLOSE_OFTEN, str(whole), str(damaged)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-
-
-def interlaced(path: Path) -> Path:
-    """Fields of two moments in each frame: a bar that has moved on between them."""
-    with av.open(str(path), "w") as container:
-        options = {"preset": "ultrafast", "crf": "4", "flags": "+ildct", "x264-params": "tff=1"}
-        stream = container.add_stream("libx264", rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        for number in range(10):
-            image = np.full((64, 64, 3), 40, np.uint8)
-            image[0::2, 4 * number : 4 * number + 8] = 220
-            image[1::2, 4 * number + 2 : 4 * number + 10] = 220
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
-    return path
-
-
-def combing(pixels: np.ndarray) -> float:
-    """How much neighbouring lines differ more than every other one."""
-    lines = pixels[..., 1].astype(float)
-    return float(np.abs(np.diff(lines, axis=0)).mean() - np.abs(lines[2:] - lines[:-2]).mean())
 
 
 def test_interlaced_frames_stay_or_are_made_whole(tmp_path: Path) -> None:

@@ -130,7 +130,9 @@ def test_at_any_rate_each_frame_is_the_one_that_shows_then(
 
 
 @pytest.mark.parametrize("rounded", [round, floor])
-@pytest.mark.parametrize("rate", ["24", "24000/1001", "25", "30000/1001", "30", "50", "60000/1001", "60", "120"])
+@pytest.mark.parametrize(
+    "rate", ["24", "24000/1001", "25", "30000/1001", "30", "50", "60000/1001", "60", "120"]
+)
 def test_the_rate_that_it_has_changes_nothing_whatever_the_clock(
     rate: str, rounded: Callable[[Fraction], int]
 ) -> None:

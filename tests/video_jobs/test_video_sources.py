@@ -3,9 +3,11 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
+from support.interlaced_clips import combing, unmarked
 from support.sample_pictures import smooth
 from support.video_clips import Clip, make_clip
 
@@ -78,3 +80,30 @@ def test_frames_made_of_others_are_found_by_seeking(
     shape = (48, 32, 3) if kind == "turned" else (32, 48, 3)
     assert again[0].pixels.shape == shape
     assert source.turned(6).reading != source.reading
+
+
+@pytest.mark.parametrize(("order", "first"), [("tt", 0), ("bb", 1)])
+def test_fields_that_the_file_alone_tells_of_are_made_whole(order: str, first: int, tmp_path: Path) -> None:
+    """The lines of the field that shows first stay, those of the other one are made anew."""
+    path = unmarked(tmp_path / "clip.mov", order)
+    with av.open(str(path)) as container:
+        decoded = list(container.decode(video=0))
+    assert not any(frame.interlaced_frame for frame in decoded)
+    raw = [frame.to_ndarray(format="rgb24") for frame in decoded]
+    for options in (ReadingOptions(), ReadingOptions(deinterlace=True)):
+        source = video_source(path, options, tmp_path)
+        whole = [frame.pixels for frame in source.frames(0, None)]
+        assert len(whole) == 10
+        assert combing(whole[3]) < combing(raw[3]) / 4
+        assert np.abs(whole[3][first::2].astype(int) - raw[3][first::2]).max() <= 2
+    untouched = video_source(path, ReadingOptions(deinterlace=False), tmp_path)
+    assert np.array_equal(list(untouched.frames(0, None))[3].pixels, raw[3])
+
+
+def test_frames_that_nothing_tells_of_are_made_whole_where_that_is_asked(tmp_path: Path) -> None:
+    path = unmarked(tmp_path / "clip.mov", "progressive")
+    as_it_is, whole = (
+        list(video_source(path, ReadingOptions(deinterlace=asked), tmp_path).frames(0, None))
+        for asked in (None, True)
+    )
+    assert combing(whole[3].pixels) < combing(as_it_is[3].pixels) / 4
