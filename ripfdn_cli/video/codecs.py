@@ -46,19 +46,20 @@ class EncoderChoices:
 class Codec:
     """One choice of `codec`.
 
-    `encoder`, `preset_option`, `tune_option` and `options` are FFmpeg's names, `quality_options` those
-    that take `crf`, `bitrate_options` what `bitrate` needs besides (None where the codec has no bitrate).
+    `encoder`, `preset_option`, `tune_option` and `options` are FFmpeg's names, `quality_options` those that
+    take `crf`, `bitrate_options` what `bitrate` needs besides (None where the codec has no bitrate).
     `aliases`: other names for the same choice. `crf` is the default and `crf_range` what is allowed, None
-    where there is no such setting. `parameters_option` takes parameters of the encoder's own library,
-    `hdr` gives those that describe a mastering display. `keeps_captions`: closed captions that lie in the
-    frames are written. `states_aspect`: the shape of pixels is in the stream itself. `alpha_muxers` and
-    `alpha_formats`: in which containers, and in which pixel formats, its transparency is kept (None: in
-    all that take the codec, in all that it has). `even_sides`: 4:2:0 and 4:2:2 need sides of an even
-    number of pixels. `most_threads`: where the number of threads shapes the result, as many as it ever
-    gets. `without_avx512`: parameters that leave processors' AVX-512 alone. `quicktime_tag`: what MP4 and
-    QuickTime players know the codec by. `segment_muxer`: what holds pieces of it, with any time base,
-    exactly (`alpha_segment_muxer`: with transparency). `bits_per_pixel`: about what it makes of upscaled
-    film at its default quality, to foresee how much room a result takes.
+    where there is no such setting. `parameters_option` takes parameters of the encoder's own library, `hdr`
+    gives those that describe a mastering display. `keeps_captions`: closed captions that lie in the frames
+    are written. `states_aspect`: the shape of pixels is in the stream itself. `states_range`: so is the range
+    of YUV, which is limited without that. `alpha_muxers` and `alpha_formats`: in which containers, and in
+    which pixel formats, its transparency is kept (None: in all that take the codec, in all that it has).
+    `even_sides`: 4:2:0 and 4:2:2 need sides of an even number of pixels. `most_threads`: where the number of
+    threads shapes the result, as many as it ever gets. `without_avx512`: parameters that leave processors'
+    AVX-512 alone. `quicktime_tag`: what MP4 and QuickTime players know the codec by. `segment_muxer`: what
+    holds pieces of it, with any time base, exactly (`alpha_segment_muxer`: with transparency).
+    `bits_per_pixel`: about what it makes of upscaled film at its default quality, to foresee how much room a
+    result takes.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Codec:
     even_sides: bool = True
     keeps_captions: bool = False
     states_aspect: bool = False
+    states_range: bool = True
     keeps_alpha: bool = False
     alpha_muxers: tuple[str, ...] | None = None
     alpha_formats: tuple[str, ...] | None = None
@@ -261,6 +263,7 @@ CODECS = (
         preset="auto",
         options=(("vendor", "apl0"),),
         segment_muxer="mov",
+        states_range=False,
         bits_per_pixel=3.0,
         even_sides=False,
         keeps_alpha=True,
@@ -339,6 +342,7 @@ CODECS = (
             name,
             f"{title} of Apple's encoder",
             states_aspect=muxer == "nut",
+            states_range=not name.startswith("prores"),
             quicktime_tag=tag,
             segment_muxer=muxer,
         )

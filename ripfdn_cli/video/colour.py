@@ -120,15 +120,15 @@ def _completed(stated: ColourTags, width: int, height: int) -> tuple[ColourTags,
     return replace(stated, matrix=matrix, primaries=primaries), ("matrix",)
 
 
-def output_tags(source: ColourTags, pixel_format: str) -> ColourTags:
+def output_tags(source: ColourTags, pixel_format: str, *, states_range: bool = True) -> ColourTags:
     """The tags of an output in `pixel_format`: those of its source, but for RGB that becomes YUV (BT.709,
-    limited), and formats that say their range themselves.
+    limited), formats that say their range themselves, and codecs that can't state it, which is limited then.
     """
     if described(pixel_format).is_rgb:
         return replace(source, matrix=RGB_MATRIX, full_range=True)
     says_full = pixel_format.startswith("yuvj")
     if source.matrix != RGB_MATRIX:
-        return replace(source, full_range=source.full_range or says_full)
+        return replace(source, full_range=(source.full_range and states_range) or says_full)
     primaries = BT709 if source.primaries == UNSPECIFIED else source.primaries
     transfer = BT709 if source.transfer == UNSPECIFIED else source.transfer
     return ColourTags(BT709, primaries, transfer, full_range=says_full)

@@ -264,7 +264,7 @@ def _video_target(
     container, encoding, form = container_of(output), settings.encoding, described(pixel_format)
     _check_depth(source, codec, form.bits)
     _check_captions(source, codec, settings.reading)
-    tags = output_tags(source.tags, pixel_format)
+    tags = output_tags(source.tags, pixel_format, states_range=codec.states_range)
     encoder = EncoderSettings(
         codec=codec,
         width=size[0],

@@ -130,7 +130,8 @@ class VideoTarget:
         if not problems:
             return
         essential = [problem for problem in problems if problem.essential]
-        if essential and not self._leave_unsupported:
+        indispensable = any(problem.stream is None for problem in essential)
+        if essential and (indispensable or not self._leave_unsupported):
             raise UsageError(self._advice(folder, segment, essential))
         self._leave_out(problems)
 
@@ -330,7 +331,11 @@ class VideoTarget:
         ]
         ways = [f"write it as {' or '.join(able)}, which can"] if able else []
         ways += self._advice_for_sound(problems)
-        ways.append("leave out what it can't hold with `drop=unsupported`")
+        ways.append(
+            "use another `codec`"
+            if any(problem.stream is None for problem in problems)
+            else "leave out what it can't hold with `drop=unsupported`"
+        )
         return (
             f"{self._container.title} can't hold {_listed(problems)}"
             f"{'; ' if able else ', nor can any other container here: '}{', or '.join(ways)}"

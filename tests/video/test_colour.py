@@ -177,6 +177,13 @@ def test_a_format_that_says_its_range_has_it() -> None:
         assert not output_tags(source, "yuv420p").full_range
 
 
+def test_codecs_that_can_not_state_the_range_have_the_limited_one() -> None:
+    full = ColourTags(6, 6, 6, full_range=True)
+    assert not output_tags(full, "yuv422p10le", states_range=False).full_range
+    assert output_tags(full, "yuv422p10le").full_range
+    assert output_tags(full, "gbrp", states_range=False).full_range
+
+
 def test_alpha_is_a_fourth_channel() -> None:
     frame = av.VideoFrame(32, 32, "yuva444p")
     for plane, value in zip(frame.planes, (126, 128, 128, 77), strict=True):

@@ -230,6 +230,29 @@ def test_what_a_container_can_not_hold_is_named_before_the_work(tmp_path: Path, 
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("prores", ".mp4"), ("ffv1", ".mov")])
+def test_the_picture_is_never_left_out(codec: str, suffix: str, tmp_path: Path, upscale: Upscale) -> None:
+    """Nor is it advised: the result would be nothing."""
+    output = tmp_path / f"out{suffix}"
+    for drop in ((), ("unsupported",)):
+        with pytest.raises(UsageError, match=r"can't hold .* pictures; write it as \.mkv") as caught:
+            upscale(make_clip(tmp_path / "in.mp4"), output, codec=codec, drop=drop)
+        assert "or use another `codec`" in str(caught.value)
+        assert "drop" not in str(caught.value)
+    assert not output.exists()
+
+
+def test_a_codec_that_can_not_state_full_range_gets_limited_range(tmp_path: Path, upscale: Upscale) -> None:
+    """Cameras' Motion JPEG into ProRes: the grey of BT.601's full range 0..255 in 16..235, ten bits of it."""
+    clip = Clip(codec="mjpeg", pixel_format="yuvj420p", tags=Tags(5, 5, 6, 2))
+    upscale(make_clip(tmp_path / "in.mov", clip), tmp_path / "out.mov", codec="prores")
+    before, after = decoded(tmp_path / "in.mov")[0], decoded(tmp_path / "out.mov")[0]
+    full = planes(before)[0][18:30, 26:34].astype(float).mean()
+    limited = planes(after)[0][72:120, 104:136].astype(float).mean()
+    assert limited == pytest.approx(4 * (16 + full * 219 / 255), abs=6)
+    assert abs(limited - 4 * full) > 12
+
+
 def test_what_a_container_can_not_hold_is_left_out_when_asked(
     tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
 ) -> None:
