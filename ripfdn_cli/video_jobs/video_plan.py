@@ -131,20 +131,20 @@ def plan_video(
 def size_ahead(
     info: VideoInfo, output: Path, settings: VideoSettings, network: NetworkSettings
 ) -> ResultSize:
-    """The size that `plan_video` gives the result of the video `info`, for its name. Raises UsageError,
-    UnavailableError.
+    """The size, as it is shown, that `plan_video` gives the result of the video `info`, for its name. Raises
+    UsageError, UnavailableError.
     """
     request, scale = settings.size, network.selection.default_scale
-    width, height = info.width, info.height
-    if not is_video(output) and (upright_transform(info.matrix) or 0) & SWAPS_AXES:
-        width, height = height, width
-    size = request.target(width, height, scale)
+    size = _stored_size(info, request, scale)
     if is_video(output) and any(side % 2 for side in size):
         codec = _codec(info, output, settings.encoding)
         # Transparency, which the codec may not have, makes no difference to the chroma.
         pixel_format = _pixel_format(replace(info, has_alpha=False), codec, settings.encoding)
-        size = request.target(width, height, scale, side_steps(codec, pixel_format))
-    return ResultSize(Fraction(size[0], width), *size)
+        size = _stored_size(info, request, scale, side_steps(codec, pixel_format))
+    growth_across, (width, height) = Fraction(size[0], info.width), size
+    return (
+        ResultSize(growth_across, height, width) if _lies(info) else ResultSize(growth_across, width, height)
+    )
 
 
 def describe_job(plan: VideoPlan, network: NetworkSettings) -> dict[str, Any]:
@@ -243,14 +243,29 @@ def _codec_size(
     source: VideoSource, codec: Codec, pixel_format: str, request: SizeRequest, scale: int
 ) -> tuple[int, int]:
     """The size asked for, its sides even where the codec has no others."""
-    exact = request.target(source.width, source.height, scale)
-    size = request.target(source.width, source.height, scale, side_steps(codec, pixel_format))
+    exact = _stored_size(source, request, scale)
+    size = _stored_size(source, request, scale, side_steps(codec, pixel_format))
     if size != exact:
         log.info(
             "%s: the result is %d×%d px in place of %d×%d, as %s has even sides only in %s",
             *(source.name, *size, *exact, codec.title, pixel_format),
         )
     return size
+
+
+def _stored_size(
+    source: VideoSource | VideoInfo, request: SizeRequest, scale: int, steps: tuple[int, int] = (1, 1)
+) -> tuple[int, int]:
+    """Width and height of frames as they are stored, whose size as they are shown is asked for."""
+    if not _lies(source):
+        return request.target(source.width, source.height, scale, steps)
+    height, width = request.target(source.height, source.width, scale, steps[::-1])
+    return width, height
+
+
+def _lies(source: VideoSource | VideoInfo) -> bool:
+    """Its frames are shown turned by a quarter, as phones record."""
+    return bool((upright_transform(source.matrix) or 0) & SWAPS_AXES)
 
 
 def _video_target(

@@ -13,7 +13,8 @@ from support.video_clips import Clip, make_clip
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_size import SizeRequest
-from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video
+from ripfdn_cli.video.files import probe
+from ripfdn_cli.video_jobs.video_plan import VideoPlan, plan_video, size_ahead
 from ripfdn_cli.video_jobs.video_settings import EncodingOptions, VideoSettings
 
 
@@ -68,6 +69,30 @@ def test_what_grows_by_two_has_them_only_where_it_was_compressed_more(
     for scale, weights in ((2, at_2), (4, "x4-photo")):
         made = plan(source, "out.mkv", size=SizeRequest(scale=Fraction(scale)))
         assert [made.weights[scale] for scale in made.passes] == [weights]
+
+
+@pytest.mark.parametrize(
+    ("request_", "shown"),
+    [
+        (SizeRequest(fit=(108, 192)), (108, 192)),
+        (SizeRequest(height=192), (108, 192)),
+        (SizeRequest(width=216), (216, 384)),
+        (SizeRequest(width=100, height=140), (100, 140)),
+        (SizeRequest(long_side=384), (216, 384)),
+        (SizeRequest(scale=Fraction(2)), (108, 192)),
+        (SizeRequest(scale=Fraction(3, 2)), (80, 144)),
+    ],
+)
+@pytest.mark.parametrize("rotation", [90, 270])
+def test_sizes_are_those_of_the_picture_as_it_is_shown(
+    rotation: int, request_: SizeRequest, shown: tuple[int, int], tmp_path: Path
+) -> None:
+    """Of 96×54 px that are shown as 54×96, as phones record; H.264 has even sides."""
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=2, width=96, height=54, rotation=rotation))
+    made = plan(source, "out.mp4", size=request_)
+    assert made.size == shown[::-1]
+    ahead = size_ahead(probe(source), tmp_path / "out.mp4", VideoSettings(size=request_), NetworkSettings())
+    assert (ahead.width, ahead.height) == shown
 
 
 def test_weights_that_were_asked_for_are_taken(tmp_path: Path, bilinear_weights: Path) -> None:
