@@ -15,7 +15,7 @@ BT709, BT470BG, SMPTE170M = 1, 5, 6
 RGB_MATRIX = 0
 PQ, HLG = 16, 18
 
-_MATRICES = {
+MATRICES = {
     1: "bt709",
     4: "fcc",
     5: "bt470bg",
@@ -71,7 +71,7 @@ class ColourTags:
         return self.transfer in (PQ, HLG)
 
     def __str__(self) -> str:
-        matrix = {RGB_MATRIX: "RGB"}.get(self.matrix) or _MATRICES.get(self.matrix) or f"matrix {self.matrix}"
+        matrix = {RGB_MATRIX: "RGB"}.get(self.matrix) or MATRICES.get(self.matrix) or f"matrix {self.matrix}"
         return f"{matrix}, {'full' if self.full_range else 'limited'} range"
 
 
@@ -100,7 +100,7 @@ def colour_of(frame: av.VideoFrame, codec: str) -> Colour:
         return Colour(replace(stated, matrix=RGB_MATRIX), chroma=chroma)
     if stated.matrix == RGB_MATRIX and describe(frame.format).is_grey:  # as FFmpeg has it of PNG
         stated = replace(stated, matrix=UNSPECIFIED)
-    if stated.matrix not in (*_MATRICES, UNSPECIFIED):
+    if stated.matrix not in (*MATRICES, UNSPECIFIED):
         raise InputError(
             f"its colours are coded in a way that is not supported (matrix {stated.matrix} of ITU-T H.273); "
             "convert it to BT.709 or BT.2020 non-constant luminance first"
@@ -171,7 +171,7 @@ class ToRgb:
         self.format = rgb_format(deep=bits_of(first.format) > 8, alpha=alpha_of(first.format))
         options = ""
         if colour.tags.matrix != RGB_MATRIX:
-            options = f":in_color_matrix={_MATRICES[colour.tags.matrix]}:in_range={_range(colour.tags)}"
+            options = f":in_color_matrix={MATRICES[colour.tags.matrix]}:in_range={_range(colour.tags)}"
             options += f":in_chroma_loc={colour.chroma}"
         # libswscale gives wrong colours for RGB of 16 bits a pixel in this order (QuickTime's, for one).
         self._swaps = first.format.is_big_endian and first.format.is_rgb and bits_of(first.format) < 8
@@ -222,7 +222,7 @@ class FromRgb:
         options = ""
         if tags.matrix != RGB_MATRIX:
             options = (
-                f":out_color_matrix={_MATRICES[tags.matrix]}:out_range={_range(tags)}"
+                f":out_color_matrix={MATRICES[tags.matrix]}:out_range={_range(tags)}"
                 f":out_chroma_loc={WRITTEN_CHROMA}"
             )
         self._convert = Conversion(width, height, self._format, target, options)

@@ -29,7 +29,7 @@ from ripfdn_cli.video.files import (
     reading,
 )
 from ripfdn_cli.video.packet_times import Joint
-from ripfdn_cli.video.pyav_versions import side_data_of
+from ripfdn_cli.video.pyav_versions import fraction, side_data_of
 from ripfdn_cli.video.timeline import SourceTimes
 from ripfdn_cli.video.uniform_frames import FrameKind, UniformFrames
 from ripfdn_cli.video.yuv import ToSamples
@@ -165,7 +165,8 @@ class VideoFrames:
     @property
     def _kind(self) -> FrameKind:
         info = self.info
-        return FrameKind(info.width, info.height, info.pixel_format, info.colour.tags.full_range)
+        tags = info.colour.tags
+        return FrameKind(info.width, info.height, info.pixel_format, tags.full_range, tags.matrix)
 
     def _numbered(self, first: int) -> Iterator[_Decoded]:
         """Decoded frames with their numbers, from a keyframe before number `first` on."""
@@ -175,7 +176,14 @@ class VideoFrames:
             if first and not self._seek(container, stream, max(0, first - _WARM_UP)):
                 return
             begin = -1 if first else 0
-            yield from self._without_gaps(decode_packets(container, stream, self.joints), begin, known=first)
+            shapes = _ShapeWatch(stream)
+            decoded = decode_packets(container, stream, self.joints)
+            for entry in self._without_gaps(decoded, begin, known=first):
+                if change := shapes.change():
+                    self._tell_shape(
+                        min(entry.stop, len(self.times.pts) - 1), change
+                    )  # decoding is a frame ahead
+                yield entry
 
     def _seek(self, container: av.container.InputContainer, stream: av.VideoStream, number: int) -> bool:
         if not self.seeks:
@@ -256,6 +264,15 @@ class VideoFrames:
             self._kind,
         )
 
+    def _tell_shape(self, number: int, change: str) -> None:
+        log.warning(
+            "%s: frames from about %s on have pixels of another shape (%s), which a result can't say on its "
+            "way: they will look squeezed or stretched; cut it there with `start` and `end`",
+            self.path,
+            self._place(number),
+            change,
+        )
+
     def _report_gap(self, start: int, stop: int) -> None:
         if stop <= start:
             return
@@ -275,6 +292,21 @@ class VideoFrames:
     def _place(self, number: int) -> str:
         seconds = float(int(self.times.pts[number]) * self.times.time_base - self.info.start)
         return f"frame {number} at {seconds:.3f} s"
+
+
+class _ShapeWatch:
+    """Tells when the shape of the pixels changes that the decoder of `stream` finds in the picture."""
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        self._context, self._shape = stream.codec_context, fraction(stream.codec_context.sample_aspect_ratio)
+
+    def change(self) -> str | None:
+        """What it is now, and was the last time, where that differs."""
+        shape, before = fraction(self._context.sample_aspect_ratio), self._shape
+        self._shape = shape or before
+        if not shape or not before or shape == before:
+            return None
+        return f"{shape.numerator}:{shape.denominator} instead of {before.numerator}:{before.denominator}"
 
 
 def _captions(frame: av.VideoFrame) -> av.VideoFrame | None:

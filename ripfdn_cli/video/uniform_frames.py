@@ -10,20 +10,26 @@ from typing import Any
 
 import av
 
+from ripfdn_cli.video.colour import MATRICES, WEIGHTS
+
 _UNSAID, _FULL_RANGE = 0, 2
 
 
 @dataclass(frozen=True)
 class FrameKind:
-    """What frames have in common: sides in px, FFmpeg's name of the pixel format, the range of YUV."""
+    """What frames have in common: sides in px, FFmpeg's name of the pixel format, the range of YUV, and its
+    matrix as ITU-T H.273 numbers them (0: RGB).
+    """
 
     width: int
     height: int
     pixel_format: str
     full_range: bool
+    matrix: int
 
     def __str__(self) -> str:
-        return f"{self.width}×{self.height} px in {self.pixel_format} ({_range(self.full_range)} range)"
+        colour = f"{MATRICES.get(self.matrix, 'RGB')}, {_range(self.full_range)} range"
+        return f"{self.width}×{self.height} px in {self.pixel_format} ({colour})"
 
 
 class UniformFrames:
@@ -53,14 +59,24 @@ class UniformFrames:
             full = True
         elif not frame.format.is_rgb and frame.color_range != _UNSAID:
             full = frame.color_range == _FULL_RANGE
-        return FrameKind(frame.width, frame.height, name, full)
+        return FrameKind(frame.width, frame.height, name, full, self._matrix(frame))
+
+    def _matrix(self, frame: av.VideoFrame) -> int:
+        """The first frames' where `frame` names none, or another number for the same."""
+        like, own = self._like.matrix, int(frame.colorspace)
+        if own not in MATRICES or WEIGHTS[own] == WEIGHTS.get(like):
+            return like
+        return own
 
     def _graph(self, kind: FrameKind) -> av.filter.Graph:
         """FFmpeg's scale filter from frames of `kind`, each field for itself where they are interlaced."""
         like, graph = self._like, av.filter.Graph()
         options = f"{like.width}:{like.height}:interl=-1:flags=bicubic+accurate_rnd+full_chroma_int"
-        if not any(_is_rgb(name) for name in (kind.pixel_format, like.pixel_format)):
-            options += f":in_range={_range(kind.full_range)}:out_range={_range(like.full_range)}"
+        for side, one in (("in", kind), ("out", like)):
+            if one.matrix in MATRICES and not _is_rgb(one.pixel_format):
+                options += (
+                    f":{side}_color_matrix={MATRICES[one.matrix]}:{side}_range={_range(one.full_range)}"
+                )
         entry: Any = graph.add_buffer(
             width=kind.width,
             height=kind.height,
