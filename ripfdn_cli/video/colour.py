@@ -1,5 +1,6 @@
 """Matrix, range and siting of colour: said explicitly on the way from YUV to RGB and back, by libswscale."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +52,11 @@ left, as in MPEG-2 and what came after it.
 """
 WRITTEN_CHROMA = "left"
 """Where chroma samples of results lie."""
+_PLANAR = re.compile(r"yuv[aj]?(?P<subsampling>420|422|444)p(\d+le)?")
+_SWSCALES_WHITE_BITS = 8
+"""Where YUV becomes RGB of 16 bits or the other way round, libswscale's white is 255 << 8 (from YUV of full
+range: the highest code, shifted up), not 65535.
+"""
 _FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 
 
@@ -169,10 +175,12 @@ class ToRgb:
     def __init__(self, first: av.VideoFrame, colour: Colour) -> None:
         self._like = (first.width, first.height, first.format.name)
         self.format = rgb_format(deep=bits_of(first.format) > 8, alpha=alpha_of(first.format))
-        options = ""
+        options, self._white_bits = "", 0
         if colour.tags.matrix != RGB_MATRIX:
             options = f":in_color_matrix={MATRICES[colour.tags.matrix]}:in_range={_range(colour.tags)}"
             options += f":in_chroma_loc={colour.chroma}"
+            if bits_of(first.format) > 8:
+                self._white_bits = bits_of(first.format) if colour.tags.full_range else _SWSCALES_WHITE_BITS
         # libswscale gives wrong colours for RGB of 16 bits a pixel in this order (QuickTime's, for one).
         self._swaps = first.format.is_big_endian and first.format.is_rgb and bits_of(first.format) < 8
         source = self._like[2].removesuffix("be") + "le" if self._swaps else self._like[2]
@@ -181,7 +189,25 @@ class ToRgb:
     def __call__(self, frame: av.VideoFrame) -> NDArray[Any]:
         """Raises InputError where `frame` is not of the first one's size and format."""
         check_alike(frame, self._like)
-        return self._convert(_little_endian(frame) if self._swaps else frame).to_ndarray()
+        converted = self._convert(_little_endian(frame) if self._swaps else frame)
+        pixels: NDArray[Any] = converted.to_ndarray()
+        if self._white_bits:
+            _raise_white(pixels[..., :3], self._white_bits)
+        return pixels
+
+
+def _raise_white(colours: NDArray[np.uint16], bits: int) -> None:
+    """Make `colours`, whose white is the highest code of `bits` with zeros behind, fill all 16, in place."""
+    white = ((1 << bits) - 1) << (16 - bits)
+    np.minimum(colours, white, out=colours)
+    colours += colours >> bits
+
+
+def _lowered_white(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """`pixels` whose colours have white where libswscale expects it."""
+    lowered = pixels.copy()
+    lowered[..., :3] -= pixels[..., :3] >> _SWSCALES_WHITE_BITS
+    return lowered
 
 
 def _little_endian(frame: av.VideoFrame) -> av.VideoFrame:
@@ -219,22 +245,32 @@ class FromRgb:
     def __init__(self, like: NDArray[Any], target: str, tags: ColourTags) -> None:
         height, width, channels = like.shape
         self._format = rgb_format(deep=like.dtype == np.uint16, alpha=channels == 4)
-        options = ""
+        options, self._lowers_white = "", False
         if tags.matrix != RGB_MATRIX:
+            self._lowers_white = like.dtype == np.uint16
             options = (
                 f":out_color_matrix={MATRICES[tags.matrix]}:out_range={_range(tags)}"
                 f":out_chroma_loc={WRITTEN_CHROMA}"
             )
         self._convert = Conversion(width, height, self._format, target, options)
         self._tags = tags
+        loses_bits = like.dtype == np.uint16 and described(target).bits <= 8  # which is dithered
+        self._chroma = None
+        if tags.full_range and not loses_bits and (planar := _PLANAR.fullmatch(target)):
+            self._chroma = _FullRangeChroma(width, height, self._format, planar["subsampling"], tags.matrix)
 
     def __call__(self, pixels: NDArray[Any], carrier: av.VideoFrame | None = None) -> av.VideoFrame:
         """`pixels` as a frame with the tags, and with what `carrier` has beside its picture (captions)."""
+        if self._lowers_white:
+            pixels = _lowered_white(pixels)
         if carrier is None:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=self._format)
         else:
             frame = self._carried(pixels, carrier)
-        return tag(self._convert(frame), self._tags)
+        converted = self._convert(frame)
+        if self._chroma is not None:
+            self._chroma.correct(converted, frame)
+        return tag(converted, self._tags)
 
     def _carried(self, pixels: NDArray[Any], carrier: av.VideoFrame) -> av.VideoFrame:
         """PyAV copies side data only with a frame: the carrier is made as large, and its picture replaced."""
@@ -245,6 +281,33 @@ class FromRgb:
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
         lines[:, : width * pixels.itemsize * pixels.shape[2]] = pixels.reshape(height, -1).view(np.uint8)
         return frame
+
+
+class _FullRangeChroma:
+    """Chroma of full range, which libswscale makes half a code too small: it has grey in the middle of the
+    range, not at 2^(bits − 1) (ITU-T H.273, 8.3). Made here of its chroma of limited range, 16 bits deep.
+    """
+
+    def __init__(self, width: int, height: int, source: str, subsampling: str, matrix: int) -> None:
+        options = f":out_color_matrix={MATRICES[matrix]}:out_range=limited:out_chroma_loc={WRITTEN_CHROMA}"
+        self._convert = Conversion(width, height, source, f"yuv{subsampling}p16le", options)
+
+    def correct(self, converted: av.VideoFrame, frame: av.VideoFrame) -> None:
+        """Replace the chroma of `converted`, which was made of the RGB in `frame`."""
+        bits = bits_of(converted.format)
+        top, grey = 2**bits - 1, 2 ** (bits - 1)
+        limited = self._convert(frame)
+        for place in (1, 2):
+            deep, plane = _lines(limited.planes[place], np.uint16), converted.planes[place]
+            codes = (deep.astype(np.float32) - 2**15) * np.float32(top / (224 * 256)) + grey
+            lines = _lines(plane, np.uint16 if bits > 8 else np.uint8)
+            lines[:] = np.clip(np.rint(codes), 0, top)
+
+
+def _lines(plane: Any, dtype: type[np.unsignedinteger]) -> NDArray[Any]:
+    """The samples of `plane` in memory (lines, columns), without the padding."""
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return lines.view(dtype)[:, : plane.width]
 
 
 def rgb_format(*, deep: bool, alpha: bool) -> str:

@@ -88,6 +88,40 @@ def test_rgb_becomes_the_yuv_that_the_formulas_give(pixel_format: str, matrix: i
         assert np.abs(found - np.clip(codes, 0, 2**bits - 1)).max() <= 1.5 * 2 ** (bits - 8)
 
 
+@pytest.mark.parametrize(("pixel_format", "matrix", "full"), CASES)
+def test_rounding_leans_to_no_side(pixel_format: str, matrix: int, full: bool) -> None:
+    """Half a code on average, as libswscale has it, gives all of a video a tint."""
+    bits = 10 if "10" in pixel_format else 8
+    top = 65535 if bits > 8 else 255
+    levels = np.random.default_rng(0).integers(0, top + 1, (600, 3))
+    patches = np.repeat(levels, SIDE, axis=0)[None].repeat(SIDE, axis=0)
+    pixels = patches.astype(np.uint16 if bits > 8 else np.uint8)
+    frame = FromRgb(pixels, pixel_format, ColourTags(matrix, 1, 1, full))(pixels)
+    for plane, codes in zip(planes(frame), yuv_codes(levels / top, matrix, full, bits), strict=True):
+        step = SIDE * plane.shape[1] // frame.width
+        found = plane[plane.shape[0] // 2, step // 2 :: step].astype(float)
+        assert abs(np.mean(found - codes)) < 0.1
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(("pixel_format", "bits"), [("yuv420p10le", 10), ("yuv444p12le", 12)])
+def test_deep_greys_come_back_as_they_were_and_white_is_white(
+    pixel_format: str, bits: int, full: bool
+) -> None:
+    codes = np.arange(2**bits) if full else np.arange(16 << (bits - 8), (235 << (bits - 8)) + 1)
+    frame = av.VideoFrame(2 * len(codes), 2, pixel_format)
+    for plane, levels in zip(frame.planes, (codes, 2 ** (bits - 1), 2 ** (bits - 1)), strict=True):
+        lines = np.frombuffer(memoryview(plane), np.uint16).reshape(plane.height, -1)
+        lines[:, : plane.width] = np.repeat(np.broadcast_to(levels, codes.shape), plane.width // len(codes))
+    frame.colorspace, frame.color_range = 1, 2 if full else 1
+    tags = ColourTags(1, 1, 1, full)
+    pixels = ToRgb(frame, Colour(tags))(frame)
+    assert (pixels[0, 0] == 0).all()
+    assert (pixels[0, -1] == 65535).all()
+    luma, *_ = planes(FromRgb(pixels, pixel_format, tags)(pixels))
+    assert np.array_equal(luma[0, ::2], codes)
+
+
 def test_the_wrong_matrix_would_be_noticed() -> None:
     frame = yuv_frame(PALETTE, "yuv444p", matrix=6, full=False)
     pixels = ToRgb(frame, Colour(ColourTags(BT709, 1, 1)))(frame)
