@@ -73,8 +73,17 @@ def is_srgb(icc_profile: bytes, *, grey: bool) -> bool:
     return converted is not None and int(np.abs(converted.astype(int) - colours).max()) <= _SAME
 
 
+@lru_cache(maxsize=16)
+def is_usable(icc_profile: bytes, *, grey: bool) -> bool:
+    """Whether `icc_profile` is whole, and for pixels in grey, or in RGB."""
+    try:
+        return _by_profile(np.zeros((1, 1, 1 if grey else 3), np.uint16), icc_profile) is not None
+    except ValueError:
+        return False
+
+
 def sixteen_bits_to_srgb(frame: NDArray[np.uint16], icc_profile: bytes) -> NDArray[np.uint16]:
-    """The same for samples (H, W, C) of 16 bits."""
+    """What `rgb_to_srgb` does, for samples (H, W, C) of 16 bits."""
     colours = frame[..., :1] if frame.shape[2] < 3 else frame[..., :3]
     try:
         converted = _by_profile(colours, icc_profile)

@@ -6,11 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pictures.auxiliary_pictures import enlarged
-from ripfdn_cli.pictures.colour_profiles import is_srgb, rgb_to_srgb, sixteen_bits_to_srgb
 from ripfdn_cli.pictures.exif import corrected_exif
 from ripfdn_cli.pictures.formats import FORMATS, Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, xmp_items
@@ -26,9 +23,9 @@ from ripfdn_cli.pictures.picture import (
     is_opaque,
     without_alpha,
 )
-from ripfdn_cli.pictures.pillow_pixels import image_of, pixels_of
-from ripfdn_cli.pictures.png_colour import colour_space_of, profile_of, to_srgb
+from ripfdn_cli.pictures.png_colour import colour_space_of, profile_of
 from ripfdn_cli.pictures.profile_kind import fitted_to_profile
+from ripfdn_cli.pictures.srgb import in_srgb, meaning_of
 from ripfdn_cli.pictures.xmp import corrected_xmp, current_xmp, merged, split, with_extension
 
 log = logging.getLogger(__name__)
@@ -100,7 +97,7 @@ def _without_png_colour(picture: Picture, file_format: Format, name: str) -> Pic
         log.warning("%s: its HDR colours become sRGB, clipped above diffuse white; only PNG keeps them", name)
     else:
         log.info("%s: converted to sRGB, as no profile is written to %s", name, file_format.title)
-    frames = tuple(to_srgb(frame, space) for frame in frames)
+    frames = tuple(in_srgb(frame, space) for frame in frames)
     return replace(picture, frames=frames, metadata=replace(metadata, icc_profile=None))
 
 
@@ -128,12 +125,10 @@ def _in_srgb(picture: Picture, file_format: Format, name: str) -> Picture:
     if icc_profile is None or "icc_profile" in file_format.metadata:
         return picture
     without = replace(picture, metadata=replace(picture.metadata, icc_profile=None))
-    if is_srgb(icc_profile, grey=picture.frames[0].shape[2] < 3):
+    meaning = meaning_of(picture.metadata, grey=picture.frames[0].shape[2] < 3)
+    if meaning is None:
         return without
-    if picture.frames[0].dtype == np.uint8:
-        frames = tuple(pixels_of(rgb_to_srgb(image_of(frame), icc_profile))[0] for frame in picture.frames)
-    else:
-        frames = tuple(sixteen_bits_to_srgb(frame, icc_profile) for frame in picture.frames)
+    frames = tuple(in_srgb(frame, meaning) for frame in picture.frames)
     log.info("%s: converted to sRGB, as no profile is written to %s", name, file_format.title)
     return replace(without, frames=frames)
 

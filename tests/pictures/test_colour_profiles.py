@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image, ImageCms
 from support.sample_pictures import cmyk_profile, grey_profile, saved, swapped_profile
 
-from ripfdn_cli.pictures.colour_profiles import is_srgb, rgb_to_srgb, srgb_profile, to_srgb
+from ripfdn_cli.pictures.colour_profiles import is_srgb, is_usable, rgb_to_srgb, srgb_profile, to_srgb
 from ripfdn_cli.pictures.decoding import decode
 
 CYAN = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
@@ -90,3 +90,11 @@ def test_srgb_is_known_by_what_it_does() -> None:
     assert not is_srgb(grey_profile(1.0), grey=True)
     assert not is_srgb(grey_profile(1.0), grey=False)
     assert not is_srgb(b"no profile", grey=False)
+
+
+def test_a_profile_is_of_use_for_pixels_of_its_kind() -> None:
+    assert is_usable(swapped_profile(), grey=False)
+    assert is_usable(swapped_profile(), grey=True)
+    assert is_usable(grey_profile(), grey=True)
+    for other in (grey_profile(), cmyk_profile(), b"no profile", swapped_profile()[:200]):
+        assert not is_usable(other, grey=False)
