@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +28,7 @@ from ripfdn_cli.pictures.formats import (
     FORMATS,
     Format,
     format_decoded_by,
+    format_named,
     load_plugin,
     sniff_extra,
 )
@@ -104,6 +105,23 @@ def read_header(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
                 file_format=format_decoded_by(str(image.format)),
                 jpeg_quality=_jpeg_quality(image),
             )
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a file's head says of its picture: `size` is (width, height) px as it is stored, so not turned."""
+
+    size: tuple[int, int]
+    has_transparency: bool
+
+
+def glance(path: Path) -> Glance | None:
+    """A look at the head of the PNG or JPEG `path`, whose pixels aren't read; None for any other file."""
+    try:
+        with Image.open(path, formats=_decoders([format_named("png"), format_named("jpeg")])) as image:
+            return Glance(image.size, image.has_transparency_data)
+    except Exception:  # noqa: BLE001 - nearly anything for damaged files: whoever reads it whole says so
+        return None
 
 
 def begins_as_picture(path: Path) -> bool:

@@ -183,7 +183,7 @@ def _source(paths: Sequence[Path], output: Path, settings: VideoSettings) -> Vid
     if len(paths) > 1 or is_sequence(path):
         if is_pattern(output):  # pictures to pictures: nobody asks when they show
             options = replace(options, fps=options.fps or Fraction(1))
-        return sequence_source(paths, options)
+        return sequence_source(paths, options, settings.background)
     file_format = format_of(path)
     if file_format is not None and file_format.animated:
         return animation_source(path, options)

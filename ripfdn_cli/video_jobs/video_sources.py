@@ -17,7 +17,7 @@ from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.image_math.dihedral import SWAPS_AXES, transformed
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.decoding import read_picture
-from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha, without_alpha
+from ripfdn_cli.pictures.picture import Frame, has_alpha, without_alpha
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video.copies import TIMECODE, SourceStreams, copied_streams, is_timecode
 from ripfdn_cli.video.decoders import is_lossy
@@ -29,6 +29,7 @@ from ripfdn_cli.video.packet_times import Joint
 from ripfdn_cli.video.tags import NAMED_TAG
 from ripfdn_cli.video.timeline import SourceTimes, Timeline, at_rate, timeline
 from ripfdn_cli.video.yuv import yuv_format
+from ripfdn_cli.video_jobs.picture_frames import PictureFrames, glances, read_frame
 from ripfdn_cli.video_jobs.scan_cache import keep_scan, scan_once
 from ripfdn_cli.video_jobs.video_settings import ReadingOptions
 
@@ -201,26 +202,32 @@ def _yuv_source(info: VideoInfo, frames: VideoFrames) -> YuvSource | None:
     return YuvSource(layout, colour, replace(frames, layout=layout))
 
 
-def sequence_source(paths: Sequence[Path], options: ReadingOptions) -> VideoSource:
+def sequence_source(
+    paths: Sequence[Path], options: ReadingOptions, background: tuple[int, int, int] | None = None
+) -> VideoSource:
     """The numbered pictures behind `paths` (a folder, a glob, a pattern, or files), at `options.fps`.
 
-    Raises UsageError without a rate, InputError.
+    They have transparency where any of them is known to; one of which it wasn't known is put on `background`
+    (8-bit RGB; None: white, with a warning). Raises UsageError without a rate, InputError.
     """
     if options.fps is None:
         raise UsageError(f"{paths[0]}: pictures have no frame rate of their own; give one with `fps`")
     found = find_frames(paths)
     files = [entry for _, entry in found]
-    first = _only_frame(files[0], options.max_pixels)
     times = timeline(at_rate(len(files), options.fps), start=options.start, end=options.end)
+    transparent = any(seen is not None and seen.has_transparency for seen in glances(files))
+    pixels, metadata = read_frame(files[0], options.max_pixels)
+    made = _frames_like(pixels, transparent=transparent, background=background)
+    made.frame(pixels, metadata, str(files[0]))  # says what is changed before the work
 
     def frames(begin: int, before: Checksums | None) -> Iterator[SourceFrame]:
         for number in range(begin, len(files)):
-            frame = _only_frame(files[number], options.max_pixels)
-            _check_alike(files[number], frame, first)
-            yield SourceFrame(number, number + 1, as_rgb(frame))
+            path = files[number]
+            pixels = made.frame(*read_frame(path, options.max_pixels), str(path))
+            yield SourceFrame(number, number + 1, pixels)
 
     number = found[0][0] + int(times.source[0])
-    return _of_pictures(files, first, times, frames, number)
+    return _of_pictures(files, made, times, frames, number)
 
 
 def animation_source(path: Path, options: ReadingOptions) -> VideoSource:
@@ -238,12 +245,15 @@ def animation_source(path: Path, options: ReadingOptions) -> VideoSource:
         end=options.end,
         fps=options.fps,
     )
+    made = _frames_like(pictures[0])
+    made.frame(pictures[0], picture.metadata, str(path))  # says what is changed before the work
 
     def frames(begin: int, before: Checksums | None) -> Iterator[SourceFrame]:
         for number in range(begin, len(pictures)):
-            yield SourceFrame(number, number + 1, as_rgb(pictures[number]))
+            pixels = made.frame(pictures[number], picture.metadata, str(path))
+            yield SourceFrame(number, number + 1, pixels)
 
-    return _of_pictures([path], pictures[0], times, frames, first_number=1)
+    return _of_pictures([path], made, times, frames, first_number=1)
 
 
 def _check(path: Path, info: VideoInfo, options: ReadingOptions) -> None:
@@ -332,44 +342,41 @@ def _is_dropped(stream: Any, drop: Collection[str]) -> bool:
     return bool({str(stream.index), stream.type} & set(drop))
 
 
+def _frames_like(
+    first: Frame, *, transparent: bool = False, background: tuple[int, int, int] | None = None
+) -> PictureFrames:
+    """Frames like the picture `first`; with alpha also where others are `transparent`."""
+    return PictureFrames(
+        width=first.shape[1],
+        height=first.shape[0],
+        samples="uint8" if first.dtype == np.uint8 else "uint16",
+        has_alpha=transparent or has_alpha(first),
+        background=background,
+    )
+
+
 def _of_pictures(
     files: Sequence[Path],
-    first: Frame,
+    made: PictureFrames,
     times: Timeline,
     frames: FramesFrom,
     first_number: int,
 ) -> VideoSource:
     """4:2:0 and 8 or 10 bits are what players know; pictures would ask for more."""
-    deep = first.dtype != np.uint8
     return VideoSource(
         files=tuple(files),
-        width=first.shape[1],
-        height=first.shape[0],
-        samples="uint16" if deep else "uint8",
-        bits=10 if deep else 8,
+        width=made.width,
+        height=made.height,
+        samples=made.samples,
+        bits=8 if made.samples == "uint8" else 10,
         chroma=(4, 4),
-        has_alpha=has_alpha(first),
+        has_alpha=made.has_alpha,
         timeline=times,
         frames=frames,
         identity={"files": _fingerprint(files)},
         first_number=first_number,
+        reading={} if made.background is None or made.has_alpha else {"background": list(made.background)},
     )
-
-
-def _only_frame(path: Path, max_pixels: int) -> Frame:
-    picture = read_picture(path, max_pixels=max_pixels)
-    if len(picture.frames) != 1:
-        count = len(picture.frames)
-        raise InputError(f"{path} has {count} frames of its own and can't be a frame of a video")
-    return picture.frames[0]
-
-
-def _check_alike(path: Path, frame: Frame, first: Frame) -> None:
-    if frame.shape != first.shape and as_rgb(frame).shape != as_rgb(first).shape:
-        raise InputError(
-            f"{path} is {frame.shape[1]}×{frame.shape[0]} px with {frame.shape[2]} channels, "
-            f"the first frame {first.shape[1]}×{first.shape[0]} px with {first.shape[2]}"
-        )
 
 
 def _fingerprint(files: Sequence[Path]) -> str:
