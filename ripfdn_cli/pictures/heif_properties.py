@@ -2,10 +2,10 @@
 
 import struct
 
+from ripfdn_cli.pictures.png_colour import SHOWN_AS_SRGB
+
 _PROPERTIES_END = 2**16
 """Bytes at an AVIF's start among which its properties are."""
-_SHOWN_AS_SRGB = (1, 6, 13, 14, 15)
-"""Transfer functions of ITU-T H.273 that viewers of still pictures take for sRGB's."""
 
 
 def coded_colour(data: bytes) -> tuple[tuple[bytes, bytes], ...]:
@@ -19,7 +19,7 @@ def coded_colour(data: bytes) -> tuple[tuple[bytes, bytes], ...]:
     primaries, transfer = struct.unpack_from(">HH", data, at + 8)
     if primaries in (0, 2) or transfer in (0, 2) or max(primaries, transfer) > 255:
         return ()
-    if primaries == 1 and transfer in _SHOWN_AS_SRGB:
+    if primaries == 1 and transfer in SHOWN_AS_SRGB:
         return ()
     return ((b"cICP", bytes((primaries, transfer, 0, 1))),)
 

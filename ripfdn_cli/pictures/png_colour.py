@@ -46,6 +46,9 @@ _CURVES: dict[int, tuple[float, ...]] = {
 """Transfer functions by their numbers in H.273, table 3, as an ICC profile has them (ICC.1:2022, 10.18): an
 exponent, or g, a, b, c, d of (a·x + b)^g, c·x below d.
 """
+SRGB_TRANSFER = 13
+SHOWN_AS_SRGB = (1, 6, SRGB_TRANSFER, 14, 15)
+"""Transfer functions of H.273 that viewers of pictures take for sRGB's."""
 _PQ, _HLG = 16, 18
 _REFERENCE_WHITE = 203.0
 """cd/m² of a diffuse white in HDR (ITU-R BT.2408): what becomes the white of sRGB."""
@@ -81,12 +84,21 @@ def colour_space_of(metadata: Metadata) -> ColourSpace | None:
     return None if space == ColourSpace(_REC_709, _SRGB) else space
 
 
+def coded_space(primaries: int, transfer: int) -> ColourSpace | None:
+    """The space that H.273 numbers so; None for numbers that say nothing, or aren't known here."""
+    if primaries not in _PRIMARIES:
+        return None
+    if transfer in (_PQ, _HLG):
+        return ColourSpace(_PRIMARIES[primaries], transfer)
+    return ColourSpace(_PRIMARIES[primaries], _CURVES[transfer]) if transfer in _CURVES else None
+
+
 def profile_of(space: ColourSpace, *, grey: bool) -> bytes:
     """An ICC profile of `space` (not HDR), for pictures in grey or in RGB; the same bytes each time."""
     assert not isinstance(space.curve, int)
     curve = _curve_tag(space.curve)
     tags = {
-        b"desc": _text("PNG colours"),
+        b"desc": _text("Colours of the source"),
         b"cprt": _text("No copyright"),
         b"wtpt": _xyz(_D50),
     }
@@ -118,12 +130,8 @@ def to_srgb(frame: Frame, space: ColourSpace) -> Frame:
 
 
 def _coded(chunk: bytes) -> ColourSpace | None:
-    """Of cICP: numbers of H.273; ranges other than full, which PNG's samples have, are left."""
-    if len(chunk) != 4 or chunk[0] not in _PRIMARIES or chunk[3] != 1:
-        return None
-    if chunk[1] in (_PQ, _HLG):
-        return ColourSpace(_PRIMARIES[chunk[0]], chunk[1])
-    return ColourSpace(_PRIMARIES[chunk[0]], _CURVES[chunk[1]]) if chunk[1] in _CURVES else None
+    """Of cICP; ranges other than full, which PNG's samples have, are left."""
+    return coded_space(chunk[0], chunk[1]) if len(chunk) == 4 and chunk[3] == 1 else None
 
 
 def _measured(gamma: bytes, chromaticities: bytes) -> ColourSpace | None:

@@ -15,6 +15,8 @@ UNSPECIFIED = 2
 BT709, BT470BG, SMPTE170M = 1, 5, 6
 RGB_MATRIX = 0
 PQ, HLG = 16, 18
+_ORDINARY_PRIMARIES = (0, UNSPECIFIED, 3, BT709, BT470BG, SMPTE170M, 7)
+"""Of BT.709 and BT.601, and what says nothing (H.273, table 2)."""
 
 MATRICES = {
     1: "bt709",
@@ -70,6 +72,11 @@ class ColourTags:
     primaries: int = UNSPECIFIED
     transfer: int = UNSPECIFIED
     full_range: bool = False
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the primaries are others than those of BT.709 and BT.601, which look much alike."""
+        return self.primaries not in _ORDINARY_PRIMARIES
 
     @property
     def is_hdr(self) -> bool:

@@ -19,6 +19,7 @@ from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import DEPTHS
+from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
 from ripfdn_cli.video.codecs import LOSSLESS
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ToRgb
@@ -40,7 +41,7 @@ _LOSSLESS_FORMATS = {8: ("bgr0", "bgra"), 16: ("gbrp16le", "gbrap16le")}
 
 class SequenceTarget:
     """Numbered pictures `pattern`, the first of them number `first`, of `depth` bits (None: what frames
-    have). A segment is a list of their files.
+    have), each with `metadata`. A segment is a list of their files.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class SequenceTarget:
         first: int,
         *,
         depth: int | None = None,
+        metadata: Metadata = NO_METADATA,
     ) -> None:
         self.timeline = timeline
         self._pattern, self._encoding, self._first, self._depth = pattern, encoding, first, depth
+        self._metadata = metadata
 
     @property
     def frame_bytes(self) -> float:
@@ -92,7 +95,8 @@ class SequenceTarget:
             file = self._pattern.path(self._first + index)
             if self._depth is not None:
                 pixels = as_samples(pixels, DEPTHS[self._depth])
-            content = encode(Picture((pixels,), self._encoding.file_format), self._encoding, str(file))
+            picture = Picture((pixels,), self._encoding.file_format, self._metadata)
+            content = encode(picture, self._encoding, str(file))
             # A frame may be there from a run that was killed before it could record its segment.
             write_bytes(file, content, overwrite=True)
             files.append((file.name, len(content)))
@@ -118,8 +122,8 @@ class SequenceTarget:
 
 
 class AnimationTarget:
-    """An animated picture `output` of `depth` bits. Its segments are lossless video, so that a crash loses
-    none of them.
+    """An animated picture `output` of `depth` bits, with `metadata`. Its segments are lossless video, so that
+    a crash loses none of them.
     """
 
     def __init__(
@@ -131,9 +135,11 @@ class AnimationTarget:
         *,
         alpha: bool,
         depth: int = 8,
+        metadata: Metadata = NO_METADATA,
     ) -> None:
         self.timeline = timeline
         self._output, self._encoding, self._depth = output, encoding, depth
+        self._metadata = metadata
         pixel_format = _LOSSLESS_FORMATS[depth][alpha]
         self._settings = EncoderSettings(
             LOSSLESS, *size, pixel_format, timeline.time_base, timeline.rate, RGB_TAGS
@@ -192,7 +198,7 @@ class AnimationTarget:
             raise InternalError(f"{len(frames)} frames instead of {len(self.timeline)}")
         durations = whole_durations(self.timeline, _TICKS.get(self._encoding.file_format.name, _MILLISECOND))
         animation = Animation(durations, plays=0)
-        picture = Picture(frames, self._encoding.file_format, animation=animation)
+        picture = Picture(frames, self._encoding.file_format, self._metadata, animation)
         content = encode(picture, self._encoding, str(self._output))
         write_bytes(self._output, content, overwrite=overwrite)
 

@@ -14,7 +14,9 @@ from ripfdn_cli.errors import UsageError
 from ripfdn_cli.files.storage import is_folder
 from ripfdn_cli.image_math.dihedral import SWAPS_AXES
 from ripfdn_cli.pictures.encoding import Encoding, unsupported_options
-from ripfdn_cli.pictures.formats import check_fits, format_of
+from ripfdn_cli.pictures.formats import Format, check_fits, format_of
+from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata
+from ripfdn_cli.pictures.png_colour import SHOWN_AS_SRGB, SRGB_TRANSFER, coded_space, profile_of
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.output_names import ResultSize
 from ripfdn_cli.pipeline.output_size import SizeRequest, growth
@@ -28,7 +30,7 @@ from ripfdn_cli.video.codecs import (
     pixel_format_for,
     warn_of_lost_bits,
 )
-from ripfdn_cli.video.colour import RGB_MATRIX, output_tags
+from ripfdn_cli.video.colour import RGB_MATRIX, UNSPECIFIED, output_tags
 from ripfdn_cli.video.display_matrix import upright_transform
 from ripfdn_cli.video.encoding import EncoderSettings, side_steps
 from ripfdn_cli.video.files import VideoInfo
@@ -114,9 +116,11 @@ def plan_video(
         size = _codec_size(source, codec, pixel_format, settings.size, scale)
         target: Target = _video_target(source, output, size, codec, pixel_format, settings)
     else:
+        file_format = _picture_format(output)
         source = _in_depth(_upright(source), settings.frames.depth)
+        source, metadata = _with_colours_said(source, file_format)
         size = settings.size.target(source.width, source.height, scale)
-        target = _picture_target(source, output, size, settings)
+        target = _picture_target(source, output, size, settings, file_format, metadata)
     route = _route(source, size, network.selection)
     return VideoPlan(
         source=source,
@@ -315,17 +319,49 @@ def _choices(encoding: EncodingOptions) -> EncoderChoices:
     )
 
 
-def _picture_target(
-    source: VideoSource, output: Path, size: tuple[int, int], settings: VideoSettings
-) -> SequenceTarget | AnimationTarget:
+def _picture_format(output: Path) -> Format:
     file_format = format_of(output)
     if file_format is None:
         suffix = output.suffix or "no suffix"
         raise UsageError(
             f"{output}: {suffix} is not a format of videos or pictures; use one such as .mkv or .webp"
         )
-    if source.tags.is_hdr:
+    return file_format
+
+
+def _with_colours_said(source: VideoSource, file_format: Format) -> tuple[VideoSource, Metadata]:
+    """`source` as pictures of this format can have it, and what they say of its colours: a profile where the
+    primaries are wide, or, where the format has none, nothing of frames in sRGB.
+    """
+    tags = source.tags
+    if tags.is_hdr:
         raise UsageError(f"{source.name} is HDR, which pictures written here can't represent; write a video")
+    if not tags.is_wide:
+        return source, NO_METADATA
+    # Players and viewers take the curve of BT.709 for that of their screen.
+    plain = tags.transfer in (*SHOWN_AS_SRGB, UNSPECIFIED)
+    space = coded_space(tags.primaries, SRGB_TRANSFER if plain else tags.transfer)
+    if space is None:
+        log.warning(
+            "%s: pictures can't say what its colours are (primaries %d, transfer %d of ITU-T H.273) and look "
+            "as if they were sRGB",
+            *(source.name, tags.primaries, tags.transfer),
+        )
+        return source, NO_METADATA
+    if "icc_profile" in file_format.metadata:
+        return source, Metadata(icc_profile=profile_of(space, grey=False))
+    log.info("%s: converted to sRGB, as no profile is written to %s", source.name, file_format.title)
+    return source.in_srgb(space), NO_METADATA
+
+
+def _picture_target(
+    source: VideoSource,
+    output: Path,
+    size: tuple[int, int],
+    settings: VideoSettings,
+    file_format: Format,
+    metadata: Metadata,
+) -> SequenceTarget | AnimationTarget:
     if source.aspect != 1 or source.matrix is not None:
         log.warning(
             "%s is shown stretched or rotated; its pictures are written as they are stored", source.name
@@ -337,14 +373,25 @@ def _picture_target(
     encoding = Encoding(file_format, asked.quality, asked.lossless)
     if is_pattern(output):
         return SequenceTarget(
-            frame_pattern(output), encoding, source.timeline, source.first_number, depth=asked.depth
+            frame_pattern(output),
+            encoding,
+            source.timeline,
+            source.first_number,
+            depth=asked.depth,
+            metadata=metadata,
         )
     if not file_format.animated or output.suffix.lower() == ".png":  # .apng for who wants that
         raise UsageError(
             f"{output} holds one picture; name numbered ones such as {output.stem}_%06d{output.suffix}"
         )
     return AnimationTarget(
-        output, encoding, source.timeline, size, alpha=source.has_alpha, depth=asked.depth or 8
+        output,
+        encoding,
+        source.timeline,
+        size,
+        alpha=source.has_alpha,
+        depth=asked.depth or 8,
+        metadata=metadata,
     )
 
 

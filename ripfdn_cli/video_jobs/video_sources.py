@@ -18,6 +18,8 @@ from ripfdn_cli.image_math.dihedral import SWAPS_AXES, transformed
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.pictures.decoding import read_picture
 from ripfdn_cli.pictures.picture import Frame, has_alpha, without_alpha
+from ripfdn_cli.pictures.png_colour import ColourSpace
+from ripfdn_cli.pictures.srgb import in_srgb
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
 from ripfdn_cli.video.copies import TIMECODE, SourceStreams, copied_streams, is_timecode
 from ripfdn_cli.video.decoders import is_lossy
@@ -101,6 +103,15 @@ class VideoSource:
 
         reading = self.reading | {"background": list(background)}
         return replace(self, has_alpha=False, frames=frames, reading=reading, yuv=None)
+
+    def in_srgb(self, space: ColourSpace) -> VideoSource:
+        """The same frames, whose colours are in `space`, in sRGB, before anything else is done to them."""
+
+        def frames(first: int, before: Checksums | None) -> Iterator[SourceFrame]:
+            for frame in self.frames(first, before):
+                yield frame.made_into(in_srgb(frame.pixels, space))
+
+        return replace(self, frames=frames, reading=self.reading | {"colours": "sRGB"}, yuv=None)
 
     def turned(self, transform: int) -> VideoSource:
         """The same frames after the `transform` of `dihedral`, before anything else is done to them, and not

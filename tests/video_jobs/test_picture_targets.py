@@ -1,5 +1,6 @@
 """Pictures that a job's frames become: numbered ones, and animations."""
 
+import io
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
 from support.segment_runs import Killed, stop_after
 from support.transparent_clips import make_transparent_clip
-from support.video_clips import Clip, make_clip, picture
+from support.video_clips import Clip, Tags, make_clip, picture
 from support.video_facts import decoded, picture_times
 
 from ripfdn_cli.errors import UsageError
@@ -193,3 +195,76 @@ def test_frames_of_another_depth_are_another_job(tmp_path: Path, upscale: Upscal
         upscale(source, tmp_path / "%d.png", progress=stop_after(5), segment=3)
     with pytest.raises(UsageError, match="depth"):
         upscale(source, tmp_path / "%d.png", segment=3, frames=FrameOptions(depth=8))
+
+
+P3_TO_SRGB = np.array(
+    [
+        [1.22494018, -0.22494018, 0.0],
+        [-0.04205695, 1.04205695, 0.0],
+        [-0.01963755, -0.07863605, 1.0982736],
+    ]
+)
+"""CSS Color 4: XYZ_to_lin_sRGB · lin_P3_to_XYZ."""
+
+
+def p3_in_srgb(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """Display P3's numbers, 0 to 255, as sRGB's."""
+    x = pixels / 255
+    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4) @ P3_TO_SRGB.T
+    linear = np.clip(linear, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.asarray(255 * encoded)
+
+
+def shown_in_srgb(path: Path) -> NDArray[np.uint8]:
+    """The picture, or the first of it, as LittleCMS shows it."""
+    with Image.open(path) as image:
+        colours, icc_profile = image.convert("RGB"), image.info.get("icc_profile")
+    if icc_profile is None:
+        return np.asarray(colours)
+    source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+    target: ImageCms.ImageCmsProfile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    return np.asarray(ImageCms.profileToProfile(colours, source, target, outputMode="RGB"))
+
+
+@pytest.mark.parametrize(
+    "name", ["%d.png", "%d.jpg", "%d.bmp", "out.apng", "out.webp", "out.avif", "out.gif"]
+)
+def test_wide_colours_of_a_video_are_said_or_converted(name: str, tmp_path: Path, upscale: Upscale) -> None:
+    clips = {
+        kind: make_clip(
+            tmp_path / f"{kind}.mp4", Clip(frames=2, options={"crf": "4"}, tags=Tags(1, primaries, 1, 1))
+        )
+        for kind, primaries in (("wide", 12), ("plain", 1))
+    }
+    upscale(
+        clips["wide"],
+        tmp_path / name,
+        frames=FrameOptions(quality=100 if name.endswith(("jpg", "webp", "avif")) else None),
+    )
+    upscale(clips["plain"], tmp_path / "plain_%d.png")
+    with Image.open(tmp_path / "plain_1.png") as image:
+        assert "icc_profile" not in image.info
+        expected = p3_in_srgb(np.asarray(image.convert("RGB")))
+    difference = np.abs(shown_in_srgb(tmp_path / name.replace("%d", "1")) - expected)
+    assert np.median(difference) <= 2
+    assert np.percentile(difference, 80) <= 8
+
+
+def test_colours_that_pictures_cannot_say_are_warned_of(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=2, tags=Tags(1, 8, 1, 1)))
+    upscale(source, tmp_path / "%d.png")
+    assert "pictures can't say what its colours are (primaries 8" in caplog.text
+
+
+@pytest.mark.parametrize("primaries", [1, 2, 5, 6])
+def test_ordinary_colours_need_no_profile(
+    primaries: int, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(frames=2, tags=Tags(1, primaries, 1, 1)))
+    upscale(source, tmp_path / "%d.png")
+    with Image.open(tmp_path / "1.png") as image:
+        assert "icc_profile" not in image.info
+    assert not caplog.records
