@@ -11,16 +11,13 @@ import numpy as np
 from PIL import Image
 
 from ripfdn_cli.pictures.formats import Format
-from ripfdn_cli.pictures.gif_files import encode_gif
+from ripfdn_cli.pictures.gif_files import GIF_UNIT, encode_gif, gif_delays, tell_of_left_out
 from ripfdn_cli.pictures.metadata import read_metadata
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, check_size, has_alpha, is_opaque
 from ripfdn_cli.pictures.pillow_pixels import image_of
 
 log = logging.getLogger(__name__)
 
-_GIF_UNIT = 10
-_SHORTEST_GIF_DELAY = 2
-"""In hundredths of a second: browsers and FFmpeg show frames that say less for ten."""
 _MOST_PLAYS = 65535
 
 
@@ -63,10 +60,14 @@ def encode_frames(picture: Picture, file_format: Format, options: dict[str, Any]
         frames, animation = frames[1:], Animation(animation.durations[1:], animation.plays)
     if file_format.name == "gif":
         # What a GIF says is what its readers are used to: it goes on saying it.
-        least = 0 if picture.file_format.name == "gif" else _SHORTEST_GIF_DELAY
-        delays = whole_units(animation.durations, _GIF_UNIT, least)
-        _tell_of_slower(animation.durations, delays, name)
-        return encode_gif(frames, delays=delays, plays=animation.plays, comment=options.get("comment"))
+        if picture.file_format.name == "gif":
+            delays = dict(enumerate(whole_units(animation.durations, GIF_UNIT, 0)))
+        else:
+            delays = gif_delays(animation.durations)
+            tell_of_left_out(len(frames) - len(delays), len(frames), name)
+        shown = [frames[number] for number in delays]
+        comment = options.get("comment")
+        return encode_gif(shown, delays=list(delays.values()), plays=animation.plays, comment=comment)
     options = options | {"duration": whole_units(animation.durations, 1, 1)}
     if file_format.name == "webp":
         options["loop"] = min(animation.plays, _MOST_PLAYS)
@@ -92,17 +93,6 @@ def whole_units(durations: Sequence[float], unit: float, least: int) -> list[int
         units.append(max(math.floor(end / unit + 0.5) - written, least if duration else 0))
         written += units[-1]
     return units
-
-
-def _tell_of_slower(durations: Sequence[float], delays: Sequence[int], name: str) -> None:
-    before, after = sum(durations), sum(delays) * _GIF_UNIT
-    if after > before + _GIF_UNIT:
-        log.warning(
-            "%s: lasts %.2f s instead of %.2f, as no viewer shows a frame of a GIF for less than 0.02 s",
-            name,
-            after / 1000,
-            before / 1000,
-        )
 
 
 def _between(starts: Sequence[float | None], durations: Sequence[float]) -> tuple[float, ...]:

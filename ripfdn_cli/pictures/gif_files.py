@@ -6,6 +6,8 @@ background's entry for transparent. So all frames share one transparent entry wi
 background, and frames are cleared only where that shows.
 """
 
+import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,11 +18,45 @@ from PIL import GifImagePlugin, Image
 from ripfdn_cli.pictures.picture import Frame, as_rgb, has_alpha
 from ripfdn_cli.pictures.pillow_pixels import image_of
 
+log = logging.getLogger(__name__)
+
+GIF_UNIT = 10
+"""Milliseconds of the hundredths in which a GIF says how long a frame shows."""
+_SHORTEST_DELAY = 2
+"""In hundredths of a second: browsers and FFmpeg show frames that say less for ten."""
 _OPAQUE_FROM = 128
 """Alpha from which a pixel is kept in a format that knows only all or nothing."""
 _KEEP, _CLEAR = 1, 2
 _MOST_COLOURS = 256
 _LONGEST_BLOCK = 255
+
+
+def gif_delays(durations: Sequence[float]) -> dict[int, int]:
+    """Which of the frames that last `durations` (ms) are shown in a GIF, by number, and each one's delay in
+    hundredths of a second.
+
+    No frame that lasts at all shows for less than viewers know. Where that leaves a frame no time before its
+    own is over, it is left out; others begin as near to their time as can be.
+    """
+    starts: dict[int, int] = {}
+    end, free = 0.0, 0
+    for number, duration in enumerate(durations):
+        begin, end = end, end + duration
+        if duration and round(end / GIF_UNIT, 6) <= free:
+            continue
+        starts[number] = max(math.floor(begin / GIF_UNIT + 0.5), free)
+        free = starts[number] + (_SHORTEST_DELAY if duration else 0)
+    bounds = [*starts.values(), max(math.floor(end / GIF_UNIT + 0.5), free)]
+    return {number: after - start for (number, start), after in zip(starts.items(), bounds[1:], strict=True)}
+
+
+def tell_of_left_out(count: int, frames: int, name: str) -> None:
+    """Say that the GIF `name` is without `count` of its `frames`, if it is."""
+    if count:
+        log.warning(
+            "%s: %d of %d frames are left out, as no viewer shows a frame of a GIF for less than 0.02 s",
+            *(name, count, frames),
+        )
 
 
 def encode_gif(

@@ -7,18 +7,21 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 
 from ripfdn_cli.errors import InternalError, OutputError, UsageError
 from ripfdn_cli.files.atomic_file import write_bytes
 from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import DEPTHS
+from ripfdn_cli.pictures.gif_files import GIF_UNIT, gif_delays, tell_of_left_out
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, as_samples
 from ripfdn_cli.video.codecs import LOSSLESS
@@ -33,8 +36,7 @@ log = logging.getLogger(__name__)
 
 _MOST_ANIMATED_PIXELS = 2**29
 """Of all frames together; they are held in memory at the end, and encoders take several times as much."""
-_MILLISECOND, _CENTISECOND = Fraction(1, 1000), Fraction(1, 100)
-_TICKS = {"gif": _CENTISECOND}
+_MILLISECOND = Fraction(1, 1000)
 _LOSSLESS_FORMATS = {8: ("bgr0", "bgra"), 16: ("gbrp16le", "gbrap16le")}
 """Pixel formats of the lossless video by bits, without and with transparency."""
 
@@ -123,7 +125,7 @@ class SequenceTarget:
 
 class AnimationTarget:
     """An animated picture `output` of `depth` bits, with `metadata`. Its segments are lossless video, so that
-    a crash loses none of them.
+    a crash loses none of them. A GIF is without the frames of `timeline` that it has no time for.
     """
 
     def __init__(
@@ -137,6 +139,9 @@ class AnimationTarget:
         depth: int = 8,
         metadata: Metadata = NO_METADATA,
     ) -> None:
+        self._durations = whole_durations(timeline)
+        if encoding.file_format.name == "gif":
+            timeline, self._durations = _for_gif(timeline, str(output))
         self.timeline = timeline
         self._output, self._encoding, self._depth = output, encoding, depth
         self._metadata = metadata
@@ -196,20 +201,31 @@ class AnimationTarget:
         )
         if len(frames) != len(self.timeline):
             raise InternalError(f"{len(frames)} frames instead of {len(self.timeline)}")
-        durations = whole_durations(self.timeline, _TICKS.get(self._encoding.file_format.name, _MILLISECOND))
-        animation = Animation(durations, plays=0)
+        animation = Animation(self._durations, plays=0)
         picture = Picture(frames, self._encoding.file_format, self._metadata, animation)
         content = encode(picture, self._encoding, str(self._output))
         write_bytes(self._output, content, overwrite=overwrite)
 
 
-def whole_durations(timeline: Timeline, tick: Fraction) -> tuple[float, ...]:
-    """How long each frame shows, in milliseconds, on a clock of `tick` seconds: no error adds up, and every
-    frame shows for a tick at least.
+def whole_durations(timeline: Timeline) -> tuple[float, ...]:
+    """How long each frame shows, in whole milliseconds: no error adds up, and every frame shows for one at
+    least.
     """
     bounds = [*timeline.pts.tolist(), int(timeline.pts[-1] + timeline.durations[-1])]
-    ticks = [round(bound * timeline.time_base / tick) for bound in bounds]
-    return tuple(max(1, after - before) * float(tick * 1000) for before, after in pairwise(ticks))
+    ticks = [round(bound * timeline.time_base / _MILLISECOND) for bound in bounds]
+    return tuple(float(max(1, after - before)) for before, after in pairwise(ticks))
+
+
+def _for_gif(timeline: Timeline, name: str) -> tuple[Timeline, tuple[float, ...]]:
+    """`timeline` with the frames that the GIF `name` shows, and for how many milliseconds each does."""
+    lasting = [float(ticks * timeline.time_base / _MILLISECOND) for ticks in timeline.durations.tolist()]
+    delays = gif_delays(lasting)
+    tell_of_left_out(len(timeline) - len(delays), len(timeline), name)
+    shown = np.array(list(delays))
+    end = timeline.pts[-1] + timeline.durations[-1]
+    pts = timeline.pts[shown]
+    kept = replace(timeline, source=timeline.source[shown], pts=pts, durations=np.diff(pts, append=end))
+    return kept, tuple(float(GIF_UNIT * delay) for delay in delays.values())
 
 
 def _decoded(path: Path) -> Iterator[Frame]:

@@ -14,6 +14,7 @@ from support.animations import (
 from ripfdn_cli.pictures.decoding import decode
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
+from ripfdn_cli.pictures.gif_files import gif_delays
 from ripfdn_cli.pictures.picture import Animation, Picture
 
 
@@ -82,3 +83,18 @@ def test_the_transparent_entry_of_a_gif_lies_in_every_palette_and_is_its_backgro
 def test_an_opaque_gif_clears_nothing() -> None:
     gif = parse_gif(encode(animation(False, plays=0), Encoding(format_named("gif")), "a"))
     assert {(frame.disposal, frame.transparent) for frame in gif.frames} == {(1, None)}
+
+
+@pytest.mark.parametrize(
+    ("durations", "delays"),
+    [
+        ((4.0,) * 4, {0: 2}),
+        ((10.0, 100.0), {0: 2, 1: 9}),
+        ((100.0, 0.0, 100.0), {0: 10, 1: 0, 2: 10}),
+        ((30.0, 5.0, 5.0, 60.0), {0: 3, 1: 2, 3: 5}),
+        ((5.0,), {0: 2}),
+    ],
+)
+def test_short_frames_have_the_time_of_others(durations: tuple[float, ...], delays: dict[int, int]) -> None:
+    assert gif_delays(durations) == delays
+    assert gif_delays([10.0 * delay for delay in delays.values()]) == dict(enumerate(delays.values()))

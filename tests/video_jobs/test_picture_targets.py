@@ -268,3 +268,25 @@ def test_ordinary_colours_need_no_profile(
     with Image.open(tmp_path / "1.png") as image:
         assert "icc_profile" not in image.info
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("rate", "left"), [(60, 10), (120, 10), (24, 4)])
+def test_a_gif_is_without_frames_that_viewers_would_slow_down(
+    rate: int, left: int, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fifth of a second; none of them is computed."""
+    count = rate // 5
+    (tmp_path / "in").mkdir()
+    for number in range(count):
+        Image.fromarray(picture(number)).save(tmp_path / "in" / f"{number}.png")
+    facts = upscale(tmp_path / "in", tmp_path / "out.gif", fps=Fraction(rate))
+    assert facts.frames == facts.computed == left
+    with Image.open(tmp_path / "out.gif") as animation:
+        assert getattr(animation, "n_frames", 1) == left
+        shown = []
+        for number in range(left):
+            animation.seek(number)
+            shown.append(animation.info["duration"])
+    assert min(shown) >= 20
+    assert abs(sum(shown) - 1000 * count / rate) <= 10
+    assert (f"{count - left} of {count} frames are left out" in caplog.text) == (count > left)
