@@ -13,7 +13,7 @@ from ripfdn_cli.files.storage import is_folder
 from ripfdn_cli.pictures.find_pictures import find_pictures, is_hidden
 
 _PLACE = re.compile(r"%(0?)(\d*)d")
-_LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)", re.DOTALL)
+_NUMBER = re.compile(r"(\d+)")
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -91,18 +91,40 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _one_series(path: Path, entries: Sequence[Path]) -> list[tuple[int, Path]]:
-    """Files that are alike but for the last number in their names."""
-    series: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    """Files whose names are alike but for one number."""
+    alike: dict[tuple[str, ...], list[_NumberedName]] = {}
     for entry in entries:
-        match = _LAST_NUMBER.search(entry.stem)
-        if match is None:
+        name = _NumberedName(entry, tuple(_NUMBER.split(entry.stem)))
+        if len(name.parts) == 1:
             raise InputError(f"{entry} has no number in its name; its place among the frames is unknown")
-        around = (entry.stem[: match.start()], entry.stem[match.end() :] + entry.suffix)
-        series.setdefault(around, []).append((int(match[1]), entry))
+        alike.setdefault((*name.parts[::2], entry.suffix), []).append(name)
+    series: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    for names in alike.values():
+        place = _counting_place(names)
+        for name in names:
+            series.setdefault(name.around(place), []).append((int(name.parts[place]), name.path))
     if len(series) > 1:
         named = ", ".join(f"{before}N{after}" for before, after in sorted(series)[:4])
         raise InputError(f"{path} has frames of several series ({named}); choose one with a glob")
     return next(iter(series.values()), [])
+
+
+@dataclass(frozen=True)
+class _NumberedName:
+    """The name of the file `path`, without its suffix: what is no number and numbers in turn."""
+
+    path: Path
+    parts: tuple[str, ...]
+
+    def around(self, place: int) -> tuple[str, str]:
+        """What is before and after the number at `place`."""
+        return "".join(self.parts[:place]), "".join(self.parts[place + 1 :]) + self.path.suffix
+
+
+def _counting_place(names: Sequence[_NumberedName]) -> int:
+    """Where the number is that differs most often between names with the same text; else the last one."""
+    places = range(1, len(names[0].parts), 2)
+    return max(places, key=lambda place: (len({name.parts[place] for name in names}), place))
 
 
 def _complete(path: Path, frames: list[tuple[int, Path]]) -> list[tuple[int, Path]]:

@@ -31,6 +31,26 @@ def test_a_glob_and_a_pattern_choose_one_series(tmp_path: Path) -> None:
         find_frames([tmp_path])
 
 
+@pytest.mark.parametrize("given", ["", "shot_*_v2.png", "shot_%04d_v2.png"])
+def test_the_number_that_counts_need_not_be_the_last(given: str, tmp_path: Path) -> None:
+    files = touch(tmp_path, *(f"shot_{number:04}_v2.png" for number in (9, 10, 8)))
+    expected = [(8, "shot_0008_v2.png"), (9, "shot_0009_v2.png"), (10, "shot_0010_v2.png")]
+    assert names(find_frames([tmp_path / given] if given else [tmp_path])) == expected
+    assert names(find_frames(files)) == expected
+
+
+def test_two_versions_are_two_series_that_a_glob_tells_apart(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"a{number:02}_v{version}.png" for number in (1, 2, 3) for version in (1, 2)))
+    with pytest.raises(InputError, match=r"several series \(aN_v1.png, aN_v2.png\)"):
+        find_frames([tmp_path])
+    assert len(find_frames([tmp_path / "a*_v1.png"])) == 3
+
+
+def test_a_single_frame_is_numbered_by_its_last_number(tmp_path: Path) -> None:
+    touch(tmp_path, "shot7_0012.png")
+    assert names(find_frames([tmp_path])) == [(12, "shot7_0012.png")]
+
+
 def test_files_a_shell_has_found_are_sorted_too(tmp_path: Path) -> None:
     files = touch(tmp_path, "x-10.png", "x-9.png")
     assert names(find_frames(files)) == [(9, "x-9.png"), (10, "x-10.png")]
