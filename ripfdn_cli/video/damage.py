@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,10 @@ _REGULAR = 0.9
 _FLV_HEADER, _FLV_TAG = 9, 11
 _SLOPPY = Fraction(1, 4)
 """Seconds by which headers of whole files exceed what is there."""
-_PROMISING = ("matroska", "flv", "asf", "avi")
-"""Demuxers whose duration is what the header says, and not found out from what is there."""
+_PROMISING = ("matroska", "flv", "asf")
+"""Demuxers whose duration is what the header says of all streams, and not found out from what is there."""
+_AVI_UNSTATED = (0, 0xFFFFFFFF)
+"""Sizes of RIFF chunks that nobody went back to fill in."""
 
 
 def lost_frames(
@@ -34,16 +35,22 @@ def lost_frames(
     *,
     end: Fraction,
     promised_end: Fraction | None,
+    promised_frames: int = 0,
 ) -> int:
     """About how many frames the file `path` should have besides those at `times`, 0 where it is whole.
 
     `breaks`: timestamps before which a gap is no loss. `end`: when the last of all streams ends;
-    `promised_end`: what the header says of that, in seconds. Counted are the gaps in a constant rate, where
-    the file's structure is broken, and what lies between the last frame and the promised end.
+    `promised_end`: what the header says of that, in seconds; `promised_frames`: how many it says the picture
+    has. Counted are the gaps in a constant rate, where the file's structure is broken, and what lies between
+    the last frame and the promised end; in AVI, whose frames are numbered, those that a file that is cut off
+    should go on to.
     """
+    names = set(demuxer.split(","))
+    if "avi" in names:
+        # A gap is empty chunks there, which repeat the frame before; and sound may go on after the picture.
+        return max(0, promised_frames - int(times.pts[-1]) - 1) if avi_is_cut_off(path) else 0
     if len(times.pts) < 2:
         return 0
-    names = set(demuxer.split(","))
     if promised_end is not None and names & set(_PROMISING) and _falls_short(promised_end - end, times):
         picture_end = int(times.pts[-1] + times.durations[-1]) * times.time_base
         return _gaps(times, breaks) + int(
@@ -131,10 +138,19 @@ def flv_is_broken(path: Path) -> bool:
     return False
 
 
-def avi_is_cut_off(path: Path) -> bool:
-    """The file is shorter than its first chunk says (RIFF)."""
+def avi_is_cut_off(path: Path) -> bool | None:
+    """The AVI file `path` is shorter than its chunks say (RIFF; large files have several); None where they
+    don't say, as in files that were written to a pipe or never finished, whose counts aren't true either.
+    """
+    size, end = path.stat().st_size, 0
     with path.open("rb") as stream:
-        return _riff_size(stream) > path.stat().st_size
+        while (header := stream.read(8))[:4] == b"RIFF" and len(header) == 8:
+            length = int.from_bytes(header[4:], "little")
+            if length in _AVI_UNSTATED:
+                return None
+            end += len(header) + length
+            stream.seek(end := end + end % 2)
+    return end - 1 > size if end else None
 
 
 def short_sound(ends: Mapping[int, tuple[Fraction, Fraction]]) -> list[int]:
@@ -144,12 +160,7 @@ def short_sound(ends: Mapping[int, tuple[Fraction, Fraction]]) -> list[int]:
     return [index for index, (have, want) in ends.items() if want - have > _SLOPPY]
 
 
-def _riff_size(stream: BinaryIO) -> int:
-    return int.from_bytes(stream.read(8)[4:], "little") + 8
-
-
 _STRUCTURES: dict[str, Callable[[Path], bool]] = {
     "mpegts": transport_stream_is_broken,
     "flv": flv_is_broken,
-    "avi": avi_is_cut_off,
 }

@@ -24,7 +24,7 @@ from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.pictures.file_content import check_regular
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS, check_size
 from ripfdn_cli.video.colour import Colour, colour_of
-from ripfdn_cli.video.damage import lost_frames, short_sound
+from ripfdn_cli.video.damage import avi_is_cut_off, lost_frames, short_sound
 from ripfdn_cli.video.decoders import decoder_of, is_lossy
 from ripfdn_cli.video.formats import DEMUXERS
 from ripfdn_cli.video.hdr import HdrMetadata, hdr_metadata_of
@@ -223,8 +223,9 @@ def scan(
     with opened(path) as container:
         stream = container.streams.video[position_of(container, index)]
         base, rate = as_fraction(stream.time_base), fraction(stream.average_rate)
-        demuxer, promised = container.format.name, _promised_end(container)
-        seen = _Seen(index, stream.codec_context.name, ClockWatch(base), counted=is_counted(container))
+        demuxer, promised, promised_frames = container.format.name, _promised_end(container), stream.frames
+        counted = is_counted(container)
+        seen = _Seen(index, stream.codec_context.name, ClockWatch(base), counted=counted)
         for packet in _packets(path, container, complete):
             seen.add(packet)
         missing = _check_whole(path, container, stream, seen.packets, complete)
@@ -236,9 +237,19 @@ def scan(
     packets = len(frames)
     if fields:
         frames = without_second_fields(frames, _decoded_times(path, index, joints))
+    if counted and avi_is_cut_off(path) is False:
+        frames = _held(frames, promised_frames)
     with reading(path):
         times = _timed(path, base, frames, rate if len(frames) == packets else None)
-    lost = missing or lost_frames(path, demuxer, times, breaks, end=seen.end, promised_end=promised)
+    lost = missing or lost_frames(
+        path,
+        demuxer,
+        times,
+        breaks,
+        end=seen.end,
+        promised_end=promised,
+        promised_frames=promised_frames,
+    )
     return Scan(times, seen.digest.hexdigest(), seen.copied, joints, lost)
 
 
@@ -309,6 +320,14 @@ def _from_first_whole(
             else f"{left_out} frames can't be decoded and are left out",
         )
     return whole
+
+
+def _held(frames: list[tuple[int | None, int]], end: int) -> list[tuple[int | None, int]]:
+    """`frames` (timestamps and durations), of which the last to show does so until `end`: in AVI nothing but
+    the count of frames tells of empty chunks after it, with which capture programs repeat it.
+    """
+    last = max((time for time, _ in frames if time is not None), default=end)
+    return [(time, max(duration, end - last) if time == last else duration) for time, duration in frames]
 
 
 def _may_be_joined(demuxer: str) -> bool:

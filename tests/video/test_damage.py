@@ -9,6 +9,7 @@ from support.joined_files import cut_off, without_transport_packets
 from support.video_clips import Clip, make_clip
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.video.damage import avi_is_cut_off
 from ripfdn_cli.video.files import scan
 
 FRAMES = 96
@@ -16,7 +17,7 @@ CLIPS = {
     ".ts": Clip(frames=FRAMES, width=96, height=64, time_base=Fraction(1, 90000), audio="aac"),
     ".mkv": Clip(frames=FRAMES, width=96, height=64, audio="aac"),
     ".flv": Clip(frames=FRAMES, width=96, height=64, time_base=Fraction(1, 1000), codec="flv"),
-    ".avi": Clip(frames=FRAMES, width=96, height=64, codec="mpeg4", time_base=Fraction(1, 24)),
+    ".avi": Clip(frames=FRAMES, width=96, height=64, codec="mpeg4", time_base=Fraction(1, 24), audio="mp2"),
 }
 
 
@@ -25,13 +26,75 @@ def test_a_whole_file_lacks_nothing(suffix: str, tmp_path: Path) -> None:
     assert scan(make_clip(tmp_path / f"a{suffix}", CLIPS[suffix]), 0).lost_frames == 0
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".flv"])
+@pytest.mark.parametrize("suffix", [".mkv", ".flv", ".avi"])
 @pytest.mark.parametrize("share", [0.4, 0.7])
 def test_frames_that_were_cut_off_are_counted(suffix: str, share: float, tmp_path: Path) -> None:
     path = cut_off(make_clip(tmp_path / f"a{suffix}", CLIPS[suffix]), tmp_path / f"b{suffix}", share)
     found = scan(path, 0)
     assert 0 < len(found.times.pts) < FRAMES
     assert abs(found.lost_frames + len(found.times.pts) - FRAMES) <= 2
+
+
+SIZE, LENGTH = 4, 32
+"""Bytes from a chunk's name to its size, and in a stream's header of AVI (strh) to its number of chunks."""
+
+
+def with_number(data: bytes, place: int, number: int) -> bytes:
+    return data[:place] + number.to_bytes(4, "little") + data[place + 4 :]
+
+
+def with_empty_chunks(source: Path, path: Path, count: int) -> Path:
+    """The AVI file `source` with `count` empty chunks after its picture, as capture programs write them for
+    one that stays the same.
+    """
+    data, more = source.read_bytes(), b"00dc\0\0\0\0" * count
+    movi, index = data.index(b"movi"), data.index(b"idx1")
+    length = data.index(b"strh") + SIZE + SIZE + LENGTH
+    for place, added in ((SIZE, len(more)), (movi - SIZE, len(more)), (length, count)):
+        data = with_number(data, place, int.from_bytes(data[place : place + 4], "little") + added)
+    path.write_bytes(data[:index] + more + data[index:])
+    return path
+
+
+def test_sound_whose_length_is_wrong_is_no_loss_of_pictures(tmp_path: Path) -> None:
+    data = make_clip(tmp_path / "a.avi", CLIPS[".avi"]).read_bytes()
+    path = tmp_path / "b.avi"
+    sound = data.index(b"strh", data.index(b"strh") + 4)
+    path.write_bytes(with_number(data, sound + SIZE + SIZE + LENGTH, 10_000))
+    with av.open(str(path)) as container:
+        assert container.duration is not None
+        assert container.duration > 1_000_000 * (FRAMES / 24 + 60)
+    assert scan(path, 0).lost_frames == 0
+
+
+def test_a_picture_that_empty_chunks_repeat_is_held(tmp_path: Path) -> None:
+    clip = Clip(frames=35, codec="mpeg4", time_base=Fraction(1, 24))
+    path = with_empty_chunks(make_clip(tmp_path / "a.avi", clip), tmp_path / "b.avi", 15)
+    with av.open(str(path)) as container:
+        assert container.duration is not None
+        assert abs(container.duration / 1_000_000 - 50 / 24) < 0.001
+    found = scan(path, 0)
+    assert found.times.durations.tolist() == [1] * 34 + [16]
+    assert found.lost_frames == 0
+
+
+def test_a_file_that_was_written_to_a_pipe_lacks_nothing(tmp_path: Path) -> None:
+    """Its sizes and lengths are as they were before anything was known of them."""
+    data = make_clip(tmp_path / "a.avi", CLIPS[".avi"]).read_bytes()
+    path = tmp_path / "b.avi"
+    length = data.index(b"strh") + SIZE + SIZE + LENGTH
+    path.write_bytes(with_number(with_number(data, SIZE, 0xFFFFFFFF), length, 1 << 30))
+    found = scan(path, 0)
+    assert (len(found.times.pts), found.times.durations[-1], found.lost_frames) == (FRAMES, 1, 0)
+
+
+def test_a_second_part_of_a_large_file_is_missed(tmp_path: Path) -> None:
+    parts = [b"RIFF" + len(part).to_bytes(4, "little") + part for part in (b"AVI " + bytes(96), b"AVIX")]
+    path = tmp_path / "a.avi"
+    path.write_bytes(b"".join(parts))
+    assert avi_is_cut_off(path) is False
+    path.write_bytes(b"".join(parts)[:-2])
+    assert avi_is_cut_off(path) is True
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0.5, 0.6), (0.2, 0.45)])
