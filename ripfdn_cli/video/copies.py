@@ -159,15 +159,15 @@ class OpenSource:
     def chapters(self, timeline: Timeline) -> Iterator[dict[str, Any]]:
         """The chapters that are kept, moved and cut like the picture, which shows as `timeline` says."""
         streams = self.streams
+        is_cut = streams.start is not None or streams.end is not None
+        earliest, latest = (timeline.start, timeline.end) if is_cut else (Fraction(0), None)
         for chapter in self.container.chapters() if streams.with_chapters else ():
             base = as_fraction(chapter["time_base"])
             start, end = chapter["start"] * base + streams.shift, chapter["end"] * base + streams.shift
-            if streams.start is not None or streams.end is not None:
-                start, end = max(start, timeline.start), min(end, timeline.end)
-                if end == start:
-                    continue
-            if end >= start:  # that of one frame has no length, where no end of it is said
-                times = {"start": round(start / base), "end": round(end / base), "time_base": base}
+            begin, stop = max(start, earliest), end if latest is None else min(end, latest)
+            # That of one frame has no length, where no end of it is said.
+            if begin < stop or (begin == start == stop and not is_cut):
+                times = {"start": round(begin / base), "end": round(stop / base), "time_base": base}
                 yield {**chapter, **times}
 
     def tags(self, stream: Any) -> dict[str, str]:

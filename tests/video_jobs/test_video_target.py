@@ -460,6 +460,32 @@ def test_a_chapter_without_a_length_is_kept(suffix: str, tmp_path: Path, upscale
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["A"]
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_chapters_from_before_the_file_are_cut_at_its_start(
+    suffix: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    """A file that was cut out of a longer one with its times, and moved to 0, keeps what lies in it."""
+    titles = {"before": (0, 6000), "across": (6000, 10_250), "inside": (10_250, 10_500)}
+    asked: Any = [
+        {"id": n, "start": a, "end": b, "time_base": Fraction(1, 1000), "metadata": {"title": title}}
+        for n, (title, (a, b)) in enumerate(titles.items(), 1)
+    ]
+    clip = Clip(times=[10_000 + 1000 * n // 24 for n in range(12)], time_base=Fraction(1, 1000))
+    plain = make_clip(tmp_path / "plain.mkv", clip)
+    source = remuxed(plain, tmp_path / "a.mkv", {}, lambda old, new: new.set_chapters(asked))
+    with av.open(str(source)) as container:
+        assert min(chapter["start"] for chapter in container.chapters()) == 0
+        assert container.start_time == 10_000_000
+    output = tmp_path / f"b{suffix}"
+    upscale(source, output)
+    with av.open(str(output)) as container:
+        kept = [
+            (c["metadata"]["title"], *(float(c[key] * c["time_base"]) for key in ("start", "end")))
+            for c in container.chapters()
+        ]
+    assert kept == [("across", 0.0, 0.25), ("inside", 0.25, 0.5)]
+
+
 def mkvinfo(path: Path) -> list[str]:
     done = subprocess.run(["mkvinfo", str(path)], check=True, capture_output=True, text=True)
     return done.stdout.splitlines()
