@@ -18,6 +18,7 @@ from ripfdn_cli.video.matroska_headers import ChapterTitle, Descriptions, room_f
 from ripfdn_cli.video.packet_times import Joint, retimed
 from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction
 from ripfdn_cli.video.tags import PLAIN_LANGUAGE, carried, spelled, spelled_for_file
+from ripfdn_cli.video.timecode import TIMECODE
 from ripfdn_cli.video.timeline import Timeline
 from ripfdn_cli.video.transcoding import (
     add_encoder,
@@ -27,8 +28,6 @@ from ripfdn_cli.video.transcoding import (
     said_layout,
 )
 
-TIMECODE = "timecode"
-"""FFmpeg's name of the tag for the timecode of the first frame."""
 _HANDLERS = {"video": "VideoHandler", "audio": "SoundHandler", "subtitle": "SubtitleHandler"}
 """What FFmpeg calls the handlers of tracks in MP4 by itself."""
 _HEARD_OR_READ = ("audio", "subtitle")
@@ -46,6 +45,7 @@ class SourceStreams:
     """What is taken over from the file `path` besides the picture of its stream `video`: streams `copied`,
     by index, from `start` to before `end` (seconds in the source; None: no bound), `shift` seconds later.
     `joints`: where the file's clock starts anew. `dropped_tags`: names of tags to leave out, in lower case.
+    `timecodes`: what timecodes in its tags become where the first frame is another one.
     `converted`: streams that become another codec (see `conversion`), by index. `with_hidden_sound`: also
     what an edit list hides, for a container that hides it again.
     """
@@ -60,6 +60,7 @@ class SourceStreams:
     end: Fraction | None = None
     joints: tuple[Joint, ...] = ()
     dropped_tags: frozenset[str] = frozenset()
+    timecodes: Mapping[str, str] = field(default_factory=dict)
     converted: Mapping[int, str] = field(default_factory=dict)
     with_hidden_sound: bool = True
 
@@ -181,7 +182,12 @@ class OpenSource:
     def _carried(self, metadata: dict[str, str], *, of_file: bool) -> dict[str, str]:
         if not self.streams.with_metadata:
             return {}
-        return carried(metadata, self.container.format.name, self.streams.dropped_tags, of_file=of_file)
+        timecodes = self.streams.timecodes
+        moved = {
+            key: timecodes.get(value, value) if key.lower() == TIMECODE else value
+            for key, value in metadata.items()
+        }
+        return carried(moved, self.container.format.name, self.streams.dropped_tags, of_file=of_file)
 
     def add_to(self, output: OutputContainer, container: Container) -> dict[int, Any]:
         """New streams of `output` by the index of the one they copy; attachments have no packets to come.
@@ -341,6 +347,12 @@ def copied_streams(container: InputContainer, video: int) -> list[Any]:
         and not (stream.type == "data" and stream.discard == Discard.all)
         and not is_timecode(stream)
     ]
+
+
+def timecodes_of(container: InputContainer) -> list[str]:
+    """The timecodes in the tags of `container` and of its streams, each once."""
+    tagged = (container.metadata, *(stream.metadata for stream in container.streams))
+    return sorted({value for tags in tagged for key, value in tags.items() if key.lower() == TIMECODE})
 
 
 def is_timecode(stream: Any) -> bool:

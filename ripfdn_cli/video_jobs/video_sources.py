@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -21,14 +21,14 @@ from ripfdn_cli.pictures.picture import Frame, has_alpha, without_alpha
 from ripfdn_cli.pictures.png_colour import ColourSpace
 from ripfdn_cli.pictures.srgb import in_srgb
 from ripfdn_cli.video.colour import RGB_TAGS, Colour, ColourTags
-from ripfdn_cli.video.copies import TIMECODE, SourceStreams, copied_streams, is_timecode
+from ripfdn_cli.video.copies import SourceStreams, copied_streams, is_timecode, timecodes_of
 from ripfdn_cli.video.decoders import is_lossy
 from ripfdn_cli.video.files import Field, Scan, VideoInfo, opened, probe
 from ripfdn_cli.video.frames import Checksums, FramesFrom, SourceFrame, VideoFrames
 from ripfdn_cli.video.hdr import NO_HDR, HdrMetadata
 from ripfdn_cli.video.numbered_frames import find_frames
-from ripfdn_cli.video.packet_times import Joint
 from ripfdn_cli.video.tags import NAMED_TAG
+from ripfdn_cli.video.timecode import TIMECODE, moved
 from ripfdn_cli.video.timeline import SourceTimes, Timeline, at_rate, timeline
 from ripfdn_cli.video.yuv import yuv_format
 from ripfdn_cli.video_jobs.picture_frames import PictureFrames, glances, read_frame
@@ -177,7 +177,7 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
         aspect=info.sample_aspect_ratio,
         matrix=info.matrix,
         has_captions=info.has_captions and not drops_captions,
-        streams=_streams(path, info, times, scanned.joints, options),
+        streams=_streams(path, info, scanned, times, options),
         copied_bytes=scanned.copied_bytes,
         lost_frames=scanned.lost_frames,
         bits_per_pixel=_bits_per_pixel(path, info, scanned),
@@ -314,16 +314,22 @@ def _check_dynamic(path: Path, info: VideoInfo) -> None:
 
 
 def _streams(
-    path: Path, info: VideoInfo, times: Timeline, joints: tuple[Joint, ...], options: ReadingOptions
+    path: Path, info: VideoInfo, scanned: Scan, times: Timeline, options: ReadingOptions
 ) -> SourceStreams:
     with opened(path) as container:
         copied = copied_streams(container, info.index)
         kept = tuple(s.index for s in copied if not _is_dropped(s, options.drop))
         _tell_absent(path, container, info.index, options.drop)
         timecode_dropped = any(is_timecode(s) and _is_dropped(s, options.drop) for s in container.streams)
+        codes = timecodes_of(container)
     dropped_tags = {
         name.removeprefix(NAMED_TAG).lower() for name in options.drop if name.startswith(NAMED_TAG)
-    }
+    } | ({TIMECODE} if timecode_dropped else set())
+    timecodes = {code: _moved(code, scanned.times, times) for code in codes}
+    if None in timecodes.values():
+        if TIMECODE not in dropped_tags and "metadata" not in options.drop:
+            _tell_lost_timecode(path, timecodes)
+        dropped_tags.add(TIMECODE)
     start, end = times.source_span
     return SourceStreams(
         path,
@@ -334,8 +340,28 @@ def _streams(
         shift=times.shift,
         start=None if options.start is None else start,
         end=None if options.end is None else end,
-        joints=joints,
-        dropped_tags=frozenset(dropped_tags | ({TIMECODE} if timecode_dropped else set())),
+        joints=scanned.joints,
+        dropped_tags=frozenset(dropped_tags),
+        timecodes={code: new for code, new in timecodes.items() if new is not None},
+    )
+
+
+def _moved(code: str, source: SourceTimes, shown: Timeline) -> str | None:
+    """What the timecode `code` of the first of the frames `source` is of the first one `shown`; None where
+    nothing counts the frames between them.
+    """
+    frames = int(shown.source[0])
+    if not frames:
+        return code
+    return moved(code, frames, source.rate) if source.is_constant and shown.rate == source.rate else None
+
+
+def _tell_lost_timecode(path: Path, timecodes: Mapping[str, str | None]) -> None:
+    log.warning(
+        "%s: its timecode %s is left out, as it can't be moved to the result's first frame (that takes a "
+        "valid one, and a constant rate that stays)",
+        path,
+        " and ".join(code for code, new in timecodes.items() if new is None),
     )
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from support.commands import NOT_UTF8
 from support.joined_files import concatenated
 from support.video_clips import Clip, make_clip, picture
-from support.video_facts import decoded, picture_times, planes, streams_of
+from support.video_facts import decoded, picture_times, planes, seconds, streams_of
 
 from ripfdn_cli.errors import InputError, InternalError, UsageError
 from ripfdn_cli.pipeline.devices import NetworkSettings
@@ -332,6 +332,39 @@ def test_a_timecode_can_be_dropped(drop: str, tmp_path: Path, upscale: Upscale) 
     assert [stream.kind for stream in streams_of(tmp_path / "b.mp4")] == ["video", "audio"]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_timecode_is_that_of_the_first_frame_that_is_kept(
+    suffix: str, tmp_path: Path, upscale: Upscale
+) -> None:
+    """Nine frames of 24 a second after 01:02:03:04, then two after that."""
+    source, output = with_timecode(tmp_path / "a.mov", tmp_path), tmp_path / f"b{suffix}"
+    upscale(source, output, start=Fraction(9, 24))
+    assert timecodes_of(output) == {"01:02:03:13"}
+    again = tmp_path / f"c{suffix}"
+    upscale(output, again, start=Fraction(3, 48))
+    assert timecodes_of(again) == {"01:02:03:15"}
+
+
+def test_a_timecode_that_nothing_counts_on_from_is_left_out_with_a_word(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    times = [number * 1000 + 300 * (number % 3) for number in range(12)]
+    plain = make_clip(tmp_path / "plain.mkv", Clip(times=times))
+    code = "01:02:03:04"
+    source = remuxed(
+        plain, tmp_path / "a.mkv", {}, lambda old, new: new.streams[0].metadata.update(timecode=code)
+    )
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "whole.mkv")
+        assert timecodes_of(tmp_path / "whole.mkv") == {code}
+        assert code not in caplog.text
+        upscale(source, tmp_path / "cut.mkv", start=Fraction(1, 4), drop=("tag:timecode",))
+        assert code not in caplog.text
+        upscale(source, tmp_path / "cut2.mkv", start=Fraction(1, 4))
+    assert timecodes_of(tmp_path / "cut2.mkv") == set()
+    assert [record.message for record in caplog.records if f"timecode {code} is left out" in record.message]
+
+
 def test_the_name_of_a_cover_that_mp4_has_no_room_for_is_told(
     tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -480,10 +513,10 @@ def test_chapters_from_before_the_file_are_cut_at_its_start(
     upscale(source, output)
     with av.open(str(output)) as container:
         kept = [
-            (c["metadata"]["title"], *(float(c[key] * c["time_base"]) for key in ("start", "end")))
+            (c["metadata"]["title"], seconds(c["start"], c["time_base"]), seconds(c["end"], c["time_base"]))
             for c in container.chapters()
         ]
-    assert kept == [("across", 0.0, 0.25), ("inside", 0.25, 0.5)]
+    assert kept == [("across", 0, Fraction(1, 4)), ("inside", Fraction(1, 4), Fraction(1, 2))]
 
 
 def mkvinfo(path: Path) -> list[str]:
