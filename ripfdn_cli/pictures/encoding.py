@@ -12,14 +12,8 @@ from ripfdn_cli.pictures.fitting import check_frames, fitted
 from ripfdn_cli.pictures.formats import DEPTHS, Format, load_plugin
 from ripfdn_cli.pictures.jpeg_extras import with_extras
 from ripfdn_cli.pictures.jpeg_segments import APP13, segment_bytes
-from ripfdn_cli.pictures.metadata import (
-    png_info,
-    with_png_colour,
-)
-from ripfdn_cli.pictures.picture import (
-    Frame,
-    Picture,
-)
+from ripfdn_cli.pictures.metadata import png_chunks, png_info, with_png_chunks
+from ripfdn_cli.pictures.picture import Frame, Picture
 from ripfdn_cli.pictures.pillow_pixels import image_of
 
 _PNG_LEVEL = 4
@@ -136,7 +130,7 @@ def _encode_still(picture: Picture, encoding: Encoding) -> bytes:
     stream = io.BytesIO()
     image_of(picture.frames[0]).save(stream, encoding.file_format.encoder, **options)
     if encoding.file_format.name == "png":
-        return with_png_colour(stream.getvalue(), picture.metadata.png_colour)
+        return with_png_chunks(stream.getvalue(), picture.metadata.png_colour)
     if encoding.file_format.name != "jpeg":
         return stream.getvalue()
     extras = {name: getattr(picture.metadata, name) for name in _JPEG_EXTRAS}
@@ -173,6 +167,5 @@ def _with_png_metadata(data: bytes, picture: Picture, encoding: Encoding) -> byt
     channels = picture.frames[0].shape[2]
     pixel = replace(picture, frames=(np.zeros((1, 1, channels), np.uint8),))
     donor = _encode_still(pixel, encoding)
-    start, stop = donor.index(b"IHDR") + 21, donor.index(b"IDAT") - 4  # after IHDR and its CRC
-    position = data.index(b"IHDR") + 21
-    return data[:position] + donor[start:stop] + data[position:]
+    _, *chunks = png_chunks(donor)
+    return with_png_chunks(data, chunks)

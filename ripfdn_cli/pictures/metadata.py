@@ -204,8 +204,8 @@ def png_info(metadata: Metadata) -> PngInfo:
     return info
 
 
-def with_png_colour(png: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The file `png` with these chunks after its header; Pillow leaves out those that it does not know."""
+def with_png_chunks(png: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The file `png` with these chunks after its header."""
     written = b"".join(
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         for kind, content in chunks

@@ -1,10 +1,13 @@
 """What is written is read again, by every format, in every kind of pixel."""
 
+import io
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from support.sample_pictures import (
     exif_block,
     grey_profile,
@@ -112,6 +115,20 @@ def test_quality_is_obeyed() -> None:
 def test_settings_that_a_format_does_not_have_are_refused(name: str, options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Encoding(format_named(name), **options)
+
+
+@pytest.mark.parametrize("word", ["IDAT", "IHDR", "IEND"])
+def test_names_of_chunks_in_a_text_do_not_cut_a_png_of_sixteen_bits(word: str) -> None:
+    pixels = smooth(12, 16, 3, "uint16")
+    text = (("Title", f"Chart for {word} chunks"), ("Author", "somebody"))
+    content = encode(
+        Picture((pixels,), format_named("png"), Metadata(text=text)), Encoding(format_named("png")), "a"
+    )
+    np.testing.assert_array_equal(imagecodecs.png_decode(content), pixels)
+    with Image.open(io.BytesIO(content)) as image:
+        assert isinstance(image, PngImageFile)
+        image.load()
+        assert image.text == dict(text)
 
 
 def test_sixteen_bits_stay_exact_where_eight_would_not() -> None:
