@@ -72,9 +72,10 @@ def encode_gif(
     Pixels are not dithered: in an animation the pattern would crawl.
     """
     shown = [_opaque_mask(frame) for frame in frames]
-    indexed = [_quantized(frame, mask) for frame, mask in zip(frames, shown, strict=True)]
+    has_holes = not all(mask.all() for mask in shown)
+    indexed = [_quantized(frame, _MOST_COLOURS - has_holes) for frame in frames]
     transparent = None
-    if not all(mask.all() for mask in shown):
+    if has_holes:
         transparent = max(_colours(image) for image in indexed)
         indexed = [_with_hole(image, mask, transparent) for image, mask in zip(indexed, shown, strict=True)]
     parts = [_head(indexed[0], transparent, plays, comment)]
@@ -88,10 +89,9 @@ def encode_gif(
     return b"".join([*parts, b";"])
 
 
-def _quantized(frame: Frame, shown: NDArray[np.bool_]) -> Image.Image:
-    """`frame` with a palette of its own, with room for one entry more where not all of it is `shown`."""
-    colours = image_of(np.ascontiguousarray(as_rgb(frame)[..., :3]))
-    return colours.quantize(_MOST_COLOURS - (not shown.all()), dither=Image.Dither.NONE)
+def _quantized(frame: Frame, colours: int) -> Image.Image:
+    """`frame` with a palette of its own, of at most so many `colours`."""
+    return image_of(np.ascontiguousarray(as_rgb(frame)[..., :3])).quantize(colours, dither=Image.Dither.NONE)
 
 
 def _colours(image: Image.Image) -> int:

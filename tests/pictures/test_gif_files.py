@@ -80,6 +80,20 @@ def test_the_transparent_entry_of_a_gif_lies_in_every_palette_and_is_its_backgro
         assert all(gif.background < len(frame.palette) for frame in gif.frames)
 
 
+def test_a_frame_of_a_gif_without_holes_leaves_room_for_those_of_the_others() -> None:
+    """256 colours and the transparent entry don't fit in one palette."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 4), np.uint8)
+    noise[..., 3] = 255
+    noise[1, 4:12, 4:12, 3] = 0
+    picture = Picture(tuple(noise), format_named("gif"), animation=Animation((100.0, 100.0), 0))
+    content = encode(picture, Encoding(format_named("gif")), "a")
+    for read in (composed_gif(content), read_by_pillow(content), read_by_ffmpeg(content, "gif")):
+        for frame, expected in zip(read, noise, strict=True):
+            np.testing.assert_array_equal(frame[..., 3], expected[..., 3])
+            shown = expected[..., 3] > 0
+            assert np.abs(frame[shown].astype(int) - expected[shown]).mean() < 16
+
+
 def test_an_opaque_gif_clears_nothing() -> None:
     gif = parse_gif(encode(animation(False, plays=0), Encoding(format_named("gif")), "a"))
     assert {(frame.disposal, frame.transparent) for frame in gif.frames} == {(1, None)}
