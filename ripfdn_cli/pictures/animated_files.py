@@ -18,6 +18,8 @@ from ripfdn_cli.pictures.pillow_pixels import image_of
 
 log = logging.getLogger(__name__)
 
+_LONGEST_GIF_DELAY = 65535
+_LONGEST_WEBP_DURATION = 2**24 - 1
 _MOST_PLAYS = 65535
 
 
@@ -66,10 +68,11 @@ def encode_frames(picture: Picture, file_format: Format, options: dict[str, Any]
             delays = gif_delays(animation.durations)
             tell_of_left_out(len(frames) - len(delays), len(frames), name)
         shown = [frames[number] for number in delays]
-        comment = options.get("comment")
-        return encode_gif(shown, delays=list(delays.values()), plays=animation.plays, comment=comment)
-    options = options | {"duration": whole_units(animation.durations, 1, 1)}
+        units = _within(list(delays.values()), _LONGEST_GIF_DELAY, GIF_UNIT, file_format, name)
+        return encode_gif(shown, delays=units, plays=animation.plays, comment=options.get("comment"))
+    durations = whole_units(animation.durations, 1, 1)
     if file_format.name == "webp":
+        durations = _within(durations, _LONGEST_WEBP_DURATION, 1, file_format, name)
         options["loop"] = min(animation.plays, _MOST_PLAYS)
         if any(has_alpha(frame) for frame in frames):
             # Whole frames only: from parts of them libwebp concludes that there is no transparency.
@@ -78,7 +81,9 @@ def encode_frames(picture: Picture, file_format: Format, options: dict[str, Any]
         log.info("%s: the number of loops (%d) is left out; AVIF loops forever", name, animation.plays)
     stream = io.BytesIO()
     first, *others = (image_of(frame) for frame in frames)
-    first.save(stream, file_format.encoder, save_all=True, append_images=others, **options)
+    first.save(
+        stream, file_format.encoder, save_all=True, append_images=others, duration=durations, **options
+    )
     return stream.getvalue()
 
 
@@ -93,6 +98,21 @@ def whole_units(durations: Sequence[float], unit: float, least: int) -> list[int
         units.append(max(math.floor(end / unit + 0.5) - written, least if duration else 0))
         written += units[-1]
     return units
+
+
+def _within(units: Sequence[int], most: int, unit: int, file_format: Format, name: str) -> list[int]:
+    """`units` of `unit` ms each, none over `most`, which is said; the frames after are not longer for it."""
+    longer = sum(number > most for number in units)
+    if longer:
+        log.warning(
+            "%s: frames that show for longer than %.10g s (%d of %d) are cut to that, the most in %s",
+            name,
+            most * unit / 1000,
+            longer,
+            len(units),
+            file_format.title,
+        )
+    return [min(number, most) for number in units]
 
 
 def _between(starts: Sequence[float | None], durations: Sequence[float]) -> tuple[float, ...]:

@@ -97,6 +97,26 @@ def test_delays_of_a_gif_stay_what_they_are_in_a_gif() -> None:
     assert [frame.delay for frame in gif.frames] == [0, 1, 2, 500]
 
 
+@pytest.mark.parametrize(
+    ("name", "longest", "said"), [("gif", 655_350.0, "655.35 s"), ("webp", 16_777_215.0, "16777.215 s")]
+)
+def test_frames_are_cut_to_the_longest_that_a_file_can_say(
+    name: str, longest: float, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """16 bits of hundredths in a GIF, 24 bits of milliseconds in a WebP; other frames keep their times."""
+    picture = replace(
+        animation(False, durations=(100.0, 20_000_000.0, 200.0, longest)), file_format=format_named("png")
+    )
+    with Image.open(io.BytesIO(encode(picture, Encoding(format_named(name)), "a"))) as image:
+        found = []
+        for number in range(4):
+            image.seek(number)
+            image.load()
+            found.append(image.info["duration"])
+    assert found == [100, longest, 200, longest]
+    assert f"a: frames that show for longer than {said} (1 of 4)" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["webp", "avif"])
 def test_fractions_of_milliseconds_add_up(name: str) -> None:
     frames = tuple(square(number % 16, False) for number in range(30))
