@@ -1,4 +1,4 @@
-"""Animated GIF, PNG, WebP and AVIF: frames composed on read, timing carried over."""
+"""Animated WebP and AVIF read, and they and GIF written: timing carried over."""
 
 import io
 import logging
@@ -13,7 +13,7 @@ from PIL import Image
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.gif_files import GIF_UNIT, encode_gif, gif_delays, tell_of_left_out
 from ripfdn_cli.pictures.metadata import read_metadata
-from ripfdn_cli.pictures.picture import Animation, Frame, Picture, check_size, has_alpha, is_opaque
+from ripfdn_cli.pictures.picture import Animation, Frame, Picture, has_alpha, without_opaque_alpha
 from ripfdn_cli.pictures.pillow_pixels import image_of
 
 log = logging.getLogger(__name__)
@@ -23,33 +23,21 @@ _LONGEST_WEBP_DURATION = 2**24 - 1
 _MOST_PLAYS = 65535
 
 
-def decode_frames(image: Image.Image, file_format: Format, max_pixels: int) -> Picture:
-    """Every frame of `image`, a GIF, WebP or AVIF, as it shows, on the whole canvas.
-
-    Raises InputError where there are more than `max_pixels` in all, and whatever Pillow raises for damage.
-    """
+def decode_frames(image: Image.Image, file_format: Format) -> Picture:
+    """Every frame of `image`, a WebP or AVIF, as it shows. Raises whatever Pillow raises for damage."""
     frames: list[Frame] = []
     durations, starts = [], []
     for number in range(int(getattr(image, "n_frames", 1))):
         image.seek(number)
-        check_size(image.width, image.height, number + 1, max_pixels)  # a GIF's canvas can grow
         image.load()
         frames.append(np.array(image.convert("RGBA")))
         durations.append(float(image.info.get("duration", 0)))
         starts.append(image.info.get("timestamp"))
-    frames = [_on_canvas(frame, image.height, image.width) for frame in frames]
     animation = Animation(
         durations=_between(starts, durations) if file_format.name == "avif" else tuple(durations),
-        plays=_plays(image),
+        plays=int(image.info.get("loop") or 0),
     )
     return Picture(without_opaque_alpha(frames), file_format, read_metadata(image), animation)
-
-
-def without_opaque_alpha(frames: Sequence[Frame]) -> tuple[Frame, ...]:
-    """`frames`, without their alpha where all of them are opaque."""
-    if all(has_alpha(frame) and is_opaque(frame) for frame in frames):
-        return tuple(np.ascontiguousarray(frame[..., :-1]) for frame in frames)
-    return tuple(frames)
 
 
 def encode_frames(picture: Picture, file_format: Format, options: dict[str, Any], name: str) -> bytes:
@@ -121,17 +109,3 @@ def _between(starts: Sequence[float | None], durations: Sequence[float]) -> tupl
     if len(known) != len(durations):
         return tuple(durations)
     return (*(after - before for before, after in pairwise(known)), durations[-1])
-
-
-def _on_canvas(frame: Frame, height: int, width: int) -> Frame:
-    """`frame`, with nothing around it where a later frame reaches further."""
-    missing = ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0))
-    return np.pad(frame, missing) if frame.shape[:2] != (height, width) else frame
-
-
-def _plays(image: Image.Image) -> int:
-    """GIF counts repetitions and plays once without a count; PNG and WebP count plays."""
-    loop = image.info.get("loop")
-    if image.format != "GIF":
-        return int(loop or 0)
-    return 1 if loop is None else int(loop) + 1 if loop else 0

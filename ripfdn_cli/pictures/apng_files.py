@@ -10,10 +10,11 @@ from fractions import Fraction
 import numpy as np
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.pictures.picture import Animation, Frame, has_alpha, highest
+from ripfdn_cli.pictures.frame_composition import Disposal, Part, composed
+from ripfdn_cli.pictures.picture import Animation, Frame
 
 _SIGNATURE_SIZE = 8
-_CLEAR, _RESTORE = 1, 2
+_DISPOSALS = {1: Disposal.CLEAR, 2: Disposal.RESTORE}
 _MOST = 65535
 _MOST_PLAYS = 2**31 - 1
 
@@ -63,14 +64,9 @@ def decode_apng(data: bytes, decode_png: Callable[[bytes], Frame]) -> tuple[list
         whole = [(b"IHDR", size + header[8:]), *shared, (b"IDAT", content), (b"IEND", b"")]
         return decode_png(data[:_SIGNATURE_SIZE] + b"".join(_chunk(*chunk) for chunk in whole))
 
+    placed = (_placed(decoded(control[4:12], content), control) for control, content in parts)
     frames = [] if still is None else [decoded(header[:8], still)]
-    canvas: Frame | None = None
-    for number, (control, content) in enumerate(parts):
-        part = decoded(control[4:12], content)
-        if canvas is None:
-            canvas = np.zeros((height, width, part.shape[2]), part.dtype)
-        frames.append(_drawn(canvas, part, control))
-        canvas = _disposed(canvas, frames[-1], control, is_first=number == 0)
+    frames += composed(placed, height, width)
     durations = [_duration(control) for control, _ in parts]
     count, plays = next(struct.unpack(">II", content) for kind, content in others if kind == b"acTL")
     if count != len(parts):
@@ -95,41 +91,9 @@ def _parts(chunks: Sequence[tuple[bytes, bytes]]) -> tuple[bytes | None, list[_P
     return still or None, parts
 
 
-def _drawn(canvas: Frame, part: Frame, control: bytes) -> Frame:
-    """`canvas` with `part` in its place."""
-    shown, region = canvas.copy(), _region(control)
-    if shown[region].shape != part.shape:
-        raise InputError("a frame of its animation extends beyond its canvas")
-    blends = control[25] == 1 and has_alpha(part)
-    shown[region] = _over(part, canvas[region]) if blends else part
-    return shown
-
-
-def _disposed(canvas: Frame, shown: Frame, control: bytes, *, is_first: bool) -> Frame:
-    """What the next frame is drawn on: `shown`, with nothing in the frame's place, or `canvas` as it was."""
-    disposal = control[24]
-    if disposal == _RESTORE and not is_first:
-        return canvas
-    if disposal in (_CLEAR, _RESTORE):
-        shown = shown.copy()
-        shown[_region(control)] = 0
-    return shown
-
-
-def _region(control: bytes) -> tuple[slice, slice]:
-    width, height, left, top = struct.unpack_from(">IIII", control, 4)
-    return slice(top, top + height), slice(left, left + width)
-
-
-def _over(part: Frame, below: Frame) -> Frame:
-    """`part` drawn over `below`, both with alpha that is not premultiplied."""
-    top = float(highest(part.dtype))
-    alpha, behind = part[..., -1:] / top, below[..., -1:] / top
-    share = behind * (1 - alpha)
-    total = alpha + share
-    colours = part[..., :-1] * alpha + below[..., :-1] * share
-    colours = np.divide(colours, total, out=np.zeros_like(colours), where=total > 0)
-    return (np.concatenate([colours, total * top], axis=2) + 0.5).astype(part.dtype)
+def _placed(pixels: Frame, control: bytes) -> Part:
+    left, top, disposal, blend = struct.unpack_from(">II4xBB", control, 12)
+    return Part(pixels, left, top, _DISPOSALS.get(disposal, Disposal.KEEP), blended=blend == 1)
 
 
 def _duration(control: bytes) -> float:

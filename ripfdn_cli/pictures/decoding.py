@@ -1,7 +1,7 @@
 """Picture files → pixels, depth, transparency, frames and metadata. No torch, no command line.
 
-`formats` says what each format can hold; `tiff_files`, `animated_files`, `raw_files` and `imageio_files` read
-what Pillow does not.
+`formats` says what each format can hold; `tiff_files`, `gif_reading`, `animated_files`, `raw_files` and
+`imageio_files` read what Pillow does not.
 """
 
 import io
@@ -58,6 +58,7 @@ from ripfdn_cli.pictures.picture import (
     check_size,
     too_many_pixels,
     upright,
+    without_opaque_alpha,
 )
 from ripfdn_cli.pictures.pillow_pixels import frame_count, pixels_of
 from ripfdn_cli.pictures.raw_files import decode_raw, is_raw, read_raw_header
@@ -248,8 +249,13 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> tuple[Picture, list[int
     """The picture as it is stored, and the orientation that its EXIF gives to each frame."""
     with _open(data, max_pixels) as image:
         file_format = format_decoded_by(str(image.format))
+        if file_format.name == "gif":
+            from ripfdn_cli.pictures.gif_reading import decode_gif
+
+            picture = decode_gif(data, max_pixels)
+            return picture, [1] * len(picture.frames)
         if frame_count(image) > 1:
-            picture = _decode_animation(image, data, file_format, max_pixels)
+            picture = _decode_animation(image, data, file_format)
             picture = replace(picture, metadata=_completed(picture.metadata, image, data))
             return picture, [turn_of(image)] * len(picture.frames)
         pixels = deep_pixels(image, data)
@@ -268,17 +274,15 @@ def _jpeg_quality(image: ImageFile.ImageFile) -> int | None:
     return jpeg_quality(image.quantization) if isinstance(image, JpegImageFile) else None
 
 
-def _decode_animation(
-    image: ImageFile.ImageFile, data: bytes, file_format: Format, max_pixels: int
-) -> Picture:
+def _decode_animation(image: ImageFile.ImageFile, data: bytes, file_format: Format) -> Picture:
     """PNG is composed here, as Pillow blends half transparent frames otherwise than the specification says,
     and cuts samples to 8 bits.
     """
-    from ripfdn_cli.pictures.animated_files import decode_frames, without_opaque_alpha
+    from ripfdn_cli.pictures.animated_files import decode_frames
     from ripfdn_cli.pictures.apng_files import decode_apng
 
     if file_format.name != "png":
-        return decode_frames(image, file_format, max_pixels)
+        return decode_frames(image, file_format)
     metadata = read_metadata(image)
     deep = is_sixteen_bit(image, data)
     decode_png = sixteen_bit_png if deep else partial(_eight_bit_png, mode=image.mode)

@@ -193,6 +193,14 @@ def is_opaque(frame: Frame) -> bool:
     return not has_alpha(frame) or bool((frame[..., -1] >= highest(frame.dtype)).all())
 
 
+def without_opaque_alpha(frames: Iterable[Frame]) -> tuple[Frame, ...]:
+    """`frames`, without their alpha where all of them are opaque."""
+    frames = tuple(frames)
+    if all(has_alpha(frame) and is_opaque(frame) for frame in frames):
+        return tuple(np.ascontiguousarray(frame[..., :-1]) for frame in frames)
+    return frames
+
+
 def without_alpha(frame: Frame, background: tuple[int, int, int] = (255, 255, 255)) -> Frame:
     """`frame` laid on `background` (8-bit RGB), with one or three channels."""
     if not has_alpha(frame):

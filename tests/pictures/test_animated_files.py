@@ -11,7 +11,7 @@ from support.animations import (
 )
 from support.sample_pictures import smooth
 
-from ripfdn_cli.errors import InputError, UsageError
+from ripfdn_cli.errors import UsageError
 from ripfdn_cli.pictures.decoding import decode
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
@@ -44,18 +44,6 @@ def test_plays_mean_the_same_in_every_format(source: str, target: str, plays: in
     assert first.animation is not None
     assert second.animation is not None
     assert first.animation.plays == second.animation.plays == plays
-
-
-def test_plays_of_gif_are_counted_as_browsers_do() -> None:
-    """Without the extension once; with it, so many times more; with 0, for ever."""
-    frames = [Image.fromarray(square(left, False)) for left in (0, 8)]
-    for loop, plays in ((None, 1), (0, 0), (4, 5)):
-        stream = io.BytesIO()
-        options = {} if loop is None else {"loop": loop}
-        frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:], duration=100, **options)
-        picture = decode(stream.getvalue(), "a")
-        assert picture.animation is not None
-        assert picture.animation.plays == plays
 
 
 @pytest.mark.parametrize(("duration", "count"), [(33.0, 12), (41.7083, 24), (25.0, 40)])
@@ -163,22 +151,6 @@ def test_equal_neighbours_stay_frames_of_their_own(name: str) -> None:
         np.testing.assert_array_equal(visible(frame), visible(expected))
 
 
-def test_partial_frames_are_composed() -> None:
-    """Two frames of 6×6 px on a canvas of 16×16: the second adds to the first."""
-    canvas = Image.new("P", (16, 16))
-    canvas.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
-    first, second = canvas.copy(), canvas.copy()
-    first.paste(1, (0, 0, 6, 6))
-    second.paste(1, (0, 0, 6, 6))
-    second.paste(2, (8, 8, 14, 14))
-    stream = io.BytesIO()
-    first.save(stream, "GIF", save_all=True, append_images=[second], duration=100, disposal=1)
-    picture = decode(stream.getvalue(), "a")
-    assert picture.frames[1][0, 0].tolist() == [255, 0, 0]
-    assert picture.frames[1][10, 10].tolist() == [0, 255, 0]
-    assert picture.frames[0][10, 10].tolist() == [0, 0, 0]
-
-
 @pytest.mark.parametrize("name", ["jpeg", "bmp", "ppm", "tiff"])
 def test_formats_that_hold_one_frame_refuse_more(name: str) -> None:
     with pytest.raises(UsageError, match="4 frames"):
@@ -190,35 +162,3 @@ def test_one_frame_is_no_animation(name: str) -> None:
     picture = written(Picture((square(0, False),), format_named("png")), name)
     assert picture.animation is None
     assert len(picture.frames) == 1
-
-
-def gif(*frames: tuple[int, int, int, int]) -> bytes:
-    """A GIF with a canvas of 8×8 px and black frames at these (left, top, width, height)."""
-    parts = [b"GIF89a\x08\0\x08\0\x80\0\0" + bytes(6)]
-    for extent in frames:
-        parts.append(
-            b"!\xf9\4\0\x0a\0\0\0" + b"," + b"".join(side.to_bytes(2, "little") for side in extent) + b"\0"
-        )
-        codes = b"\x02" + bytes((2, 0x44, 0x01)) + b"\0"
-        pixels = Image.new("P", extent[2:])
-        stream = io.BytesIO()
-        pixels.save(stream, "GIF")
-        content = stream.getvalue()
-        parts.append(content[content.rindex(b",") + 10 : -1] or codes)
-    return b"".join(parts) + b";"
-
-
-def test_a_frame_that_reaches_past_the_canvas_enlarges_it() -> None:
-    picture = decode(gif((0, 0, 8, 8), (4, 4, 12, 8), (0, 0, 8, 8)), "a")
-    assert [frame.shape[:2] for frame in picture.frames] == [(12, 16)] * 3
-    again = written(picture, "gif")
-    assert again.animation is not None
-    assert again.animation.durations == (100, 100, 100)
-
-
-def test_frames_that_reach_too_far_are_refused() -> None:
-    content = gif((0, 0, 8, 8), (4, 4, 12, 8))
-    huge = content.replace(bytes((4, 0, 4, 0, 12, 0, 8, 0)), b"\4\0\4\0\xff\xff\xff\xff")
-    assert huge != content
-    with pytest.raises(InputError, match=r"can't read a"):
-        decode(huge, "a", max_pixels=100_000)

@@ -66,6 +66,22 @@ def parse_gif(data: bytes) -> Gif:
     return Gif((width, height), background, frames)
 
 
+def gif_of(size: tuple[int, int], frames: list[GifFrame], background: int = 0) -> bytes:
+    """A GIF of `frames`, whose palettes (the first one is the file's, too) have 128 colours."""
+    content = b"GIF89a" + struct.pack("<HHBBB", *size, 0xF6, background, 0) + _table_of(frames[0])
+    for frame in frames:
+        flags = frame.disposal << 2 | (frame.transparent is not None)
+        content += b"!\xf9\4" + struct.pack("<BHBx", flags, frame.delay, frame.transparent or 0)
+        extent = (*frame.corner, frame.indices.shape[1], frame.indices.shape[0])
+        content += b"," + struct.pack("<HHHHB", *extent, 0x86) + _table_of(frame) + b"\7"
+        pixels = frame.indices.astype(np.uint8).tobytes()
+        for start in range(0, len(pixels), 100):  # cleared before its codes grow longer than a byte
+            codes = b"\x80" + pixels[start : start + 100] + (b"\x81" if start + 100 >= len(pixels) else b"")
+            content += bytes((len(codes),)) + codes
+        content += b"\0"
+    return content + b";"
+
+
 def composed_gif(data: bytes) -> list[Frame]:
     """Its frames as they show, RGBA; cleared to nothing where a frame that is cleared has a transparent
     entry, to the background's colour elsewhere.
@@ -180,6 +196,11 @@ def _png(header: bytes, content: bytes) -> Frame:
     data = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", content) + _chunk(b"IEND", b"")
     samples = np.asarray(imagecodecs.png_decode(data))
     return samples.reshape(*samples.shape[:2], -1)
+
+
+def _table_of(frame: GifFrame) -> bytes:
+    assert len(frame.palette) == 128
+    return bytes(value for colour in frame.palette for value in colour)
 
 
 def _colour_table(data: bytes, position: int, flags: int) -> tuple[list[tuple[int, int, int]], int]:
