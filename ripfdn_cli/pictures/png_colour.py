@@ -122,9 +122,9 @@ def to_srgb(frame: Frame, space: ColourSpace) -> Frame:
     result = frame.copy()
     rows = max(1, _STRIP_PIXELS // frame.shape[1])
     for start in range(0, frame.shape[0], rows):
-        strip = linear[frame[start : start + rows, :, :colours]]
+        strip = _displayed(linear[frame[start : start + rows, :, :colours]], space)
         if colours == 3:
-            strip = _displayed(strip, space) @ matrix.T
+            strip = strip @ matrix.T
         result[start : start + rows, :, :colours] = _encoded(strip, highest(frame.dtype))
     return result
 
@@ -207,7 +207,9 @@ def _displayed(light: NDArray[np.float32], space: ColourSpace) -> NDArray[np.flo
     """Light of a display of 1000 cd/m² for HLG's light of a scene (BT.2100); all other light as it is."""
     if space.curve != _HLG:
         return light
-    luma = (light @ _to_xyz(space.primaries)[1].astype(np.float32))[..., None]
+    luma = light  # of grey
+    if light.shape[-1] == 3:
+        luma = (light @ _to_xyz(space.primaries)[1].astype(np.float32))[..., None]
     return np.asarray(light * luma ** np.float32(_HLG_GAMMA - 1) * np.float32(_HLG_PEAK / _REFERENCE_WHITE))
 
 

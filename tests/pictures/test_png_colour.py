@@ -132,11 +132,12 @@ def test_grey_gets_a_profile_of_the_kind_that_its_samples_have(name: str, space:
 
 @pytest.mark.parametrize("name", ["jpeg", "tiff", "bmp"])
 @pytest.mark.parametrize(("chunk", "white"), [(PQ, 0.5807), (HLG, 0.75)])
+@pytest.mark.parametrize("channels", [1, 3])
 def test_hdr_becomes_srgb_with_its_diffuse_white_and_is_said(
-    name: str, chunk: tuple[bytes, bytes], white: float, caplog: pytest.LogCaptureFixture
+    name: str, chunk: tuple[bytes, bytes], white: float, channels: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """ITU-R BT.2408, table 1: a diffuse white of 203 cd/m² is 58 % of PQ and 75 % of HLG."""
-    frame = np.full((32, 32, 3), round(white * 65535), np.uint16)
+    frame = np.full((32, 32, channels), round(white * 65535), np.uint16)
     picture = written(frame, name, chunk)
     assert np.abs(as_samples(picture.frames[0], np.uint8).astype(int) - 255).max() <= 2
     darker = written((frame * 0.8).astype(np.uint16), name, chunk)
