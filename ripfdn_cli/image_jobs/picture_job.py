@@ -16,6 +16,8 @@ from ripfdn_cli.pictures.encoding import Encoding, encode, unsupported_options
 from ripfdn_cli.pictures.fitting import check_frames
 from ripfdn_cli.pictures.formats import DEPTHS, Format, check_fits
 from ripfdn_cli.pictures.geo_tags import enlarged_place
+from ripfdn_cli.pictures.metadata import Metadata
+from ripfdn_cli.pictures.movement import Movement
 from ripfdn_cli.pictures.picture import (
     DEFAULT_MAX_PIXELS,
     Frame,
@@ -271,10 +273,15 @@ def _describe(networks: Networks, scales: tuple[int, ...]) -> NetworkRun | None:
 def _with_frames(picture: Picture, frames: tuple[Frame, ...]) -> Picture:
     """`picture` with the results `frames` in place of its own."""
     metadata = [
-        enlarged_place(page, after.shape[1] / before.shape[1], after.shape[0] / before.shape[0])
+        _enlarged(page, after.shape[1] / before.shape[1], after.shape[0] / before.shape[0])
         for page, before, after in zip(picture.page_metadata, picture.frames, frames, strict=True)
     ]
     return replace(picture, frames=frames).with_page_metadata(metadata)
+
+
+def _enlarged(metadata: Metadata, across: float, down: float) -> Metadata:
+    """`metadata` of a picture that is `across` times as wide and `down` times as high as it was."""
+    return enlarged_place(metadata.moved(Movement(growth=(across, down))), across, down)
 
 
 def _prepared(frame: Frame, result: str, *, measured: bool) -> PreparedFrame:

@@ -12,6 +12,8 @@ DIHEDRAL_TRANSFORMS = (0, 6, 3, 5, 2, 4, 1, 7)
 to right.
 """
 FLIPS_ROWS, FLIPS_COLUMNS, SWAPS_AXES = 1, 2, 4
+EXIF_TRANSFORMS = (0, 0, 2, 3, 1, 4, 5, 7, 6)
+"""What EXIF's orientations 1 to 8 ask for."""
 
 
 def transformed(pixels: NDArray[Any], transform: int) -> NDArray[Any]:

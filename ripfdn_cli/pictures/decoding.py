@@ -318,5 +318,8 @@ def _turned(picture: Picture, turns: Sequence[int]) -> Picture:
     if set(turns) == {1}:
         return picture
     frames = tuple(upright(frame, turn) for frame, turn in zip(picture.frames, turns, strict=True))
-    metadata = [page.turned(turn) for page, turn in zip(picture.page_metadata, turns, strict=True)]
+    metadata = [
+        page.turned(turn, frame.shape[1], frame.shape[0])
+        for page, turn, frame in zip(picture.page_metadata, turns, picture.frames, strict=True)
+    ]
     return replace(picture, frames=frames).with_page_metadata(metadata)

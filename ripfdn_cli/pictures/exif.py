@@ -129,6 +129,19 @@ class TagBlock:
         step = 2 if entry.kind == _SHORT else 4
         return [self.number(entry.value + step * i, entry.kind) for i in range(entry.count)]
 
+    def set_numbers(self, entry: _Entry, values: Sequence[int]) -> None:
+        """Give a SHORT or LONG `entry` as many `values` as it has. Raises struct.error for too large ones."""
+        kind = "H" if entry.kind == _SHORT else "I"
+        struct.pack_into(f"{self.order}{len(values)}{kind}", self.content, entry.value, *values)
+
+    def remove(self, directory: _Directory, entry: _Entry) -> None:
+        """Take `entry` out of its `directory`, in which those after it close up; nothing behind it moves."""
+        end, length = directory.next_position, self.entry_length
+        following = self.content[entry.position + length : end + 4]  # with the offset of the next directory
+        self.content[entry.position : end] = following.ljust(end - entry.position, b"\0")
+        count = self.number(directory.start, _SHORT) - 1
+        struct.pack_into(self.order + "H", self.content, directory.start, count)
+
     def raw(self, entry: _Entry, order: ByteOrder) -> RawTag:
         """`entry` with its bytes in byte `order`."""
         value = bytes(self.content[entry.value : entry.value + entry.size])
@@ -227,18 +240,15 @@ def corrected_exif(exif: bytes, width: int, height: int) -> bytes:
 
 
 def without_orientation(exif: bytes) -> bytes:
-    """`exif` for writers that would take it apart to say the orientation in their own way; what comes after
-    the entry in its directory closes up, and nothing else moves.
+    """`exif` for writers that would take it apart to say the orientation in their own way; nothing that has a
+    place of its own moves.
     """
     block = TagBlock(bytearray(exif[len(HEAD) :]))
     first = block.first()
     entry = first.entries.get(_ORIENTATION)
     if entry is None:
         return exif
-    end = first.next_position + 4
-    length = block.entry_length
-    block.content[entry.position : end] = block.content[entry.position + length : end] + bytes(length)
-    struct.pack_into(block.order + "H", block.content, first.start, block.number(first.start, _SHORT) - 1)
+    block.remove(first, entry)
     return HEAD + bytes(block.content)
 
 

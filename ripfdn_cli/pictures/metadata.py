@@ -12,11 +12,15 @@ from typing import Any, Self
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo, iTXt
 
+from ripfdn_cli.image_math.dihedral import EXIF_TRANSFORMS
 from ripfdn_cli.pictures.exif import DETAILS, PLACE, check_exif, exif_of_tiff, with_head
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, read_extras
-from ripfdn_cli.pictures.lost_parts import CREDENTIALS, PIXEL_SHAPE
+from ripfdn_cli.pictures.lost_parts import CREDENTIALS, PIXEL_SHAPE, SUBJECT
+from ripfdn_cli.pictures.movement import Movement
 from ripfdn_cli.pictures.photoshop import current_resources, resources_of_tiff
+from ripfdn_cli.pictures.subject_area import moved_subject
+from ripfdn_cli.pictures.xmp_regions import moved_regions
 
 log = logging.getLogger(__name__)
 
@@ -90,12 +94,22 @@ class Metadata:
         """A copy with the fields `names` emptied."""
         return replace(self, **{name: _NOTHING[name] for name in names})
 
-    def turned(self, turn: int) -> Self:
-        """That of the picture after EXIF's orientation `turn` is applied."""
+    def turned(self, turn: int, width: int, height: int) -> Self:
+        """That of the picture, stored as `width` × `height` px, with EXIF's orientation `turn` applied."""
         if turn == 1:
             return self
         dpi = self.dpi if self.dpi is None or turn < 5 else (self.dpi[1], self.dpi[0])
-        return replace(self, dpi=dpi, auxiliary=tuple(entry.turned(turn) for entry in self.auxiliary))
+        turned = replace(self, dpi=dpi, auxiliary=tuple(entry.turned(turn) for entry in self.auxiliary))
+        return turned.moved(Movement(EXIF_TRANSFORMS[turn], (width, height)))
+
+    def moved(self, movement: Movement) -> Self:
+        """That of the picture after `movement`, with the places that it tells of where they belong."""
+        xmp, extended = (part and moved_regions(part, movement) for part in (self.xmp, self.extended_xmp))
+        moved = replace(self, xmp=xmp, extended_xmp=extended)
+        if self.exif is None:
+            return moved
+        exif, is_lost = moved_subject(self.exif, movement)
+        return replace(moved, exif=exif, lost=(*self.lost, SUBJECT) if is_lost else self.lost)
 
     def _too_long(self, name: str, target: Format) -> bool:
         limit = target.longest_segment

@@ -8,16 +8,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ripfdn_cli.errors import InputError
-from ripfdn_cli.image_math.dihedral import transformed
+from ripfdn_cli.image_math.dihedral import EXIF_TRANSFORMS, transformed
 from ripfdn_cli.image_math.value_range import DIM
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata
 
 DEFAULT_MAX_PIXELS = 250_000_000
 """Pixels of all frames of an input together; more is taken for an attack or a mistake."""
-
-_EXIF_TRANSFORMS = (0, 0, 2, 3, 1, 4, 5, 7, 6)
-"""What EXIF's orientations 1 to 8 ask for, as transforms of `image_math.dihedral`."""
 
 Frame = NDArray[Any]
 """(H, W, C): C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; uint8, uint16, or float32 with 0..1 as its nominal
@@ -237,4 +234,4 @@ def upright(frame: Frame, orientation: int) -> Frame:
     """`frame` with EXIF's `orientation` applied: where the stored first row and column belong (EXIF 2.3, tag
     274).
     """
-    return np.ascontiguousarray(transformed(frame, _EXIF_TRANSFORMS[orientation]))
+    return np.ascontiguousarray(transformed(frame, EXIF_TRANSFORMS[orientation]))

@@ -35,8 +35,10 @@ _SIDEWAYS = (5, 6)
 """LibRaw's numbers for pictures that are turned by a quarter."""
 _KEPT_TAGS = (270, 271, 272, 305, 306, 315, 33432)
 """Description, make, model, software, time, artist, copyright; others say how the file lays out its data."""
-_NOT_KEPT = (37500, 40965)
-"""The maker's note, whose offsets are those of its file, and the pointer to interoperability."""
+_NOT_KEPT = (37500, 40965, 37396, 41492)
+"""The maker's note, whose offsets are those of its file, the pointer to interoperability, and the subject's
+places in a picture that LibRaw may have turned and cut.
+"""
 
 
 def is_raw(name: str, data: bytes) -> bool:

@@ -3,38 +3,31 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from xml.parsers import expat
+
+from ripfdn_cli.pictures.xmp_elements import (
+    APPLE_GAIN_MAP,
+    CAMERA,
+    CONTAINER,
+    GAIN_MAP,
+    ITEM,
+    NOTE,
+    RDF,
+    TERMS,
+    XAP,
+    Edit,
+    Element,
+    Name,
+    attribute_place,
+    edited,
+    parsed,
+    value_of,
+    value_place,
+)
 
 EXTENDED_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
 """What a JPEG segment with a share of a long packet begins with (XMP part 3, 1.1.3.1)."""
-
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_XAP = "http://ns.adobe.com/xap/1.0/"
-_NOTE = "http://ns.adobe.com/xmp/note/"
-_GAIN_MAP = "http://ns.adobe.com/hdr-gain-map/1.0/"
-_APPLE_GAIN_MAP = "http://ns.apple.com/HDRGainMap/1.0/"
-_CAMERA = "http://ns.google.com/photos/1.0/camera/"
-_CONTAINER = "http://ns.google.com/photos/1.0/container/"
-_ITEM = "http://ns.google.com/photos/1.0/container/item/"
-_TERMS = "http://purl.org/dc/terms/"
-_CUSTOMARY = {
-    "rdf": _RDF,
-    "xmp": _XAP,
-    "xap": _XAP,
-    "xmpNote": _NOTE,
-    "hdrgm": _GAIN_MAP,
-    "HDRGainMap": _APPLE_GAIN_MAP,
-    "GCamera": _CAMERA,
-    "Container": _CONTAINER,
-    "Item": _ITEM,
-    "dcterms": _TERMS,
-}
-"""Name spaces of prefixes that a packet uses and does not declare."""
-
-Name = tuple[str, str]
-"""Name space and local name."""
 
 _ACROSS = (
     b"GPano:CroppedAreaImageWidthPixels",
@@ -50,8 +43,8 @@ _PRIMARY = "Primary"
 _MOTION = re.compile(r"(MotionPhoto|MicroVideo)")
 _LONGEST_STANDARD_PACKET = 65000
 _EMPTY_PACKET = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="' + _RDF.encode() + b'">'
-    b'<rdf:Description rdf:about="" xmlns:xmpNote="' + _NOTE.encode() + b'"/></rdf:RDF></x:xmpmeta>'
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="' + RDF.encode() + b'">'
+    b'<rdf:Description rdf:about="" xmlns:xmpNote="' + NOTE.encode() + b'"/></rdf:RDF></x:xmpmeta>'
 )
 
 
@@ -61,28 +54,6 @@ class Item:
 
     semantic: str
     length: int | None
-
-
-@dataclass
-class _Element:
-    """An element at `start` to `end` of a packet; its start tag ends at `opened`."""
-
-    name: Name
-    start: int
-    opened: int
-    attributes: list[tuple[Name, str, str]]
-    """Name, name as it is written, value."""
-    end: int = 0
-    children: list["_Element"] = field(default_factory=list)
-
-    def within(self) -> Iterator["_Element"]:
-        """It, and all that is in it."""
-        yield self
-        for child in self.children:
-            yield from child.within()
-
-
-_Edit = tuple[int, int, bytes]
 
 
 def corrected_xmp(xmp: bytes, width: int, height: int) -> bytes:
@@ -131,31 +102,31 @@ def current_xmp(xmp: bytes, *, items: Sequence[Item], motion: bool, gain_map: bo
     def is_stale(name: Name) -> bool:
         space, local = name
         return (
-            name in ((_XAP, "Thumbnails"), (_NOTE, "HasExtendedXMP"), (_TERMS, "provenance"))
-            or (space == _CAMERA and _MOTION.match(local) is not None and not motion)
-            or (space in (_GAIN_MAP, _APPLE_GAIN_MAP) and not gain_map)
-            or (name == (_CONTAINER, "Directory") and not items)
+            name in ((XAP, "Thumbnails"), (NOTE, "HasExtendedXMP"), (TERMS, "provenance"))
+            or (space == CAMERA and _MOTION.match(local) is not None and not motion)
+            or (space in (GAIN_MAP, APPLE_GAIN_MAP) and not gain_map)
+            or (name == (CONTAINER, "Directory") and not items)
         )
 
-    cleaned = _edited(xmp, lambda root: _removals(xmp, root, is_stale))
-    return _edited(cleaned, lambda root: _with_items(cleaned, root, items))
+    cleaned = edited(xmp, lambda root: _removals(xmp, root, is_stale))
+    return edited(cleaned, lambda root: _with_items(cleaned, root, items))
 
 
 def items_of(xmp: bytes) -> list[Item]:
     """The files in one, the picture itself among them, as the packet lists them (Google's container)."""
-    root = _parsed(xmp)
-    found = [] if root is None else [entry for entry in root.within() if entry.name == (_CONTAINER, "Item")]
+    root = parsed(xmp)
+    found = [] if root is None else [entry for entry in root.within() if entry.name == (CONTAINER, "Item")]
     return [_item(xmp, entry) for entry in found]
 
 
 def has_gain_map(xmp: bytes) -> bool:
     """Whether the packet says of its picture that it has, or is, a gain map."""
-    return any(space.encode() in xmp for space in (_GAIN_MAP, _APPLE_GAIN_MAP)) or b"hdrgainmap" in xmp
+    return any(space.encode() in xmp for space in (GAIN_MAP, APPLE_GAIN_MAP)) or b"hdrgainmap" in xmp
 
 
 def has_motion(xmp: bytes) -> bool:
     """Whether an XMP packet marks its photo as one with a short video (a motion photo)."""
-    return _CAMERA.encode() in xmp and re.search(_MOTION.pattern.encode(), xmp) is not None
+    return CAMERA.encode() in xmp and re.search(_MOTION.pattern.encode(), xmp) is not None
 
 
 def extended_name(xmp: bytes) -> bytes | None:
@@ -187,23 +158,23 @@ def extension_contents(extended: bytes, room: int) -> Iterator[bytes]:
 
 def with_extension(xmp: bytes, extended: bytes) -> bytes:
     """`xmp`, which says that `extended` belongs to it."""
-    note = b' xmlns:xmpNote="%s" xmpNote:HasExtendedXMP="%s"' % (_NOTE.encode(), _name_of(extended))
+    note = b' xmlns:xmpNote="%s" xmpNote:HasExtendedXMP="%s"' % (NOTE.encode(), _name_of(extended))
 
-    def edits(root: _Element) -> Iterator[_Edit]:
+    def edits(root: Element) -> Iterator[Edit]:
         for description in _descriptions(root)[:1]:
             declared = any(written == "xmlns:xmpNote" for _, written, _ in description.attributes)
             at = description.start + 1 + len(_written_name(xmp, description))
             yield at, at, note[note.index(b" xmpNote:") :] if declared else note
 
-    return _edited(xmp, edits)
+    return edited(xmp, edits)
 
 
 def merged(xmp: bytes, extended: bytes) -> bytes | None:
     """One packet of both, for formats that don't limit its length; None where either can't be read."""
-    root, other = _parsed(xmp), _parsed(extended)
+    root, other = parsed(xmp), parsed(extended)
     if root is None or other is None:
         return None
-    places = [entry for entry in root.within() if entry.name == (_RDF, "RDF")]
+    places = [entry for entry in root.within() if entry.name == (RDF, "RDF")]
     descriptions = _descriptions(other)
     if not places or not descriptions:
         return None
@@ -219,7 +190,7 @@ def split(xmp: bytes) -> tuple[bytes, bytes] | None:
     """A short packet and its extended part, for a packet too long for one JPEG segment; None where it is
     short enough or can't be read.
     """
-    root = _parsed(xmp)
+    root = parsed(xmp)
     if len(xmp) <= _LONGEST_STANDARD_PACKET or root is None or not _descriptions(root):
         return None
     start, end = root.children[0].start, root.children[0].end
@@ -230,46 +201,29 @@ def _name_of(extended: bytes) -> bytes:
     return hashlib.md5(extended, usedforsecurity=False).hexdigest().upper().encode()
 
 
-def _item(xmp: bytes, element: _Element) -> Item:
-    semantic, length = (_value(xmp, element, (_ITEM, name)) for name in ("Semantic", "Length"))
+def _item(xmp: bytes, element: Element) -> Item:
+    semantic, length = (value_of(xmp, element, (ITEM, name)) for name in ("Semantic", "Length"))
     return Item(semantic.decode(), int(length) if length.isdigit() else None)
 
 
-def _value(xmp: bytes, element: _Element, name: Name) -> bytes:
-    place = _value_place(xmp, element, name)
-    return b"" if place is None else xmp[slice(*place)].strip()
-
-
-def _value_place(xmp: bytes, element: _Element, name: Name) -> tuple[int, int] | None:
-    """Where the value of the property `name` of `element` is, an attribute or an element in it."""
-    for found, written, _ in element.attributes:
-        if found == name and (place := _place_of(xmp, element, written)) is not None:
-            quote = xmp[place[1] - 1 : place[1]]
-            return xmp.index(quote, place[0]) + 1, place[1] - 1
-    for child in element.children:
-        if child.name == name and not child.children and child.opened < child.end:
-            return child.opened, xmp.rindex(b"</", child.opened, child.end)
-    return None
-
-
-def _descriptions(root: _Element) -> list[_Element]:
+def _descriptions(root: Element) -> list[Element]:
     return [
         entry
         for outer in root.within()
-        if outer.name == (_RDF, "RDF")
+        if outer.name == (RDF, "RDF")
         for entry in outer.children
-        if entry.name == (_RDF, "Description")
+        if entry.name == (RDF, "Description")
     ]
 
 
-def _written_name(xmp: bytes, element: _Element) -> bytes:
+def _written_name(xmp: bytes, element: Element) -> bytes:
     """The name in the start tag of `element`, prefix included."""
     found = re.compile(rb"[^\s/>]+").match(xmp, element.start + 1)
     assert found is not None
     return found[0]
 
 
-def _standing_alone(xmp: bytes, root: _Element, description: _Element) -> bytes:
+def _standing_alone(xmp: bytes, root: Element, description: Element) -> bytes:
     """`description` with the prefixes that are declared further out in `xmp`."""
     own = {written for _, written, _ in description.attributes}
     outer = [
@@ -285,84 +239,23 @@ def _standing_alone(xmp: bytes, root: _Element, description: _Element) -> bytes:
     return xmp[description.start : at] + declared + xmp[at : description.end]
 
 
-def _removals(xmp: bytes, root: _Element, is_stale: Callable[[Name], bool]) -> Iterator[_Edit]:
+def _removals(xmp: bytes, root: Element, is_stale: Callable[[Name], bool]) -> Iterator[Edit]:
     if is_stale(root.name):
         yield root.start, root.end, b""
         return
     for name, written, _ in root.attributes:
-        if is_stale(name) and (place := _place_of(xmp, root, written)):
+        if is_stale(name) and (place := attribute_place(xmp, root, written)):
             yield *place, b""
     for child in root.children:
         yield from _removals(xmp, child, is_stale)
 
 
-def _place_of(xmp: bytes, element: _Element, written: str) -> tuple[int, int] | None:
-    """Where the attribute is in the start tag of `element`, with the space before it."""
-    pattern = re.compile(rb"\s+" + re.escape(written.encode()) + rb"""\s*=\s*("[^"]*"|'[^']*')""")
-    found = pattern.search(xmp, element.start, element.opened)
-    return None if found is None else found.span()
-
-
-def _edited(xmp: bytes, edits: Callable[[_Element], Iterable[_Edit]]) -> bytes:
-    """`xmp` after `edits`, which don't overlap; one that is not well-formed as it is: no reader will take
-    anything from it.
-    """
-    root = _parsed(xmp)
-    if root is None:
-        return xmp
-    for start, end, content in sorted(edits(root), reverse=True):
-        xmp = xmp[:start] + content + xmp[end:]
-    return xmp
-
-
-def _parsed(xmp: bytes) -> _Element | None:
-    """The elements of `xmp` in one that stands for the whole; None where it is not well-formed."""
-    whole = _Element(("", ""), 0, 0, [], len(xmp))
-    parents, scopes = [whole], [dict(_CUSTOMARY)]
-    parser = expat.ParserCreate()
-    parser.ordered_attributes = True
-
-    def name_of(written: str, is_attribute: bool) -> Name:
-        prefix, _, local = written.rpartition(":")
-        space = scopes[-1].get(prefix, prefix) if prefix or not is_attribute else ""
-        return space, local
-
-    def start(name: str, values: list[str]) -> None:
-        pairs = list(zip(values[::2], values[1::2], strict=True))
-        declared = {key.removeprefix("xmlns:"): value for key, value in pairs if key.startswith("xmlns:")}
-        scopes.append(scopes[-1] | declared)
-        at = parser.CurrentByteIndex
-        attributes = [(name_of(key, True), key, value) for key, value in pairs]
-        element = _Element(name_of(name, False), at, _tag_end(xmp, at), attributes)
-        parents[-1].children.append(element)
-        parents.append(element)
-
-    def end(name: str) -> None:
-        element = parents.pop()
-        scopes.pop()
-        closes_itself = xmp[element.opened - 2 : element.opened] == b"/>"
-        element.end = element.opened if closes_itself else xmp.index(b">", parser.CurrentByteIndex) + 1
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    try:
-        parser.Parse(xmp.rstrip(b"\0"), True)
-    except (expat.ExpatError, ValueError):
-        return None
-    return whole
-
-
-def _tag_end(xmp: bytes, start: int) -> int:
-    """The position after the start tag at `start`."""
-    found = re.compile(rb"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""").match(xmp, start)
-    return len(xmp) if found is None else found.end()
-
-
-def _with_items(xmp: bytes, root: _Element, items: Sequence[Item]) -> Iterator[_Edit]:
+def _with_items(xmp: bytes, root: Element, items: Sequence[Item]) -> Iterator[Edit]:
     """Lengths as they are in `items`, nothing between the files, and none that is not among them."""
     left = list(items)
     for entry in root.within():
-        found = [child for child in entry.children if child.name == (_CONTAINER, "Item")]
-        if entry.name != (_RDF, "li") or not found:
+        found = [child for child in entry.children if child.name == (CONTAINER, "Item")]
+        if entry.name != (RDF, "li") or not found:
             continue
         semantic = _item(xmp, found[0]).semantic
         kept = next((item for item in left if item.semantic == semantic), None)
@@ -373,5 +266,5 @@ def _with_items(xmp: bytes, root: _Element, items: Sequence[Item]) -> Iterator[_
             left.remove(kept)
         lengths = {"Padding": 0} if kept is None else {"Padding": 0, "Length": kept.length}
         for name, value in lengths.items():
-            if (place := _value_place(xmp, found[0], (_ITEM, name))) is not None and value is not None:
+            if (place := value_place(xmp, found[0], (ITEM, name))) is not None and value is not None:
                 yield *place, str(value).encode()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from support.camera_files import xmp_of
 from support.sample_pictures import smooth
 
 from ripfdn_cli.errors import InputError, UsageError
@@ -137,3 +138,42 @@ def test_lost_depth_is_told_once(
     with job(enlarging_weights[2], PictureSettings(depth=depth)) as picture_job, caplog.at_level("INFO"):
         picture_job.run(content.getvalue(), "in.tif", format_named(target))
     assert caplog.text.count("in.tif: rounded to 8 bits per channel") == told
+
+
+def test_a_marked_face_is_where_it_shows_in_the_result(enlarging_weights: dict[int, Path]) -> None:
+    """Of a picture that EXIF turns by a quarter, with the face of 12×16 px in the middle of it."""
+    stored = np.full((48, 96), 40, np.uint8)
+    stored[4:20, 10:22] = 220
+    exif, stream = Image.Exif(), io.BytesIO()
+    exif[0x112] = 6
+    exif.get_ifd(0x8769)[0x9214] = (15, 11, 12, 16)
+    area = f'stArea:x="{16 / 96}" stArea:y="{12 / 48}" stArea:w="{12 / 96}" stArea:h="{16 / 48}"'
+    xmp = xmp_of('xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#" ' + area)
+    Image.fromarray(stored).save(stream, "JPEG", exif=exif, xmp=xmp, quality=98)
+    with job(enlarging_weights[2], PictureSettings()) as picture_job:
+        content, _ = picture_job.run(stream.getvalue(), "in.jpg", None)
+    with Image.open(io.BytesIO(content)) as image:
+        rows, columns = np.nonzero(np.asarray(image.convert("L")) > 128)
+        width, height = image.size
+        across, down, wide, high = image.getexif().get_ifd(0x8769)[0x9214]
+        packet = image.info["xmp"].decode()
+    left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    found = (across - wide / 2, down - high / 2, across + wide / 2, down + high / 2)
+    assert found == pytest.approx((left, top, right, bottom), abs=1.5)  # an even side has no middle pixel
+    x, y, w, h = (float(packet.split(f'stArea:{name}="')[1].split('"')[0]) for name in "xywh")
+    shares = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+    assert shares == pytest.approx((left / width, top / height, right / width, bottom / height), abs=0.02)
+
+
+def test_a_subject_past_what_exif_can_say_is_told(
+    enlarging_weights: dict[int, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    exif, stream = Image.Exif(), io.BytesIO()
+    exif[0x112] = 1
+    exif.get_ifd(0x8769)[0xA214] = (40_000, 1)
+    Image.new("L", (50_000, 2)).save(stream, "PNG", exif=exif)
+    with job(enlarging_weights[2], PictureSettings()) as picture_job, caplog.at_level("INFO"):
+        content, _ = picture_job.run(stream.getvalue(), "in.png", None)
+    assert "in.png: left out: the place of its subject" in caplog.text
+    with Image.open(io.BytesIO(content)) as image:
+        assert 0xA214 not in image.getexif().get_ifd(0x8769)
