@@ -3,7 +3,7 @@
 import io
 import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -30,7 +30,9 @@ from ripfdn_cli.pictures.tiff_layout import (
     SAMPLE_FORMAT_TAG,
     YCBCR_SUBSAMPLING_TAG,
     Layout,
+    is_alpha_of,
     layout_of,
+    masks_of,
     orientation_of,
     photometric_of,
     picture_pages,
@@ -57,14 +59,14 @@ def read_tiff_header(data: bytes, max_pixels: int) -> Header:
     tifffile raises for damage.
     """
     with _opened(data) as file:
-        pages = picture_pages(file, max_pixels)
+        pages, masks = picture_pages(file, max_pixels), masks_of(file)
         width, height = pages[0].imagewidth, pages[0].imagelength
         if orientation_of(pages[0]) >= 5:
             width, height = height, width
         return Header(
             width,
             height,
-            max(page.samplesperpixel for page in pages),
+            max(page.samplesperpixel + _has_mask(page, masks) for page in pages),
             max(_sample_bytes(page) for page in pages),
             len(pages),
             format_named("tiff"),
@@ -78,8 +80,8 @@ def decode_tiff(data: bytes, max_pixels: int) -> tuple[Picture, list[int]]:
     Raises InputError, and whatever libtiff, Pillow and tifffile raise for damage.
     """
     with _opened(data) as file:
-        pages = picture_pages(file, max_pixels)
-        decoded = [_decode_page(data, page) for page in pages]
+        pages, masks = picture_pages(file, max_pixels), masks_of(file)
+        decoded = [_decode_page(data, page, masks.get(page.index)) for page in pages]
         turns = [orientation_of(page) for page in pages]
     frames = tuple(frame for frame, _ in decoded)
     first, *others = (metadata for _, metadata in decoded)
@@ -100,8 +102,17 @@ def _sample_bytes(page: tifffile.TiffPage) -> int:
     return 4 if bits > 32 else -(-bits // 8)
 
 
-def _decode_page(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, Metadata]:
-    """One page's samples, and what it says beside them."""
+def _has_mask(page: tifffile.TiffPage, masks: Mapping[int, tifffile.TiffPage]) -> bool:
+    mask = masks.get(page.index)
+    return mask is not None and is_alpha_of(page, mask)
+
+
+def _decode_page(
+    data: bytes, page: tifffile.TiffPage, mask: tifffile.TiffPage | None
+) -> tuple[Frame, Metadata]:
+    """One page's samples, those of its `mask` as transparency where it has none, and what it says beside
+    them.
+    """
     metadata = _page_metadata(data, page)
     samples = _samples(data, page)
     layout = layout_of(page, samples.shape[2], samples.dtype)
@@ -124,7 +135,12 @@ def _decode_page(data: bytes, page: tifffile.TiffPage) -> tuple[Frame, Metadata]
         channels = f"{layout.left_out} further channels of each pixel, which are not transparency"
         metadata = replace(metadata, lost=(*metadata.lost, channels))
     _warn_of_missing_data(page, samples)
-    return _checked(_with_alpha(colours, samples, layout)), metadata
+    frame = _with_alpha(colours, samples, layout)
+    if mask is not None and layout.alpha is None and is_alpha_of(page, mask):
+        frame = _with_mask(frame, data, mask)
+    elif mask is not None:
+        metadata = replace(metadata, lost=(*metadata.lost, "a transparency mask"))
+    return _checked(frame), metadata
 
 
 def _page_metadata(data: bytes, page: tifffile.TiffPage) -> Metadata:
@@ -301,6 +317,12 @@ def _with_alpha(colours: NDArray[Any], samples: NDArray[Any], layout: Layout) ->
     alpha = _standard_range(samples[..., layout.alpha : layout.alpha + 1], layout.bits)
     frame = np.concatenate([colours, as_samples(alpha, colours.dtype)], axis=2)
     return _straight_alpha(frame) if layout.premultiplied else frame
+
+
+def _with_mask(colours: Frame, data: bytes, mask: tifffile.TiffPage) -> Frame:
+    samples = _samples(data, mask)
+    alpha = _standard_range(samples, layout_of(mask, 1, samples.dtype).bits)
+    return np.concatenate([colours, as_samples(alpha, colours.dtype)], axis=2)
 
 
 def _straight_alpha(frame: Frame) -> Frame:

@@ -36,6 +36,7 @@ _COLOURS = {
     PHOTOMETRIC.MINISBLACK: 1,
     PHOTOMETRIC.RGB: 3,
     PHOTOMETRIC.PALETTE: 1,
+    PHOTOMETRIC.MASK: 1,
     PHOTOMETRIC.SEPARATED: 4,
     PHOTOMETRIC.YCBCR: 3,
     PHOTOMETRIC.CIELAB: 3,
@@ -88,6 +89,35 @@ def picture_pages(file: tifffile.TiffFile, max_pixels: int) -> list[tifffile.Tif
     if not pages:
         raise InputError("it has no page with a picture")
     return pages
+
+
+def masks_of(file: tifffile.TiffFile) -> dict[int, tifffile.TiffPage]:
+    """Masks by the index of their page, which is the last before them that is neither preview nor mask."""
+    masks: dict[int, tifffile.TiffPage] = {}
+    owner = None
+    for page in listed_pages(file.pages):
+        if page.is_reduced:  # a preview, or its mask
+            continue
+        if not page.is_mask:
+            owner = page.index
+        elif owner is not None:
+            masks.setdefault(owner, page)
+    return masks
+
+
+def is_alpha_of(page: tifffile.TiffPage, mask: tifffile.TiffPage) -> bool:
+    """Whether `mask` says which pixels of `page` are transparent (TIFF 6.0, page 37; GDAL writes such masks),
+    and `page` has samples that transparency goes with.
+    """
+    same_size = (mask.imagewidth, mask.imagelength) == (page.imagewidth, page.imagelength)
+    is_plain = (
+        mask.photometric == PHOTOMETRIC.MASK and mask.samplesperpixel == 1 and mask.bitspersample in (1, 8)
+    )
+    samples = page.dtype
+    holds_pictures = samples is not None and (
+        samples.kind in "bf" or (samples.kind == "u" and samples.itemsize <= 2)
+    )
+    return same_size and is_plain and holds_pictures
 
 
 def layout_of(page: tifffile.TiffPage, samples: int, dtype: np.dtype[Any]) -> Layout:

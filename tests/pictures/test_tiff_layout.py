@@ -23,6 +23,7 @@ from support.tiff_bytes import (
     SAMPLES,
     SUBFILE,
     SUBSAMPLING,
+    Tags,
     as_rgba,
     libtiffs_rgba,
     pillows_rgba,
@@ -99,6 +100,7 @@ LETTERS: dict[str, tuple[bytes, NDArray[Any]]] = {
     "white as zero": (tiff_bytes((GREY[..., 0], {PHOTOMETRIC: [0]})), 255 - GREY),
     "one page that says it is a preview": (tiff_bytes((GREY[..., 0], {SUBFILE: [1]})), GREY),
     "one page that says it is a mask": (tiff_bytes((GREY[..., 0], {SUBFILE: [4]})), GREY),
+    "one page that is a mask": (tiff_bytes((GREY[..., 0], {SUBFILE: [4], PHOTOMETRIC: [4]})), GREY),
 }
 
 
@@ -117,6 +119,7 @@ BY_LIBTIFF = [
     not in (
         "RGB without a photometric tag",  # of which it shows red as grey, and Pillow and libvips nothing
         "RGBA without a photometric tag",
+        "one page that is a mask",  # which it refuses
         "a deflated strip that claims to be longer than the file",  # which it does not read
         "grey and alpha without ExtraSamples",  # of which it shows the grey, libvips both
     )
@@ -280,3 +283,54 @@ def test_a_fax_without_a_photometric_tag_is_black_on_white() -> None:
         strip = fax.getvalue()[page.dataoffsets[0] :][: page.databytecounts[0]]
     content = tiff_bytes((strip, {256: [32], 257: [24], BITS: [1], COMPRESSION: [4]}))
     np.testing.assert_array_equal(as_rgba(first(content), premultiplied=True), libtiffs_rgba(content))
+
+
+Page = tuple[NDArray[Any] | bytes, Tags]
+MASK = (GREY[..., 0] > 128).astype(np.uint8)
+EIGHT_BIT_MASK = {SUBFILE: [4], PHOTOMETRIC: [4]}
+ONE_BIT_MASK = {256: [32], 257: [24], BITS: [1], COMPRESSION: [1], SAMPLES: [1], ROWS: [24]} | EIGHT_BIT_MASK
+MASKS: dict[str, Page] = {
+    "1 bit": (np.packbits(MASK, axis=1).tobytes(), ONE_BIT_MASK),
+    "8 bits": (255 * MASK, EIGHT_BIT_MASK),
+}
+
+
+@pytest.mark.parametrize("depth", MASKS)
+def test_a_transparency_mask_is_the_alpha_of_its_page(depth: str) -> None:
+    """As GDAL writes them; the second page's is behind a preview and that one's mask."""
+    pixels, tags = MASKS[depth]
+    preview, its_mask = (
+        (GREY[::2, ::2, 0], {SUBFILE: [1]}),
+        (MASK[::2, ::2], {SUBFILE: [5], PHOTOMETRIC: [4]}),
+    )
+    deep: Page = (smooth(24, 32, 1, "uint16")[..., 0], {})
+    content = tiff_bytes(
+        (RGB, {}), (pixels, tags), deep, preview, its_mask, (pixels, tags), (GREY[..., 0], {})
+    )
+    picture = decode(content, "a")
+    assert [frame.shape[2] for frame in picture.frames] == [4, 2, 1]
+    assert read_header(content, "a").channels == 4
+    first_page, second_page, _ = picture.frames
+    np.testing.assert_array_equal(first_page[..., :3], RGB)
+    np.testing.assert_array_equal(first_page[..., 3], 255 * MASK)
+    np.testing.assert_array_equal(second_page[..., 1], 65535 * MASK.astype(np.uint16))
+    assert not any(page.lost for page in picture.page_metadata)
+    again = decode(encode(picture, Encoding(TIFF), "a"), "a")
+    np.testing.assert_array_equal(again.frames[0], first_page)
+
+
+@pytest.mark.parametrize(
+    ("page", "mask"),
+    [
+        (RGBA, MASKS["8 bits"]),  # which has transparency already
+        (RGB, (MASK[::2], EIGHT_BIT_MASK)),
+        (RGB, (255 * MASK, {SUBFILE: [4]})),  # one of a fax, which says where there is text
+        (GREY[..., 0].astype(np.int16), MASKS["8 bits"]),
+    ],
+    ids=["alpha", "size", "kind", "heights"],
+)
+def test_a_mask_that_can_not_be_alpha_is_said(page: NDArray[Any], mask: Page) -> None:
+    picture = decode(tiff_bytes((page, {}), mask), "a")
+    assert len(picture.frames) == 1
+    np.testing.assert_array_equal(picture.frames[0].squeeze(), page)
+    assert picture.metadata.lost == ("a transparency mask",)
