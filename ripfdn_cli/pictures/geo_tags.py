@@ -1,4 +1,6 @@
-"""Where a picture lies on the earth (OGC GeoTIFF 1.1): tags that count pixels, corrected for a new size."""
+"""Where a picture lies on the earth (OGC GeoTIFF 1.1, and its extension for RPC): tags that count pixels,
+corrected for a new size.
+"""
 
 import struct
 from collections.abc import Callable
@@ -8,6 +10,9 @@ from ripfdn_cli.pictures.exif import HEAD, TagBlock
 from ripfdn_cli.pictures.metadata import Metadata
 
 _PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION, _KEYS = 33550, 33922, 34264, 34735
+_RPC, _RPC_COUNT = 50844, 92
+_LINE_OFFSET, _SAMPLE_OFFSET, _LINE_SCALE, _SAMPLE_SCALE = 2, 3, 7, 8
+"""Rows and columns among the coefficients of a satellite's camera; always of the centres of pixels."""
 _DOUBLE, _SHORT = 12, 3
 _RASTER_TYPE, _PIXEL_IS_POINT = 1025, 2
 
@@ -51,6 +56,19 @@ def _correct(block: TagBlock, across: float, down: float) -> None:
                 moved[row + 3] += values[row + axis] * (centre / step - centre)
         return moved
 
+    def coefficients(values: Values) -> Values:
+        if len(values) != _RPC_COUNT:
+            return values
+        moved = list(values)
+        for offset, extent, step in (
+            (_LINE_OFFSET, _LINE_SCALE, down),
+            (_SAMPLE_OFFSET, _SAMPLE_SCALE, across),
+        ):
+            moved[offset] = (values[offset] + 0.5) * step - 0.5
+            moved[extent] = values[extent] * step
+        return moved
+
+    _rewrite(block, _RPC, coefficients)
     _rewrite(block, _PIXEL_SCALE, scale)
     _rewrite(block, _TIEPOINTS, tiepoints)
     _rewrite(block, _TRANSFORMATION, transformation)

@@ -64,5 +64,38 @@ def test_places_stay_where_they_are(tags: dict[int, list[float]], point: bool, o
 
 
 def test_what_can_not_be_read_stays_as_it_is() -> None:
-    for exif in (None, HEAD + b"rubbish", block({SCALE: [1.0, 2.0]}, point=False)):
+    short = ({SCALE: [1.0, 2.0]}, {50844: [1.0, 2.0, 3.0]})
+    for exif in (None, HEAD + b"rubbish", *(block(tags, point=False) for tags in short)):
         assert enlarged_place(Metadata(exif=exif), 4.0, 4.0).exif == exif
+
+
+def image_of_ground(rpc: list[float], ground: tuple[float, float, float]) -> tuple[float, float]:
+    """Column and row of the place on the picture at `ground` (latitude, longitude, height), counted from the
+    centre of the first pixel, by the rational polynomials of NITF's RPC00B.
+    """
+    lat, long, height = (
+        (value - offset) / extent for value, offset, extent in zip(ground, rpc[4:7], rpc[9:12], strict=True)
+    )
+    powers = [
+        *(1, long, lat, height, long * lat, long * height, lat * height, long**2, lat**2, height**2),
+        *(lat * long * height, long**3, long * lat**2, long * height**2, long**2 * lat, lat**3),
+        *(lat * height**2, long**2 * height, lat**2 * height, height**3),
+    ]
+    sums = [float(np.dot(powers, rpc[at : at + 20])) for at in (12, 32, 52, 72)]
+    return rpc[3] + rpc[8] * sums[2] / sums[3], rpc[2] + rpc[7] * sums[0] / sums[1]
+
+
+@pytest.mark.parametrize("point", [False, True])
+@pytest.mark.parametrize("order", "<>")
+def test_a_satellite_s_camera_sees_the_same_places(order: str, point: bool) -> None:
+    random = np.random.default_rng(0)
+    polynomials = random.uniform(-0.01, 0.01, 80)
+    polynomials[[0 + 2, 20, 40 + 1, 60]] = 1.0
+    head = [-1.0, 0.5, 2500.0, 3100.0, 52.5, 13.4, 40.0, 2510.0, 3090.0, 0.06, 0.09, 500.0]
+    before = block({50844: [*head, *polynomials.tolist()]}, point=point, order=order)
+    after = enlarged_place(Metadata(exif=before), 4.0, 2.5).exif
+    assert after is not None
+    for ground in ((52.5, 13.4, 40.0), (52.53, 13.35, 200.0), (52.46, 13.48, 0.0)):
+        column, row = image_of_ground(doubles(before, 50844, order), ground)
+        found = image_of_ground(doubles(after, 50844, order), ground)
+        assert found == pytest.approx((4.0 * (column + 0.5) - 0.5, 2.5 * (row + 0.5) - 0.5))
