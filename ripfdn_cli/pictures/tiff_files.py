@@ -304,7 +304,8 @@ def _standard_range(samples: NDArray[Any], bits: int) -> NDArray[Any]:
 def _in_known_space(colours: NDArray[Any], photometric: int) -> NDArray[Any]:
     """Grey whose 0 is black, or RGB."""
     if photometric == PHOTOMETRIC.MINISWHITE:
-        inverted: NDArray[Any] = highest(colours.dtype) - colours
+        last = -1 if colours.dtype.kind == "i" else highest(colours.dtype)  # the whole range of its type
+        inverted: NDArray[Any] = last - colours
         return inverted
     if photometric == PHOTOMETRIC.LOGLUV:  # which libtiff gives as CIE XYZ
         return np.asarray(colours @ _XYZ_TO_SRGB.T, np.float32)

@@ -69,6 +69,15 @@ def test_white_is_zero_where_the_file_says_so(samples: str) -> None:
     np.testing.assert_allclose(frame, top - pixels, atol=1e-6)
 
 
+@pytest.mark.parametrize("samples", ["int8", "int16", "int32"])
+def test_white_as_the_lowest_of_signed_numbers(samples: str) -> None:
+    """The order of levels is reversed, over the whole range of the type."""
+    limits = np.iinfo(samples)
+    pixels = np.array([[limits.min, -3, 0, 5, limits.max]], samples)
+    content = tiff(pixels, photometric="miniswhite")
+    assert decode(content, "a").frames[0].ravel().tolist() == [limits.max, 2, -1, -6, limits.min]
+
+
 @pytest.mark.parametrize("samples", ["uint8", "uint16"])
 def test_premultiplied_alpha_is_divided_out(samples: str) -> None:
     top = 255 if samples == "uint8" else 65535
