@@ -136,13 +136,16 @@ def _in_srgb(picture: Picture, file_format: Format, name: str) -> Picture:
 def _kept_metadata(picture: Picture, file_format: Format, name: str) -> list[Metadata]:
     """What the file will say beside each of its frames."""
     return [
-        _kept_of_frame(metadata, (frame.shape[1], frame.shape[0]), file_format, name)
+        _kept_of_frame(metadata, frame, file_format, name)
         for frame, metadata in zip(picture.frames, picture.page_metadata, strict=True)
     ]
 
 
-def _kept_of_frame(metadata: Metadata, size: tuple[int, int], file_format: Format, name: str) -> Metadata:
-    """`metadata` corrected for the new size, and what its format can hold of it."""
+def _kept_of_frame(metadata: Metadata, frame: Frame, file_format: Format, name: str) -> Metadata:
+    """`metadata` corrected for the new `frame`, and what its format can hold of it."""
+    size = frame.shape[1], frame.shape[0]
+    if "colorimetry" in file_format.metadata:
+        metadata = metadata.with_colorimetry_for(frame.dtype)
     metadata = replace(
         metadata,
         exif=metadata.exif and _writable_exif(metadata.exif, *size, name),

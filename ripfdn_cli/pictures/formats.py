@@ -98,7 +98,7 @@ FORMATS = (
         ("TIFF",),
         "PIL.TiffImagePlugin",
         samples=("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32"),
-        metadata=_PHOTO | {"dpi", "iptc"},
+        metadata=_PHOTO | {"dpi", "iptc", "colorimetry"},
     ),
     Format(
         "bmp",

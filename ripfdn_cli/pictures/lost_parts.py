@@ -8,6 +8,8 @@ from typing import Any
 CREDENTIALS = "content credentials (C2PA), which are signed for the original only"
 GAIN_MAP, DEPTH, VIDEO = "the HDR gain map", "the depth map", "the motion photo's video"
 PIXEL_SHAPE = "the shape of its pixels, which aren't square"
+COLORIMETRY = "the tags of its colour space (white point, primaries, transfer function)"
+TRANSFER_FUNCTION = "the tag of its transfer function, which is for other samples"
 SUBJECT = "the place of its subject, which is past what EXIF can say"
 
 _CREDENTIALS_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
+from numpy.typing import DTypeLike
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo, iTXt
 
@@ -16,10 +17,11 @@ from ripfdn_cli.image_math.dihedral import EXIF_TRANSFORMS
 from ripfdn_cli.pictures.exif import DETAILS, PLACE, check_exif, exif_of_tiff, with_head
 from ripfdn_cli.pictures.formats import Format
 from ripfdn_cli.pictures.jpeg_extras import AuxiliaryPicture, is_gain_map, read_extras
-from ripfdn_cli.pictures.lost_parts import CREDENTIALS, PIXEL_SHAPE, SUBJECT
+from ripfdn_cli.pictures.lost_parts import COLORIMETRY, CREDENTIALS, PIXEL_SHAPE, SUBJECT, TRANSFER_FUNCTION
 from ripfdn_cli.pictures.movement import Movement
 from ripfdn_cli.pictures.photoshop import current_resources, resources_of_tiff
 from ripfdn_cli.pictures.subject_area import moved_subject
+from ripfdn_cli.pictures.tiff_colorimetry import COLORIMETRY_TAGS, fits_samples, without_transfer_function
 from ripfdn_cli.pictures.xmp_regions import moved_regions
 
 log = logging.getLogger(__name__)
@@ -50,8 +52,9 @@ _INCHES_IN_A_CENTIMETRE = 1 / 2.54
 class Metadata:
     """`icc_profile`, `exif` (with its "Exif\\0\\0" head), `xmp`, `iptc` (APP13 of a JPEG) and `comment` are
     the file's own bytes, `dpi` is horizontal and vertical, `text` and `png_colour` are PNG's chunks, or what
-    others say in their place. `extended_xmp`, `auxiliary` pictures (HDR gain maps), their `versions` and the
-    `video` of a motion photo are described in `jpeg_extras`. `lost` names what no other file can take over.
+    others say in their place, `colorimetry` a TIFF's tags (`tiff_colorimetry`). `extended_xmp`, `auxiliary`
+    pictures (HDR gain maps), their `versions` and the `video` of a motion photo are described in
+    `jpeg_extras`. `lost` names what no other file can take over.
     """
 
     icc_profile: bytes | None = None
@@ -66,11 +69,14 @@ class Metadata:
     auxiliary: tuple[AuxiliaryPicture, ...] = ()
     versions: tuple[bytes, ...] = ()
     video: bytes | None = None
+    colorimetry: bytes | None = None
     lost: tuple[str, ...] = ()
 
     def colour_only(self) -> Self:
         """What the numbers of the pixels mean, and nothing of the picture, its maker or its place."""
-        return type(self)(icc_profile=self.icc_profile, png_colour=self.png_colour)
+        return type(self)(
+            icc_profile=self.icc_profile, png_colour=self.png_colour, colorimetry=self.colorimetry
+        )
 
     def lost_in(self, target: Format) -> list[str]:
         """Names of what is here and can't be kept in a file of format `target`."""
@@ -93,6 +99,13 @@ class Metadata:
     def without(self, names: Iterable[str]) -> Self:
         """A copy with the fields `names` emptied."""
         return replace(self, **{name: _NOTHING[name] for name in names})
+
+    def with_colorimetry_for(self, dtype: DTypeLike) -> Self:
+        """That of samples of the type `dtype`: without a transfer function that is for others."""
+        if self.colorimetry is None or fits_samples(self.colorimetry, dtype):
+            return self
+        rest = without_transfer_function(self.colorimetry)
+        return replace(self, colorimetry=rest, lost=(*self.lost, TRANSFER_FUNCTION))
 
     def turned(self, turn: int, width: int, height: int) -> Self:
         """That of the picture, stored as `width` × `height` px, with EXIF's orientation `turn` applied."""
@@ -137,6 +150,7 @@ _WORDS = {
     "auxiliary": "the HDR gain map",
     "versions": "the HDR gain map",
     "video": "the motion photo's video",
+    "colorimetry": COLORIMETRY,
 }
 
 
@@ -168,6 +182,7 @@ def metadata_of_tiff_tags(exif: Image.Exif, tiff: bytes, offset: int) -> Metadat
     """
     icc_profile, xmp = exif.get(_TIFF_ICC), exif.get(_TIFF_XMP)
     dpi = _tiff_dpi(exif)
+    colorimetry = exif_of_tiff(tiff, {*exif} & {*COLORIMETRY_TAGS}, start=offset)
     lost = tuple(words for tag, words in _TIFF_PARTS.items() if tag in exif)
     if _has_oblong_pixels(exif):
         lost = (*lost, PIXEL_SHAPE)
@@ -181,6 +196,7 @@ def metadata_of_tiff_tags(exif: Image.Exif, tiff: bytes, offset: int) -> Metadat
         _as_bytes(xmp),
         dpi,
         iptc=resources_of_tiff(resources or b""),
+        colorimetry=colorimetry,
         lost=lost,
     )
 

@@ -19,6 +19,7 @@ from ripfdn_cli.image_math.value_range import as_float32
 from ripfdn_cli.pictures.exif import exif_of_tiff
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.jxl_header import read_jxl_header
+from ripfdn_cli.pictures.lost_parts import COLORIMETRY
 from ripfdn_cli.pictures.metadata import NO_METADATA, Metadata, metadata_of_tiff_tags
 from ripfdn_cli.pictures.picture import Frame, Header, Picture, as_samples, highest
 from ripfdn_cli.pictures.pillow_pixels import pixels_of
@@ -47,6 +48,8 @@ _MARKS_OF_STRUCTURE = ("ImageJ=", '{"shape"', "shape=(", "<OME ")
 _NO_DATA = 42113
 _UNDEFINED = 4
 """The sample format of data that may be anything; libtiff takes it for unsigned."""
+_CONVERTED = (PHOTOMETRIC.SEPARATED, PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB, PHOTOMETRIC.LOGLUV)
+"""Colours that become sRGB."""
 _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
 _XYZ_TO_SRGB = np.array(
     [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]], np.float32
@@ -135,12 +138,25 @@ def _decode_page(
         channels = f"{layout.left_out} further channels of each pixel, which are not transparency"
         metadata = replace(metadata, lost=(*metadata.lost, channels))
     _warn_of_missing_data(page, samples)
+    metadata = _with_true_colorimetry(metadata, layout, samples.dtype)
     frame = _with_alpha(colours, samples, layout)
     if mask is not None and layout.alpha is None and is_alpha_of(page, mask):
         frame = _with_mask(frame, data, mask)
     elif mask is not None:
         metadata = replace(metadata, lost=(*metadata.lost, "a transparency mask"))
     return _checked(frame), metadata
+
+
+def _with_true_colorimetry(metadata: Metadata, layout: Layout, dtype: np.dtype[Any]) -> Metadata:
+    """`metadata` without tags that no longer say what the samples, stored as `dtype`, mean: all tags of the
+    colour space where colours were converted, that of the transfer function where levels were.
+    """
+    if metadata.colorimetry is None:
+        return metadata
+    if layout.photometric in _CONVERTED:
+        return replace(metadata, colorimetry=None, lost=(*metadata.lost, COLORIMETRY))
+    as_stored = layout.photometric not in (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE)
+    return metadata.with_colorimetry_for(dtype if as_stored else np.float32)
 
 
 def _page_metadata(data: bytes, page: tifffile.TiffPage) -> Metadata:

@@ -74,12 +74,16 @@ def _write_page(
 
 
 def _extra_tags(metadata: Metadata, order: ByteOrder, *, is_big: bool) -> list[_Tag]:
-    """Tags of EXIF's first directory, XMP, and places for the offsets of EXIF's other directories."""
+    """XMP, Photoshop's resources, tags of the colour space and of EXIF's first directory, and places for the
+    offsets of EXIF's other directories.
+    """
     tags: list[_Tag] = []
     if metadata.xmp:
         tags.append((_XMP, _BYTE, len(metadata.xmp), metadata.xmp, True))
     if resources := resources_for_tiff(metadata.iptc):
         tags.append((_RESOURCES, _BYTE, len(resources), resources, True))
+    if metadata.colorimetry is not None:
+        tags += [_extra_tag(tag, order) for tag in first_tags(metadata.colorimetry, order)]
     if metadata.exif is not None:
         kind = _IFD8 if is_big else _LONG
         tags += [(_POINTERS[tag], kind, 1, 0, True) for tag in directory_offsets(metadata.exif)]
