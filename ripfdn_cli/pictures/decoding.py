@@ -21,6 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
 from ripfdn_cli.files.storage import Location
+from ripfdn_cli.pictures.bmp_profile import profile_of_bmp
 from ripfdn_cli.pictures.deep_samples import deep_pixels, is_float_jxl, is_sixteen_bit, sixteen_bit_png
 from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.formats import (
@@ -303,6 +304,9 @@ def _completed(metadata: Metadata, image: Image.Image, data: bytes) -> Metadata:
         if has_oblong_pixels(image.info):
             metadata = replace(metadata, lost=(*metadata.lost, PIXEL_SHAPE))
         return metadata
+    if file_format.name == "bmp":
+        icc_profile, lost = profile_of_bmp(data)
+        return replace(metadata, icc_profile=icc_profile, lost=lost)
     if file_format.name == "png":
         metadata = replace(metadata, png_colour=png_colour_chunks(data))
     elif file_format.name in ("avif", "heic") and metadata.icc_profile is None:
