@@ -1,23 +1,14 @@
 """The same colours in sRGB, judged by LittleCMS as Pillow calls it."""
 
-import io
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image, ImageCms
-from support.sample_pictures import profile, smooth, swapped_profile
+from PIL import Image
+from support.sample_pictures import profile, shown_in_srgb, smooth, swapped_profile
 
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import as_samples
 from ripfdn_cli.pictures.png_colour import ColourSpace
 from ripfdn_cli.pictures.srgb import in_srgb, meaning_of
-
-
-def shown(pixels: NDArray[np.uint8], icc_profile: bytes) -> NDArray[np.uint8]:
-    source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-    target: ImageCms.ImageCmsProfile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    return np.asarray(ImageCms.profileToProfile(Image.fromarray(pixels), source, target, outputMode="RGB"))
 
 
 @pytest.mark.parametrize("samples", ["uint8", "uint16"])
@@ -28,7 +19,13 @@ def test_colours_go_through_the_profile(samples: str) -> None:
     frame = smooth(20, 30)
     converted = in_srgb(as_samples(frame, samples), meaning)
     assert converted.dtype == samples
-    assert np.abs(as_samples(converted, np.uint8).astype(int) - shown(frame, swapped_profile())).max() <= 2
+    assert (
+        np.abs(
+            as_samples(converted, np.uint8).astype(int)
+            - shown_in_srgb(Image.fromarray(frame), swapped_profile())
+        ).max()
+        <= 2
+    )
 
 
 def test_srgb_and_silence_mean_srgb() -> None:

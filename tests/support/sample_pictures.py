@@ -66,6 +66,13 @@ def swapped_profile() -> bytes:
     return profile().replace(b"rXYZ", b"____").replace(b"gXYZ", b"rXYZ").replace(b"____", b"gXYZ")
 
 
+def shown_in_srgb(image: Image.Image, icc_profile: bytes) -> NDArray[np.uint8]:
+    """`image`, in RGB, as LittleCMS shows it by its profile."""
+    source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+    target: ImageCms.ImageCmsProfile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    return np.asarray(ImageCms.profileToProfile(image, source, target, outputMode="RGB"))
+
+
 def cmyk_profile() -> bytes:
     """A CMYK profile (ICC.1:2001-04) that makes cyan red, and all else as dark as there is black."""
     colours = np.zeros((2, 2, 2, 2, 3), np.uint8)  # C, M, Y, K → L*, a*, b*

@@ -1,6 +1,5 @@
 """Pictures that a job's frames become: numbered ones, and animations."""
 
-import io
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +9,8 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
+from support.sample_pictures import shown_in_srgb
 from support.segment_runs import Killed, stop_after
 from support.transparent_clips import make_transparent_clip
 from support.video_clips import Clip, Tags, make_clip, picture
@@ -216,15 +216,11 @@ def p3_in_srgb(pixels: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(255 * encoded)
 
 
-def shown_in_srgb(path: Path) -> NDArray[np.uint8]:
-    """The picture, or the first of it, as LittleCMS shows it."""
+def shown_picture(path: Path) -> NDArray[np.uint8]:
+    """The picture, or the first of an animation, in sRGB."""
     with Image.open(path) as image:
         colours, icc_profile = image.convert("RGB"), image.info.get("icc_profile")
-    if icc_profile is None:
-        return np.asarray(colours)
-    source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-    target: ImageCms.ImageCmsProfile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    return np.asarray(ImageCms.profileToProfile(colours, source, target, outputMode="RGB"))
+    return np.asarray(colours) if icc_profile is None else shown_in_srgb(colours, icc_profile)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +242,7 @@ def test_wide_colours_of_a_video_are_said_or_converted(name: str, tmp_path: Path
     with Image.open(tmp_path / "plain_1.png") as image:
         assert "icc_profile" not in image.info
         expected = p3_in_srgb(np.asarray(image.convert("RGB")))
-    difference = np.abs(shown_in_srgb(tmp_path / name.replace("%d", "1")) - expected)
+    difference = np.abs(shown_picture(tmp_path / name.replace("%d", "1")) - expected)
     assert np.median(difference) <= 2
     assert np.percentile(difference, 80) <= 8
 

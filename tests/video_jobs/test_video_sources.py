@@ -1,16 +1,14 @@
 """Frames from videos, numbered pictures and animations, with their times."""
 
-import io
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 from support.interlaced_clips import combing, unmarked
-from support.sample_pictures import smooth, swapped_profile
+from support.sample_pictures import shown_in_srgb, smooth, swapped_profile
 from support.video_clips import Clip, make_clip
 
 from ripfdn_cli.errors import InputError, UsageError
@@ -118,12 +116,6 @@ def test_frames_that_nothing_tells_of_are_made_whole_where_that_is_asked(tmp_pat
     assert combing(whole[3].pixels) < combing(as_it_is[3].pixels) / 4
 
 
-def through_littlecms(pixels: NDArray[np.uint8], icc_profile: bytes) -> NDArray[np.uint8]:
-    source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-    target: ImageCms.ImageCmsProfile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    return np.asarray(ImageCms.profileToProfile(Image.fromarray(pixels), source, target, outputMode="RGB"))
-
-
 @pytest.mark.parametrize("kind", ["8 bits", "16 bits", "animation"])
 def test_colours_of_pictures_go_through_their_profile(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -150,7 +142,7 @@ def test_colours_of_pictures_go_through_their_profile(
         frames = list(source.frames(0, {}))
     for frame, pixels in zip(frames, pictures, strict=True):
         assert frame.pixels.dtype == source.samples == ("uint16" if kind == "16 bits" else "uint8")
-        expected = through_littlecms(pixels, swapped_profile())
+        expected = shown_in_srgb(Image.fromarray(pixels), swapped_profile())
         assert np.abs(as_samples(frame.pixels, np.uint8).astype(int) - expected).max() <= 2
     assert caplog.text.count("converted to sRGB") == 1
 
