@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from av.container import InputContainer
+from av.stream import Disposition
 
 from ripfdn_cli.video.copies import (
     OpenSource,
@@ -47,6 +48,16 @@ _MPEG_AUDIO = ("mp1", "mp2", "mp3")
 """MP4 has one name for all three; each of their frames says which it is (object types of mp4ra.org)."""
 _REWRAPPED = ("h264", "hevc", "vvc")
 """Codecs whose packets are framed differently from container to container."""
+
+_FLAGS = {flag: flag for flag in Disposition} | {
+    Disposition.captions: Disposition.captions | Disposition.hearing_impaired,
+    Disposition.descriptions: Disposition.descriptions | Disposition.visual_impaired,
+}
+"""Flags of tracks, and what says as much: FFmpeg reads one of MP4's as both."""
+_OWN_FLAGS = frozenset(
+    {"default", "attached_pic", "timed_thumbnails", "still_image", "metadata", "dependent", "multilayer"}
+)
+"""Flags that muxers set by rules of their own, and that tell how a file is built."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +186,7 @@ def _stream_problems(
     if len(output.chapters()) < len(list(source.chapters(track.timeline))):
         yield Difference("chapters", essential=False)
     inside = _lost_stream_tags("the picture's ", source, source.video, video, container)
+    inside += _lost_flags("the picture's ", source.video, video)
     for old, new in _pairs(output, source):
         if new is None or new.index in bare or not _is_in_codec(old, new, source):
             yield _of_stream(old, describe_stream(old))
@@ -182,6 +194,7 @@ def _stream_problems(
             inside += _lost_cover_tags(source, old, new, container)
         else:
             inside += _lost_stream_tags(f"stream {old.index}'s ", source, old, new, container)
+            inside += _lost_flags(f"stream {old.index}'s ", old, new)
     inside += _lost_descriptions(path, output.format.name, source, track)
     if lost := lost_tags(source.file_tags(), output.metadata, container):
         yield Difference(f"the tag{'s' * (len(lost) > 1)} {_listed(lost)}", essential=False)
@@ -214,6 +227,15 @@ def _lost_stream_tags(prefix: str, source: OpenSource, old: Any, new: Any, conta
         if key not in of_file or not means_the_same(value, of_file[key])
     }
     return [prefix + key for key in lost_tags(own, new.metadata, container)]
+
+
+def _lost_flags(prefix: str, old: Any, new: Any) -> list[str]:
+    """What stream `old` is marked as and its copy `new` isn't: forced, commentary and so on."""
+    return [
+        f"{prefix}flag {flag.name}"
+        for flag, alike in _FLAGS.items()
+        if flag.name not in _OWN_FLAGS and old.disposition & flag and not new.disposition & alike
+    ]
 
 
 def _lost_cover_tags(source: OpenSource, old: Any, new: Any, container: Container) -> list[str]:

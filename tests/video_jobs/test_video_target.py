@@ -15,6 +15,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 from support.commands import NOT_UTF8
 from support.joined_files import concatenated
@@ -159,6 +160,51 @@ def test_tags_that_can_not_be_held_are_told_in_one_line(
     assert len(told) == 1
     assert sorted(told[0].partition(": the tags ")[2].split(", ")) == ["DIRECTOR", "STUDIO"]
     assert tags_of_file(tmp_path / "a.mp4")["title"] == "T"
+
+
+FLAGS = Disposition.default | Disposition.original | Disposition.comment, Disposition.hearing_impaired
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".webm"])
+def test_flags_of_tracks_that_a_container_has_no_place_for_are_told(
+    suffix: str, tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever FFmpeg's muxers write of them; a result has all that isn't named."""
+
+    def flag(old: Any, new: Any) -> None:
+        for stream, disposition in zip(list(new.streams)[1:], FLAGS, strict=True):
+            stream.disposition = disposition
+
+    sound = "libopus" if suffix == ".webm" else "aac"
+    clip = make_clip(tmp_path / "plain.mkv", Clip(audio=sound, subtitles="subrip"))
+    source, output = remuxed(clip, tmp_path / "a.mkv", {}, flag), tmp_path / f"b{suffix}"
+    assert [stream.disposition for stream in streams_of(source)[1:]] == list(map(int, FLAGS))
+    with caplog.at_level(logging.WARNING):
+        upscale(source, output, EncodingOptions() if suffix == ".webm" else None)
+    lost = [
+        f"stream {place}'s flag {flag.name}"
+        for place, (stream, flags) in enumerate(zip(streams_of(output)[1:], FLAGS, strict=True), 1)
+        for flag in Disposition
+        if flag & flags and flag.name != "default" and not flag & stream.disposition
+    ]
+    told = [record.message for record in caplog.records if "flag" in record.message]
+    assert [text.partition("can't hold it: ")[2].split(", ") for text in told] == ([lost] if lost else [])
+
+
+def test_flags_that_a_reader_adds_are_not_told_as_lost(
+    tmp_path: Path, upscale: Upscale, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FFmpeg reads MP4's flag for the hearing impaired as one of captions, too, which Matroska hasn't."""
+    clip = make_clip(tmp_path / "plain.mp4", Clip(subtitles="mov_text"))
+
+    def flag(old: Any, new: Any) -> None:
+        new.streams[1].disposition = Disposition.hearing_impaired
+
+    source = remuxed(clip, tmp_path / "a.mp4", {}, flag)
+    with caplog.at_level(logging.WARNING):
+        upscale(source, tmp_path / "b.mkv")
+    assert streams_of(tmp_path / "b.mkv")[1].disposition & Disposition.hearing_impaired
+    assert not caplog.records
 
 
 def test_named_tags_are_dropped_alone(tmp_path: Path, upscale: Upscale) -> None:
