@@ -63,10 +63,10 @@ class VideoInfo:
     """What the video stream `index` of a file is, from its header and its first frames.
 
     `unmarked`: the field that shows first, where the container says that all frames are interlaced and they
-    don't. `counted`: see `is_counted`. `start`: when the file starts, in seconds. `matrix`: FFmpeg's display
-    matrix, for rotation and mirroring. `codes_fields`: each frame is a field only. `probed`: how many of the
-    first frames were decoded; `first_shown`: when the first of them shows, in ticks of the stream. `strict`:
-    see `prepare`.
+    don't. `counted`: see `is_counted`. `start`: when the file starts, in seconds, where it says so. `matrix`:
+    FFmpeg's display matrix, for rotation and mirroring. `codes_fields`: each frame is a field only. `probed`:
+    how many of the first frames were decoded; `first_shown`: when the first of them shows, in ticks of the
+    stream. `strict`: see `prepare`.
     """
 
     index: int
@@ -86,12 +86,16 @@ class VideoInfo:
     codes_fields: bool
     has_captions: bool
     counted: bool
-    start: Fraction
+    start: Fraction | None
     probed: int
     first_shown: int | None = None
     strict: bool = False
     unwritten: tuple[str, ...] = ()
     """What is said of the picture that no result here says."""
+
+    def starts(self, times: SourceTimes) -> Fraction:
+        """When the file starts, in seconds: where it doesn't say, with the first of its frames at `times`."""
+        return times.start if self.start is None else self.start
 
 
 @dataclass(frozen=True)
@@ -458,10 +462,6 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
     if first.format.name.startswith(("xyz", "bayer")) or first.format.name in ("cuda", "vaapi"):
         raise InputError(f"its pixels are {first.format.name}, which is not supported")
     matrix = side_data_of(first).get("DISPLAYMATRIX")
-    start = Fraction(container.start_time or 0, 1_000_000)
-    stream_start = None if stream.start_time is None else stream.start_time * as_fraction(stream.time_base)
-    if stream_start is not None and abs(stream_start - start) < Fraction(1, 100_000):
-        start = stream_start  # the file's own start is rounded to microseconds
     marked = any(frame.interlaced_frame for frame in frames)
     return VideoInfo(
         index=stream.index,
@@ -482,11 +482,23 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         codes_fields=context.name == "hevc" and marked,
         has_captions=any(CAPTIONS in side_data_of(frame) for frame in frames),
         counted=is_counted(container),
-        start=start,
+        start=_start_of(container, stream),
         probed=len(frames),
         first_shown=first.pts,
         unwritten=tuple(_unwritten(stream, first)),
     )
+
+
+def _start_of(container: InputContainer, stream: av.VideoStream) -> Fraction | None:
+    """When the file starts; its own start is rounded to microseconds, that of its picture isn't."""
+    stated: Any = container.start_time  # PyAV's types have it that there always is one
+    if stated is None:
+        return None
+    start = Fraction(stated, 1_000_000)
+    if stream.start_time is None:
+        return start
+    exact = stream.start_time * as_fraction(stream.time_base)
+    return exact if abs(exact - start) < Fraction(1, 100_000) else start
 
 
 def _unwritten(stream: av.VideoStream, first: av.VideoFrame) -> Iterator[str]:

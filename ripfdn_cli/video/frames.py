@@ -290,7 +290,7 @@ class VideoFrames:
         )
 
     def _place(self, number: int) -> str:
-        seconds = float(int(self.times.pts[number]) * self.times.time_base - self.info.start)
+        seconds = float(int(self.times.pts[number]) * self.times.time_base - self.info.starts(self.times))
         return f"frame {number} at {seconds:.3f} s"
 
 

@@ -33,6 +33,11 @@ class SourceTimes:
     stamps: Ticks | None = None
 
     @property
+    def start(self) -> Fraction:
+        """When the first frame shows, in seconds."""
+        return int(self.pts[0]) * self.time_base
+
+    @property
     def is_constant(self) -> bool:
         """All frames are equally far apart, to a tick (clocks that can't hold the rate exactly alternate)."""
         steps = np.diff(self.pts)
@@ -195,7 +200,7 @@ def _late_start(times: SourceTimes, origin: Fraction) -> Fraction:
 
 def _kept(times: SourceTimes, start: Fraction | None, end: Fraction | None) -> tuple[int, int]:
     """The first frame at or after `start`, and the first at or after `end`, seconds after the first."""
-    origin = int(times.pts[0]) * times.time_base
+    origin = times.start
 
     def index(seconds: Fraction) -> int:
         ticks = -((-(origin + seconds)) // times.time_base)  # rounded up

@@ -149,7 +149,13 @@ def video_source(path: Path, options: ReadingOptions, cache: Path) -> VideoSourc
     scanned = scan_once(
         path, info.index, cache, complete=complete, fields=fields, first_shown=info.first_shown
     )
-    times = timeline(scanned.times, origin=info.start, start=options.start, end=options.end, fps=options.fps)
+    times = timeline(
+        scanned.times,
+        origin=info.starts(scanned.times),
+        start=options.start,
+        end=options.end,
+        fps=options.fps,
+    )
     frames = VideoFrames(
         path,
         info,

@@ -244,6 +244,21 @@ def test_a_transport_stream_that_starts_late_becomes_a_video_that_starts_at_zero
     assert abs(apart[0] - apart[1]) <= Fraction(1, 24000)
 
 
+@pytest.mark.parametrize(
+    ("name", "frames", "options"), [("a.m2v", 12, {"bf": "2"}), ("a.mpg", 1, {}), ("a.mpg", 12, {"bf": "2"})]
+)
+def test_a_file_that_does_not_say_when_it_starts_becomes_one_that_starts_at_zero(
+    name: str, frames: int, options: dict[str, str], tmp_path: Path, upscale: Upscale
+) -> None:
+    clip = Clip(frames=frames, codec="mpeg2video", time_base=Fraction(1, 24), options=options)
+    source, output = make_clip(tmp_path / name, clip), tmp_path / "b.mkv"
+    assert picture_times(source)[0] > 0
+    upscale(source, output)
+    have = picture_times(output)
+    assert len(have) == frames
+    assert all(abs(time - Fraction(place, 24)) <= Fraction(1, 1000) for place, time in enumerate(have))
+
+
 def test_the_end_counts_from_the_first_frame_and_cuts_subtitles(tmp_path: Path, upscale: Upscale) -> None:
     clip = Clip(
         time_base=Fraction(1, 1000),
