@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ripfdn_cli.errors import InputError, OutOfMemoryError, RipfdnError
@@ -66,6 +66,10 @@ from ripfdn_cli.pictures.raw_files import decode_raw, is_raw, read_raw_header
 
 _HEAD = 16
 """Bytes in which signatures lie."""
+_LONGEST_TEXT, _MOST_TEXT = 64 * 2**20, 256 * 2**20
+"""Bytes of one text or profile of a PNG, decompressed, and of all its texts; Pillow's own limit, of 1 MiB, is
+less than programs write (workflows of image generators, profiles of printers).
+"""
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -185,7 +189,7 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         _check_jxl(data, max_pixels)
     decoders = _decoders([extra] if extra else CORE_FORMATS)
     try:
-        image = Image.open(io.BytesIO(data), formats=decoders)
+        image = _image_in(io.BytesIO(data), decoders)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         stated = re.search(r"\d+ pixels", str(error))
         raise too_many_pixels(f"its header states {stated[0] if stated else 'more'}", max_pixels) from error
@@ -202,6 +206,12 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
             size = f"{image.width}×{image.height}"
             raise InputError(f"its header states {size} px, which {len(data)} bytes can't hold")
         yield image
+
+
+def _image_in(stream: BinaryIO, decoders: list[str]) -> ImageFile.ImageFile:
+    """Pillow's image in `stream`, of a format for one of `decoders`, with as much text as is allowed here."""
+    PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = _LONGEST_TEXT, _MOST_TEXT
+    return Image.open(stream, formats=decoders)
 
 
 def _decoders(file_formats: Sequence[Format]) -> list[str]:
@@ -223,7 +233,7 @@ def _is_of_ours(stream: BinaryIO) -> bool:
     if head.startswith(_TIFF_SIGNATURES) or sniff_extra(head) is not None:
         return True
     try:
-        with Image.open(stream, formats=_decoders(CORE_FORMATS)):
+        with _image_in(stream, _decoders(CORE_FORMATS)):
             return True
     except UnidentifiedImageError:
         return False

@@ -43,7 +43,8 @@ _PNG_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 _PNG_HEADER_END = 33
 _PNG_HEX_EXIF = ("Raw profile type exif", "Raw profile type APP1")
 _PNG_TEXT_ELSEWHERE = ("XML:com.adobe.xmp", *_PNG_HEX_EXIF)
-_COMPRESSED_TEXT = 1024
+_COMPRESSED_FROM, _COMPRESSED_TO = 1024, 2**20 - 1
+"""Bytes: shorter texts gain nothing, and longer ones Pillow, unasked, refuses to decompress."""
 _HIGHEST_DPI = 65535  # what JPEG can say
 _INCHES_IN_A_CENTIMETRE = 1 / 2.54
 
@@ -224,7 +225,7 @@ def png_info(metadata: Metadata) -> PngInfo:
     """Text and XMP as Pillow writes them into a PNG."""
     info = PngInfo()
     for key, value in metadata.text:
-        long = len(value) > _COMPRESSED_TEXT
+        long = _COMPRESSED_FROM < len(value.encode()) <= _COMPRESSED_TO
         if isinstance(value, iTXt):
             info.add_itxt(key, value, value.lang or "", value.tkey or "", zip=long)
         else:

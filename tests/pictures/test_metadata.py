@@ -1,8 +1,11 @@
 import io
+import zlib
 from typing import Any
 
+import imagecodecs
+import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo, iTXt
 from support.sample_pictures import exif_block, profile, saved, smooth, xmp_packet
 
@@ -10,7 +13,7 @@ from ripfdn_cli.pictures.decoding import decode
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.exif import corrected_exif
 from ripfdn_cli.pictures.formats import format_named
-from ripfdn_cli.pictures.metadata import Metadata, png_chunks
+from ripfdn_cli.pictures.metadata import Metadata, png_chunks, with_png_chunks
 from ripfdn_cli.pictures.picture import Picture
 
 KEEPING_EXIF = ["png", "jpeg", "webp", "tiff", "avif"]
@@ -67,6 +70,43 @@ def test_profile_and_xmp_survive_byte_for_byte(source: str, target: str) -> None
     metadata = rewritten(content, target).metadata
     assert metadata.icc_profile == profile()
     assert metadata.xmp == packet
+
+
+@pytest.mark.parametrize("samples", ["uint8", "uint16"])
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt"])
+def test_texts_over_a_mebibyte_are_read_and_written_so_that_pillow_reads_them(
+    kind: bytes, samples: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which decompresses no more unless it is asked to; programs that make pictures write such workflows."""
+    text = np.random.default_rng(0).integers(97, 123, 3 * 2**19, np.uint8).tobytes()
+    content = {
+        b"tEXt": b"workflow\0" + text,
+        b"zTXt": b"workflow\0\0" + zlib.compress(text, 1),
+        b"iTXt": b"workflow\0\1\0\0\0" + zlib.compress(text, 1),
+    }[kind]
+    png = with_png_chunks(bytes(imagecodecs.png_encode(smooth(12, 16, 3, samples))), [(kind, content)])
+    result = encode(decode(png, "a"), Encoding(format_named("png")), "a")
+    monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_CHUNK", 2**20)
+    with Image.open(io.BytesIO(result)) as image:
+        assert isinstance(image, PngImagePlugin.PngImageFile)
+        image.load()
+        assert image.text == {"workflow": text.decode()}
+
+
+def test_a_text_of_some_kibibytes_is_compressed() -> None:
+    metadata = Metadata(text=(("workflow", "node " * 1000),))
+    content = encode(
+        Picture((smooth(12, 16),), format_named("png"), metadata), Encoding(format_named("png")), "a"
+    )
+    assert b"zTXt" in dict(png_chunks(content))
+
+
+def test_a_profile_over_a_mebibyte_in_a_png_is_read() -> None:
+    """As those of printers are."""
+    noise = np.random.default_rng(0).bytes(3 * 2**19)
+    large = (128 + len(noise)).to_bytes(4, "big") + profile()[4:128] + noise
+    content = saved(Image.fromarray(smooth(12, 16)), "PNG", icc_profile=large)
+    assert decode(content, "a").metadata.icc_profile == large
 
 
 @pytest.mark.parametrize("target", ["png", "jpeg", "tiff", "bmp"])
