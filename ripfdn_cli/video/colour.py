@@ -100,15 +100,16 @@ class Colour:
     chroma: str = "left"
 
 
-def colour_of(frame: av.VideoFrame, codec: str) -> Colour:
+def colour_of(frame: av.VideoFrame, codec: str, chroma: str | None = None) -> Colour:
     """What `frame`, decoded by `codec`, says of its colours; what it doesn't say by its size, as players do.
+    `chroma`: where its container has the samples, a key of SITINGS.
 
     Raises InputError for colours that would come out wrong (constant luminance, ICtCp and such).
     """
     is_rgb = frame.format.is_rgb or frame.format.has_palette
     full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj") or is_rgb
     stated = ColourTags(frame.colorspace, frame.color_primaries, frame.color_trc, full)
-    chroma = _chroma_of(frame, codec)
+    chroma = chroma or _chroma_of(frame, codec)
     if is_rgb:
         return Colour(replace(stated, matrix=RGB_MATRIX), chroma=chroma)
     if stated.matrix == RGB_MATRIX and describe(frame.format).is_grey:  # as FFmpeg has it of PNG

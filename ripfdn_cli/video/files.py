@@ -34,6 +34,7 @@ from ripfdn_cli.video.pyav_versions import AnyPacket, as_fraction, fraction, ope
 from ripfdn_cli.video.quicktime_boxes import is_cut_off
 from ripfdn_cli.video.timeline import SourceTimes, source_times
 from ripfdn_cli.video.vp9_headers import shows_a_frame
+from ripfdn_cli.video.y4m_headers import LONGEST, Y4M, stated_chroma
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +200,7 @@ def probe(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> VideoInfo:
         frames = list(islice(_first_frames(container, stream), _PROBED_FRAMES))
         if not frames:
             raise InputError("none of its first frames can be decoded")
-        info = _info(container, stream, frames)
+        info = _info(path, container, stream, frames)
     return replace(info, strict=info.codec == _LENIENT and _bears_strictness(path, info, max_pixels))
 
 
@@ -457,7 +458,9 @@ def _first_frames(container: InputContainer, stream: av.VideoStream) -> Iterator
         return
 
 
-def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.VideoFrame]) -> VideoInfo:
+def _info(
+    path: Path, container: InputContainer, stream: av.VideoStream, frames: list[av.VideoFrame]
+) -> VideoInfo:
     context, first = stream.codec_context, frames[0]
     if first.format.name.startswith(("xyz", "bayer")) or first.format.name in ("cuda", "vaapi"):
         raise InputError(f"its pixels are {first.format.name}, which is not supported")
@@ -472,7 +475,7 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         bits=bits_of(first.format),
         has_alpha=alpha_of(first.format) and not all(map(_has_opaque_palette, frames)),
         chroma=_chroma_of(first.format),
-        colour=colour_of(first, context.name),
+        colour=colour_of(first, context.name, _chroma_in_container(path, container)),
         hdr=hdr_metadata_of(frames),
         sample_aspect_ratio=fraction(stream.sample_aspect_ratio) or Fraction(1),
         matrix=None if matrix is None else _without_scale(struct.unpack("=9i", bytes(matrix)[:36])),
@@ -487,6 +490,14 @@ def _info(container: InputContainer, stream: av.VideoStream, frames: list[av.Vid
         first_shown=first.pts,
         unwritten=tuple(_unwritten(stream, first)),
     )
+
+
+def _chroma_in_container(path: Path, container: InputContainer) -> str | None:
+    """Where y4m has its chroma samples, which raw frames can't say."""
+    if container.format.name != Y4M:
+        return None
+    with path.open("rb") as stream:
+        return stated_chroma(stream.readline(LONGEST))
 
 
 def _start_of(container: InputContainer, stream: av.VideoStream) -> Fraction | None:

@@ -21,11 +21,11 @@ from ripfdn_cli.video.colour import FromRgb, ToRgb, colour_of, output_tags
 from ripfdn_cli.video.frames import deinterlaced
 from ripfdn_cli.video.pixel_formats import bits_of
 from ripfdn_cli.video.pyav_versions import fraction
+from ripfdn_cli.video.y4m_headers import LONGEST, Y4M, completed, stated_chroma
 
 log = logging.getLogger(__name__)
 
 Y4M_MAGIC = b"YUV4MPEG2"
-_Y4M = "yuv4mpegpipe"
 _NAME = "stdin"
 _BEYOND_THE_STANDARD: Any = {"strict": "-1"}  # what FFmpeg says of more than 8 bits, which all write alike
 
@@ -100,10 +100,11 @@ class Y4mStream:
     """
 
     def __init__(self, stream: BinaryIO, head: bytes, max_pixels: int) -> None:
-        self._source = Resumed(head, stream)
+        header = head + stream.readline(LONGEST)
+        self._source = Resumed(header, stream)
         with ExitStack() as stack:
             try:
-                self._container: Any = stack.enter_context(av.open(self._source, format=_Y4M))
+                self._container: Any = stack.enter_context(av.open(self._source, format=Y4M))
                 self._video = self._container.streams.video[0]
             except (av.FFmpegError, IndexError) as error:
                 raise _unreadable(error) from error
@@ -116,7 +117,7 @@ class Y4mStream:
             self._first = next(self._decoded, None)
             if self._first is None:
                 raise InputError(f"{_NAME} has no frames")
-            self._colour = colour_of(self._first, "rawvideo")
+            self._colour = colour_of(self._first, "rawvideo", stated_chroma(header))
             self._open = stack.pop_all()
         self.samples = "uint16" if bits_of(self._first.format) > 8 else "uint8"
 
@@ -184,7 +185,7 @@ class Y4mStream:
 class _Y4mWriter:
     def __init__(self, source: Y4mStream, stream: BinaryIO, width: int, height: int) -> None:
         self._source, self._target = source, _Writable(stream, source.aspect(width, height))
-        self._container: Any = av.open(self._target, "w", format=_Y4M, container_options=_BEYOND_THE_STANDARD)
+        self._container: Any = av.open(self._target, "w", format=Y4M, container_options=_BEYOND_THE_STANDARD)
         self._stream = source.add_stream(self._container, width, height)
         self._from_rgb: FromRgb | None = None
         self._count = 0
@@ -230,18 +231,16 @@ class Resumed(io.RawIOBase):
 
 class _Writable:
     """`stream`, whose error isn't lost on its way through FFmpeg. The header, which is written first, gets
-    the shape of the pixels, that PyAV has no way to tell the muxer.
+    what PyAV has no way to tell the muxer (see `y4m_headers.completed`).
     """
 
     def __init__(self, stream: BinaryIO, aspect: Fraction | None) -> None:
-        self._stream, self._aspect = stream, aspect
+        self._stream, self._aspect, self._begun = stream, aspect, False
         self._error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        shown = data
-        if self._aspect is not None:
-            stated = f" A{self._aspect.numerator}:{self._aspect.denominator} ".encode()
-            shown, self._aspect = data.replace(b" A0:0 ", stated, 1), None
+        shown = data if self._begun else completed(data, self._aspect)
+        self._begun = True
         try:
             self._stream.write(shown)
             self._stream.flush()

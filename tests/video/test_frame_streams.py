@@ -1,6 +1,7 @@
 import io
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from support.y4m_clips import FRAMES, y4m
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.picture import DEFAULT_MAX_PIXELS
+from ripfdn_cli.video.files import probe, scan
 from ripfdn_cli.video.frame_streams import Y4M_MAGIC, RawStream, Resumed, Y4mStream
+from ripfdn_cli.video.frames import VideoFrames
 
 
 def frames_of(
@@ -93,3 +96,48 @@ def test_interlaced_frames_become_whole_ones() -> None:
     whole, combed = (np.abs(np.diff(clip, axis=1)).sum(axis=(1, 2, 3)) for clip in clips)
     assert len(whole) == len(combed) == 5
     assert (whole < combed / 4).all()
+
+
+PLACES = {b"C420jpeg": (0.5, 0.5), b"C420mpeg2": (0.0, 0.5), b"C420paldv": (0.0, 0.0)}
+"""Px from the middle of the first pixel to that of the first chroma sample, across and down (yuv4mpeg(5))."""
+
+
+def chroma_ramps(tag: bytes) -> bytes:
+    """One frame of even luma, whose blue rises by 4 a sample across, and whose red by 4 a sample down."""
+    across, down = np.meshgrid(96 + 4 * np.arange(16), 96 + 4 * np.arange(12))
+    planes = (np.full((24, 32), 126), across, down)
+    frame = b"".join(plane.astype(np.uint8).tobytes() for plane in planes)
+    return b"YUV4MPEG2 W32 H24 F25:1 Ip A1:1 " + tag + b"\nFRAME\n" + frame
+
+
+@pytest.mark.parametrize("tag", PLACES)
+@pytest.mark.parametrize("from_file", [False, True])
+def test_chroma_lies_where_the_header_says(tag: bytes, from_file: bool, tmp_path: Path) -> None:
+    """By the equations of BT.601, at pixels away from the edges."""
+    data, (right, below) = chroma_ramps(tag), PLACES[tag]
+    if from_file:
+        path = tmp_path / "a.y4m"
+        path.write_bytes(data)
+        info = probe(path)
+        frame = next(VideoFrames(path, info, scan(path, info.index).times)()).pixels.astype(float)
+    else:
+        frame = next(frames_of(data)).astype(float)
+    luma = (126 - 16) * 255 / 219
+    blue = luma + 1.772 * 255 / 224 * (96 + 2 * (np.arange(32) - right) - 128)
+    red = luma + 1.402 * 255 / 224 * (96 + 2 * (np.arange(24) - below) - 128)
+    assert np.abs(frame[8:-8, 8:-8, 2] - blue[None, 8:-8]).max() < 1.1
+    assert np.abs(frame[8:-8, 8:-8, 0] - red[8:-8, None]).max() < 1.1
+
+
+@pytest.mark.parametrize("tag", PLACES)
+def test_results_say_where_their_chroma_lies(tag: bytes) -> None:
+    """They say another place than some inputs, and have the same colours there."""
+    source, result = chroma_ramps(tag), io.BytesIO()
+    with Y4mStream(io.BytesIO(source), b"", DEFAULT_MAX_PIXELS) as stream:
+        writer = stream.writer(result, 32, 24)
+        for frame in stream.frames():
+            writer.add(frame)
+        writer.close()
+    assert b" C420mpeg2 " in result.getvalue().partition(b"\n")[0]
+    have, want = (next(frames_of(data)).astype(int) for data in (result.getvalue(), source))
+    assert np.abs(have - want)[8:-8, 8:-8].max() <= 2
