@@ -117,11 +117,12 @@ def test_names_by_a_template(
 
 @pytest.mark.parametrize(
     ("output", "size"),
-    [("out/{width}x{height}.mp4", (116, 78)), ("out/{width}x{height}.webp", (78, 117))],
+    [("out/{width}x{height}.mp4", (78, 116)), ("out/{width}x{height}.webp", (78, 117))],
 )
 def test_names_tell_the_size_that_results_have(
     output: str, size: tuple[int, int], tmp_path: Path, run: Run
 ) -> None:
+    """As they are shown: the frames of the video are stored lying."""
     make_clip(tmp_path / "in.mp4", Clip(frames=2, rotation=90))
     status, _, said = run("in.mp4", "-o", output, "--scale", "2.43")
     assert (status, said.count("error")) == (0, 0)
@@ -130,7 +131,7 @@ def test_names_tell_the_size_that_results_have(
         with Image.open(made) as image:
             assert image.size == size
     else:
-        assert (decoded(made)[0].width, decoded(made)[0].height) == size
+        assert (decoded(made)[0].height, decoded(made)[0].width) == size
 
 
 def test_how_pictures_are_written_makes_no_video_anew(mixed: Path, run: Run) -> None:
