@@ -61,7 +61,7 @@ from ripfdn_cli.pictures.picture import (
     upright,
     without_opaque_alpha,
 )
-from ripfdn_cli.pictures.pillow_pixels import frame_count, pixels_of
+from ripfdn_cli.pictures.pillow_pixels import frame_count, pixels_of, scale_colour_key
 from ripfdn_cli.pictures.raw_files import decode_raw, is_raw, read_raw_header
 
 _HEAD = 16
@@ -211,7 +211,9 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
 def _image_in(stream: BinaryIO, decoders: list[str]) -> ImageFile.ImageFile:
     """Pillow's image in `stream`, of a format for one of `decoders`, with as much text as is allowed here."""
     PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = _LONGEST_TEXT, _MOST_TEXT
-    return Image.open(stream, formats=decoders)
+    image = Image.open(stream, formats=decoders)
+    scale_colour_key(image)
+    return image
 
 
 def _decoders(file_formats: Sequence[Format]) -> list[str]:
@@ -302,7 +304,7 @@ def _decode_animation(image: ImageFile.ImageFile, data: bytes, file_format: Form
 
 
 def _eight_bit_png(data: bytes, mode: str) -> Frame:
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+    with _image_in(io.BytesIO(data), ["PNG"]) as image:
         return np.array(image.convert("LA" if mode in ("1", "L", "LA") else "RGBA"))
 
 

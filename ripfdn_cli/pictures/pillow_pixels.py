@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.colour_profiles import to_srgb
@@ -12,6 +12,8 @@ from ripfdn_cli.pictures.picture import Frame
 
 _WRITTEN = ("L", "LA", "RGB", "RGBA")
 _AS = {"1": "L", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
+_SHALLOW_GREYS = {"L;2": 85, "L;4": 17}
+"""What Pillow calls greys of 2 and 4 bits in a PNG, and multiplies their samples by."""
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -29,6 +31,15 @@ def pixels_of(image: Image.Image) -> tuple[Frame, bytes | None]:
     if image.mode in ("CMYK", "LAB"):
         image, icc_profile = to_srgb(image, icc_profile)
     return _three_dimensional(np.array(_eight_bit(image))), icc_profile
+
+
+def scale_colour_key(image: ImageFile.ImageFile) -> None:
+    """Make the transparent grey of a PNG of 2 or 4 bits, not decoded yet, one of 8 bits: Pillow does so with
+    the samples only.
+    """
+    key = image.info.get("transparency")
+    if image.format == "PNG" and isinstance(key, int) and image.tile:
+        image.info["transparency"] = key * _SHALLOW_GREYS.get(str(image.tile[0].args), 1)
 
 
 def image_of(frame: Frame) -> Image.Image:

@@ -1,13 +1,17 @@
 """What is read of picture files, and what is refused."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image
+from support.animations import png_chunk
 from support.sample_pictures import (
     exif_block,
     png_of,
@@ -83,6 +87,36 @@ ORIENTED = {
     8: [[2, 4, 6], [1, 3, 5]],
 }
 """What a picture stored as 1 2 / 3 4 / 5 6 shows, worked out by hand from the EXIF standard."""
+
+
+def grey_png(indices: NDArray[np.uint8], bits: int, key: int, *, animated: bool) -> bytes:
+    """A PNG of greys of `bits` whose `key` is transparent; twice the same frame, if `animated`."""
+    height, width = indices.shape
+    stored = np.unpackbits(indices[..., None], axis=-1)[..., 8 - bits :].reshape(height, -1)
+    rows = zlib.compress(b"".join(b"\0" + np.packbits(row).tobytes() for row in stored))
+    controls = [struct.pack(">IIIIIHHBB", i, width, height, 0, 0, 1, 10, 0, 0) for i in (0, 1)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        png_chunk(*chunk)
+        for chunk in (
+            (b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)),
+            (b"tRNS", struct.pack(">H", key)),
+            *([(b"acTL", struct.pack(">II", 2, 0)), (b"fcTL", controls[0])] if animated else []),
+            (b"IDAT", rows),
+            *([(b"fcTL", controls[1]), (b"fdAT", struct.pack(">I", 2) + rows)] if animated else []),
+            (b"IEND", b""),
+        )
+    )
+
+
+@pytest.mark.parametrize("animated", [False, True])
+@pytest.mark.parametrize(("bits", "key"), [(1, 1), (2, 0), (2, 3), (4, 0), (4, 7), (4, 15), (8, 200)])
+def test_the_transparent_grey_of_a_png_is_that_of_its_depth(bits: int, key: int, animated: bool) -> None:
+    indices = (np.arange(256) % 2**bits).astype(np.uint8).reshape(8, 32)
+    expected = np.stack([indices * (255 // (2**bits - 1)), np.where(indices == key, 0, 255)], axis=2)
+    frames = decode(grey_png(indices, bits, key, animated=animated), "a").frames
+    assert len(frames) == 1 + animated
+    for frame in frames:
+        np.testing.assert_array_equal(frame, expected)
 
 
 @pytest.mark.parametrize("orientation", ORIENTED)

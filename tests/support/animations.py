@@ -168,32 +168,37 @@ def apng_of(
     """An APNG of RGBA `frames` (8 bits) at `corners`, their samples times `times`: 257 makes 16 bits."""
     samples = [frame.astype(np.uint16) * times if times > 1 else frame for frame in frames]
     pngs = [bytes(imagecodecs.png_encode(frame)) for frame in samples]
-    content, number = pngs[0][:33] + _chunk(b"acTL", struct.pack(">II", len(frames), 0)), 0
+    content, number = pngs[0][:33] + png_chunk(b"acTL", struct.pack(">II", len(frames), 0)), 0
     for index, (png, frame, corner) in enumerate(zip(pngs, frames, corners, strict=True)):
         size = (frame.shape[1], frame.shape[0])
         control = struct.pack(">IIIIIHHBB", number, *size, *corner, 1, 10, disposal, blend if index else 0)
-        content, number = content + _chunk(b"fcTL", control), number + 1
+        content, number = content + png_chunk(b"fcTL", control), number + 1
         position = 8
         while position < len(png):
             length = int.from_bytes(png[position : position + 4], "big")
             if png[position + 4 : position + 8] == b"IDAT":
                 body = png[position + 8 : position + 8 + length]
                 if index == 0:
-                    content += _chunk(b"IDAT", body)
+                    content += png_chunk(b"IDAT", body)
                 else:
-                    content += _chunk(b"fdAT", struct.pack(">I", number) + body)
+                    content += png_chunk(b"fdAT", struct.pack(">I", number) + body)
                     number += 1
             position += 12 + length
-    return content + _chunk(b"IEND", b"")
+    return content + png_chunk(b"IEND", b"")
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
+def png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _png(header: bytes, content: bytes) -> Frame:
     """The samples (H, W, C) of a PNG with this header and these compressed rows."""
-    data = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", content) + _chunk(b"IEND", b"")
+    data = (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", content)
+        + png_chunk(b"IEND", b"")
+    )
     samples = np.asarray(imagecodecs.png_decode(data))
     return samples.reshape(*samples.shape[:2], -1)
 
