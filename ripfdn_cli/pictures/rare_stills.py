@@ -65,7 +65,7 @@ class RareStill:
             return _read_jpeg_2000(self.deep)
         assert self.image is not None
         pixels, _ = pixels_of(self.image)
-        return 255 - pixels if self.image.format == "XBM" else pixels  # whose ones are black
+        return 255 - pixels if self.image.mode == "1" else pixels  # XBM and Photoshop's: ones are black
 
 
 @contextmanager
@@ -100,10 +100,13 @@ def _read_netpbm(data: bytes) -> NDArray[Any]:
 
 
 def _read_jpeg_2000(data: bytes) -> NDArray[np.uint16]:
-    """(H, W) or (H, W, C), at the full range of uint16."""
+    """(H, W) or (H, W, C), at the full range of uint16; signed samples, whose middle is 0, from black up."""
     import imagecodecs
 
-    top = 2 ** jpeg_2000_bits(data) - 1
+    bits = jpeg_2000_bits(data)
+    top = 2**bits - 1
     samples: NDArray[Any] = np.asarray(imagecodecs.jpeg2k_decode(data))
+    if samples.dtype.kind == "i":
+        samples = samples.astype(np.int64) + 2 ** (bits - 1)
     full: NDArray[np.uint16] = np.rint(samples * (65535 / top)).astype(np.uint16)
     return full

@@ -20,9 +20,11 @@ def pam(samples: np.ndarray, maximum: int, kind: str) -> bytes:
 
 def psd(samples: np.ndarray) -> bytes:
     """Version 1, RGB, no layers, not compressed: a channel after the other."""
-    height, width, channels = samples.shape
-    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, 8, 3)
-    return head + bytes(12) + bytes(2) + np.moveaxis(samples, -1, 0).tobytes()
+    return psd_head(*samples.shape, bits=8, mode=3) + np.moveaxis(samples, -1, 0).tobytes()
+
+
+def psd_head(height: int, width: int, channels: int, *, bits: int, mode: int) -> bytes:
+    return b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, bits, mode) + bytes(14)
 
 
 def qoi(samples: np.ndarray) -> bytes:
@@ -70,6 +72,13 @@ def test_the_ones_of_xbm_are_black() -> None:
     np.testing.assert_array_equal(frame[..., 0], np.where(ink, 0, 255))
 
 
+def test_the_ones_of_a_bitmap_of_photoshop_are_black() -> None:
+    ink = PIXELS[..., 0] > 128
+    content = psd_head(5, 16, 1, bits=1, mode=0) + np.packbits(ink, axis=1).tobytes()
+    (frame,) = decode(content, "a.psd").frames
+    np.testing.assert_array_equal(frame[..., 0], np.where(ink, 0, 255))
+
+
 @pytest.mark.parametrize("suffix", RARE_SUFFIXES)
 @pytest.mark.parametrize("content", [b"no picture at all", psd(PIXELS)[:40], b"8BPS" + bytes(30)])
 def test_what_cannot_be_read_is_told_with_the_way_out(suffix: str, content: bytes) -> None:
@@ -96,3 +105,13 @@ def test_jpeg_2000_of_more_bits_keeps_them(bits: int, channels: int) -> None:
     assert decode(content, "a.jp2", max_pixels=32 * 48).width == 48
     with pytest.raises(InputError, match="over the limit of 100 pixels"):
         decode(content, "a.jp2", max_pixels=100)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_signed_jpeg_2000_goes_from_the_lowest_number_up(bits: int) -> None:
+    half = 2 ** (bits - 1)
+    samples = np.linspace(-half, half - 1, 32 * 48).reshape(32, 48).astype(np.int16)
+    content = bytes(imagecodecs.jpeg2k_encode(samples, bitspersample=bits, reversible=True))
+    (frame,) = decode(content, "a.jp2").frames
+    expected = np.rint((samples.astype(float) + half) * (65535 / (2 * half - 1)))
+    np.testing.assert_array_equal(frame[..., 0], expected)
