@@ -211,14 +211,22 @@ def orientation(image_exif: Image.Exif) -> int:
 def turn_of(image: Image.Image) -> int:
     """The orientation in the EXIF or XMP of `image`; 1 where that is damaged, which `read_metadata` says, and
     of JPEG XL, whose decoder has turned the picture (ISO/IEC 18181-2: EXIF's has no say), unless it gave back
-    the JPEG that it was made of.
+    the JPEG that it was made of. Of AVIF only its own boxes count (ISO/IEC 23000-22), of which Pillow makes
+    EXIF.
     """
     if image.format == "JXL" and not getattr(image, "jpeg", False):
         return 1
     try:
-        return orientation(image.getexif())
+        return orientation(_own_exif(image) if image.format == "AVIF" else image.getexif())
     except Exception:  # noqa: BLE001 - Pillow raises nearly anything for damaged EXIF
         return 1
+
+
+def _own_exif(image: Image.Image) -> Image.Exif:
+    """Without the orientation in XMP that Pillow takes where EXIF has none."""
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    return exif
 
 
 def png_info(metadata: Metadata) -> PngInfo:

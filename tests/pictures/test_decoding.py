@@ -17,6 +17,7 @@ from support.sample_pictures import (
     png_of,
     saved,
     smooth,
+    xmp_packet,
 )
 
 from ripfdn_cli.errors import InputError
@@ -155,6 +156,21 @@ def test_a_jpeg_xl_is_turned_as_its_own_decoder_says(orientation: int) -> None:
         frame = decode(content, "a").frames[0]
         assert frame.shape == expected.shape
         assert np.abs(frame.astype(int) - expected).mean() < 3
+
+
+@pytest.mark.parametrize("in_xmp", [1, 6])
+@pytest.mark.parametrize("in_boxes", [1, 6])
+def test_an_avif_is_turned_by_its_boxes_alone(in_boxes: int, in_xmp: int) -> None:
+    """ISO/IEC 23000-22: irot and imir, which Pillow writes for EXIF's orientation; XMP's has no say."""
+    pixels = smooth(24, 40)
+    exif = {"exif": exif_block(in_boxes, 40, 24)} if in_boxes > 1 else {}
+    content = saved(Image.fromarray(pixels), "AVIF", quality=100, xmp=xmp_packet(in_xmp), **exif)
+    expected = np.rot90(pixels, -1) if in_boxes == 6 else pixels
+    frame = decode(content, "a").frames[0]
+    assert frame.shape == expected.shape
+    assert np.abs(frame.astype(int) - expected).mean() < 3
+    header = read_header(content, "a")
+    assert (header.height, header.width) == expected.shape[:2]
 
 
 def test_read_rgb_leaves_pixels_as_they_are_stored(tmp_path: Path) -> None:
