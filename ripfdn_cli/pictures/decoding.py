@@ -27,6 +27,7 @@ from ripfdn_cli.pictures.file_content import read_file
 from ripfdn_cli.pictures.formats import (
     CORE_FORMATS,
     FORMATS,
+    SIGNATURE_SIZE,
     Format,
     format_decoded_by,
     format_named,
@@ -64,8 +65,6 @@ from ripfdn_cli.pictures.picture import (
 from ripfdn_cli.pictures.pillow_pixels import frame_count, pixels_of, scale_colour_key
 from ripfdn_cli.pictures.raw_files import decode_raw, is_raw, read_raw_header
 
-_HEAD = 16
-"""Bytes in which signatures lie."""
 _LONGEST_TEXT, _MOST_TEXT = 64 * 2**20, 256 * 2**20
 """Bytes of one text or profile of a PNG, decompressed, and of all its texts; Pillow's own limit, of 1 MiB, is
 less than programs write (workflows of image generators, profiles of printers).
@@ -138,7 +137,7 @@ def begins_as_picture(path: Path) -> bool:
         if _is_of_ours(stream):
             return True
         stream.seek(0)
-        return is_raw("", stream.read(_HEAD))
+        return is_raw("", stream.read(SIGNATURE_SIZE))
 
 
 def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS, turn: bool = True) -> Picture:
@@ -184,7 +183,7 @@ def _open(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """Pillow's image of `data`, not decoded yet, its size within bounds and credible."""
     # Pillow's own check, of twice as many, is for what files ask for later: a GIF's frames, for example.
     Image.MAX_IMAGE_PIXELS = max_pixels
-    extra = sniff_extra(data[:16])
+    extra = sniff_extra(data[:SIGNATURE_SIZE])
     if extra is not None and extra.name == "jxl":
         _check_jxl(data, max_pixels)
     decoders = _decoders([extra] if extra else CORE_FORMATS)
@@ -231,7 +230,7 @@ def _is_for_imageio(data: bytes, name: str) -> bool:
 
 def _is_of_ours(stream: BinaryIO) -> bool:
     """Whether the file begins as one of a format of ours."""
-    head = stream.read(_HEAD)
+    head = stream.read(SIGNATURE_SIZE)
     if head.startswith(_TIFF_SIGNATURES) or sniff_extra(head) is not None:
         return True
     try:

@@ -168,6 +168,11 @@ FORMATS = (
         extra="heic",
     ),
 )
+SIGNATURE_SIZE = 256
+"""Bytes at the beginning of a file that tell its format."""
+_HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
+_ANY_CODEC = frozenset((b"mif1", b"msf1"))
 DEPTHS = {8: "uint8", 16: "uint16"}
 """NumPy's names of the samples of a depth in bits that can be asked for."""
 CORE_FORMATS = tuple(file_format for file_format in FORMATS if file_format.extra is None)
@@ -215,12 +220,21 @@ def load_plugin(file_format: Format) -> None:
 
 
 def sniff_extra(head: bytes) -> Format | None:
-    """The format of an extra package whose signature the first 16 bytes `head` of a file bear."""
+    """The format of an extra package whose signature is in the first `SIGNATURE_SIZE` bytes of a file."""
     if head.startswith((CODESTREAM, CONTAINER)):
         return format_named("jxl")
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1"):
-        return format_named("heic")
-    return None
+    return format_named("heic") if _is_heic(head) else None
+
+
+def _is_heic(head: bytes) -> bool:
+    """By the brands of its first box (ISO/IEC 23008-12, 10, and 14496-12, 4.3): AVIF may have the same main
+    one.
+    """
+    size, kind, brand = int.from_bytes(head[:4], "big"), head[4:8], head[8:12]
+    compatible = {head[at : at + 4] for at in range(16, min(size, len(head)) - 3, 4)}
+    if kind != b"ftyp":
+        return False
+    return brand in _HEIC_BRANDS or (brand in _ANY_CODEC and not compatible & _AVIF_BRANDS)
 
 
 def check_fits(file_format: Format, width: int, height: int) -> None:

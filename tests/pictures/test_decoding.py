@@ -173,6 +173,23 @@ def test_an_avif_is_turned_by_its_boxes_alone(in_boxes: int, in_xmp: int) -> Non
     assert (header.height, header.width) == expected.shape[:2]
 
 
+@pytest.mark.parametrize(
+    ("encoder", "brand"),
+    [("AVIF", "mif1"), *(("HEIF", brand) for brand in ("mif1", "msf1", "hevc", "hevx", "hevm", "hevs"))],
+)
+def test_brands_that_avif_and_heic_may_have_are_told_apart(encoder: str, brand: str) -> None:
+    """What is compatible decides where the main brand says nothing of the codec (ISO/IEC 23008-12, 10.2)."""
+    entry = next(entry for entry in FORMATS if entry.encoder == encoder)
+    if entry.extra is not None:
+        pytest.importorskip(entry.plugin)
+    pixels = smooth(24, 40)
+    content = encode(Picture((pixels,), entry), Encoding(entry, quality=100), "a")
+    content = content[:8] + brand.encode() + content[12:]
+    assert read_header(content, "a").file_format is entry
+    frame = decode(content, "a").frames[0]
+    assert np.abs(frame.astype(int) - pixels).mean() < 3
+
+
 def test_read_rgb_leaves_pixels_as_they_are_stored(tmp_path: Path) -> None:
     stored = np.array([[1, 2], [3, 4], [5, 6]], np.uint8) * 40
     Image.fromarray(stored).save(tmp_path / "a.png", exif=exif_block(6))

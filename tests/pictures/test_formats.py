@@ -45,6 +45,11 @@ print([entry.encoder for entry in FORMATS if entry.encoder not in Image.SAVE])
         (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(4), "jxl"),  # ISO/IEC 18181-2
         (b"\0\0\0\x18ftypheic" + bytes(4), "heic"),
         (b"\0\0\0\x18ftypmif1" + bytes(4), "heic"),
+        (b"\0\0\0\x18ftyphevx" + bytes(4) + b"mif1hevx", "heic"),
+        (b"\0\0\0\x1cftypmsf1" + bytes(4) + b"msf1hevciso8", "heic"),
+        (b"\0\0\0\x18ftypmif1" + bytes(4) + b"heic" + b"avif", None),
+        (b"\0\0\0\x18ftypmif1" + bytes(4) + b"mif1heic" + b"avif", "heic"),  # past the box's end
+        (b"\0\0\0\x1cftypmsf1" + bytes(4) + b"avismsf1iso8", None),
         (b"\0\0\0\x18ftypavif" + bytes(4), None),
         (b"\xff\xd8\xff\xe0" + bytes(12), None),
         (b"", None),
