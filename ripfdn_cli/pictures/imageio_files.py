@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.formats import RAW_SUFFIXES, SUFFIXES, Format, format_named
@@ -94,6 +95,7 @@ def _plugins(name: str) -> list[str]:
 @contextmanager
 def _opened(data: bytes, name: str) -> Iterator[Any]:
     """The file in the first of imageio's plugins for it that opens it, or as one of `rare_stills`."""
+    Image.MAX_IMAGE_PIXELS = None  # not an earlier picture's limit: here `read_other_header` knows it
     suffix = _suffix(name)
     if is_rare_still(data, suffix):
         with opened_rare_still(data, suffix) as still:

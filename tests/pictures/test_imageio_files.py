@@ -61,6 +61,15 @@ def test_stills_are_what_was_written(name: str, image_format: str, options: dict
     assert (header.width, header.height, header.channels, header.sample_bytes) == (WIDTH, HEIGHT, 3, 1)
 
 
+@pytest.mark.parametrize(("name", "image_format"), [("a.jp2", "JPEG2000"), ("a.tga", "TGA")])
+def test_the_limit_of_pixels_is_not_that_of_the_picture_before(name: str, image_format: str) -> None:
+    data = saved_as(image_format, noise(HEIGHT, WIDTH, 3))
+    assert decode(saved_as("PNG", noise(4, 4, 3)), "a.png", max_pixels=16).width == 4
+    assert decode(data, name).width == WIDTH
+    with pytest.raises(InputError, match="over the limit of 599 pixels"):
+        decode(data, name, max_pixels=WIDTH * HEIGHT - 1)
+
+
 def test_sixteen_bits_stay() -> None:
     grey = (np.arange(WIDTH * HEIGHT).reshape(HEIGHT, WIDTH) * 100).astype(np.uint16)
     (frame,) = decode(saved_as("JPEG2000", grey, irreversible=False), "a.j2k").frames
