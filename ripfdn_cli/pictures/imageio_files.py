@@ -26,6 +26,8 @@ _OLD_PILLOW = "-PIL"
 _DRAWINGS = (".emf", ".eps", ".pdf", ".ps", ".wmf")
 """Of lines, at no resolution of their own; some are programs that a decoder would run."""
 _JPEGS = (".mpo",)
+_SIXTEEN_BIT_SGI = (b"\x01\xda\0\2", b"\x01\xda\1\2")
+"""How such files begin, not compressed and compressed, of which Pillow reads the upper bytes."""
 _SAMPLES = ("uint8", "uint16", "int8", "int16", "uint32", "int32", "float32")
 _STILL, _DEEP = "png", "tiff"
 
@@ -62,8 +64,10 @@ def decode_other(data: bytes, name: str, max_pixels: int) -> Picture:
         told = file.metadata(index=0)
         durations = tuple(float(file.metadata(index=index)["duration"]) for index in wanted if animated)
     profile = told.get("icc_profile")
-    lost = (("its EXIF data",) if "exif" in told else ()) + (
-        (f"{count - 1} of its {count} pictures, all but the first",) if not animated and count > 1 else ()
+    lost = (
+        *(["its EXIF data"] if "exif" in told else []),
+        *(["8 of its 16 bits"] if data.startswith(_SIXTEEN_BIT_SGI) else []),
+        *([f"{count - 1} of its {count} pictures, all but the first"] if not animated and count > 1 else []),
     )
     return Picture(
         frames,

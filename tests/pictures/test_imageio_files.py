@@ -70,6 +70,22 @@ def test_the_limit_of_pixels_is_not_that_of_the_picture_before(name: str, image_
         decode(data, name, max_pixels=WIDTH * HEIGHT - 1)
 
 
+def sgi(samples: Any, bits: int) -> bytes:
+    """Not compressed, after SGI's description: a channel after the other, from the bottom to the top."""
+    height, width, channels = samples.shape
+    head = struct.pack(">HBBHHHHII", 474, 0, bits // 8, 3, width, height, channels, 0, 2**bits - 1)
+    planes: bytes = np.moveaxis(samples[::-1], -1, 0).astype(f">u{bits // 8}").tobytes()
+    return head.ljust(512, b"\0") + planes
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_sixteen_bits_that_become_eight_are_told(bits: int) -> None:
+    pixels = noise(HEIGHT, WIDTH, 3)
+    picture = decode(sgi(pixels.astype(np.uint16) * (257 if bits == 16 else 1), bits), "a.sgi")
+    np.testing.assert_array_equal(picture.frames[0], pixels)
+    assert picture.metadata.lost == (("8 of its 16 bits",) if bits == 16 else ())
+
+
 def test_sixteen_bits_stay() -> None:
     grey = (np.arange(WIDTH * HEIGHT).reshape(HEIGHT, WIDTH) * 100).astype(np.uint16)
     (frame,) = decode(saved_as("JPEG2000", grey, irreversible=False), "a.j2k").frames
