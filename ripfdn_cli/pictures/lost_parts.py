@@ -1,9 +1,10 @@
 """What files of other formats than JPEG have beside their picture and no result can take over: named only."""
 
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from ripfdn_cli.pictures.iso_boxes import boxes
 
 CREDENTIALS = "content credentials (C2PA), which are signed for the original only"
 GAIN_MAP, DEPTH, VIDEO = "the HDR gain map", "the depth map", "the motion photo's video"
@@ -15,6 +16,8 @@ SUBJECT = "the place of its subject, which is past what EXIF can say"
 _CREDENTIALS_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _LONGEST_HEAD = 80
 """Bytes of a PNG's chunk that are looked at: the longest name of a text, and its end."""
+_LONGEST_BEGINNING = 256
+"""Bytes of a box that are looked at."""
 _OTHER_PARTS = {
     b"caBX": CREDENTIALS,
     b"C2PA": CREDENTIALS,
@@ -84,16 +87,9 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The outermost of an ISO media file, with the beginning of their contents (ISO/IEC 14496-12, 4.2)."""
-    position = 0
-    while position + 8 <= len(data):
-        size, kind, head = *struct.unpack_from(">I4s", data, position), 8
-        if size == 1 and position + 16 <= len(data):
-            size, head = int.from_bytes(data[position + 8 : position + 16], "big"), 16
-        yield kind, data[position + head : position + head + 256]
-        if size < head:
-            return
-        position += size
+    """The outermost of an ISO media file, with the beginning of their contents."""
+    for kind, start, end in boxes(data):
+        yield kind, data[start : min(end, start + _LONGEST_BEGINNING)]
 
 
 _WALKS: dict[str, Callable[[bytes], Iterator[tuple[bytes, bytes]]]] = {

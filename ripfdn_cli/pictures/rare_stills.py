@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.pictures.iso_boxes import boxes
 from ripfdn_cli.pictures.pillow_pixels import pixels_of
 
 _BY_PILLOW = {".psd": "PSD", ".qoi": "QOI", ".xbm": "XBM"}
@@ -30,8 +31,10 @@ def is_rare_still(data: bytes, suffix: str) -> bool:
 
 def jpeg_2000_bits(data: bytes) -> int:
     """Bits of a channel in a JPEG 2000 file; 0 for others."""
-    at = data.find(_JPEG_2000, 0, 2**16)
-    return (data[at + _DEPTH_AT] & 127) + 1 if 0 <= at < len(data) - _DEPTH_AT else 0
+    starts = (start for kind, start, _ in boxes(data) if kind == b"jp2c")
+    at = 0 if data.startswith(_JPEG_2000) else next(starts, len(data))
+    head = data[at : at + _DEPTH_AT + 1]
+    return (head[-1] & 127) + 1 if head.startswith(_JPEG_2000) and len(head) > _DEPTH_AT else 0
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,13 @@ import zlib
 
 import pytest
 from PIL import Image, PngImagePlugin
+from support.sample_pictures import box
 
 from ripfdn_cli.pictures.decoding import decode
 from ripfdn_cli.pictures.encoding import Encoding, encode
 from ripfdn_cli.pictures.formats import format_named
 
 STORE = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
-
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + len(content), kind) + content
 
 
 def picture_file(encoder: str) -> bytes:

@@ -5,6 +5,7 @@ import struct
 import imagecodecs
 import numpy as np
 import pytest
+from support.sample_pictures import box
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.pictures.decoding import decode, read_header
@@ -115,3 +116,13 @@ def test_signed_jpeg_2000_goes_from_the_lowest_number_up(bits: int) -> None:
     (frame,) = decode(content, "a.jp2").frames
     expected = np.rint((samples.astype(float) + half) * (65535 / (2 * half - 1)))
     np.testing.assert_array_equal(frame[..., 0], expected)
+
+
+def test_jpeg_2000_of_16_bits_keeps_them_behind_long_boxes() -> None:
+    """As a large profile, or XMP, which may hold anything."""
+    samples = np.linspace(0, 65535, 32 * 48 * 3).reshape(32, 48, 3).astype(np.uint16)
+    content = bytes(imagecodecs.jpeg2k_encode(samples, codecformat="jp2", reversible=True))
+    at = content.index(b"jp2c") - 4
+    longer = content[:at] + box(b"uuid", b"\xff\x4f\xff\x51" + bytes(2**17)) + content[at:]
+    (frame,) = decode(longer, "a.jp2").frames
+    np.testing.assert_array_equal(frame, samples)

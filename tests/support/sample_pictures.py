@@ -122,3 +122,8 @@ def png_of(width: int, height: int) -> bytes:
         + chunk(b"IDAT", zlib.compress(b"\0" * 10))
         + chunk(b"IEND", b"")
     )
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    """A box of an ISO media file."""
+    return struct.pack(">I4s", 8 + len(content), kind) + content
