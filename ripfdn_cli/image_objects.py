@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 UpscalePixels = Callable[[NDArray[Any]], NDArray[Any]]
 """(H, W, 3) uint8, uint16 or floating → (scale·H, scale·W, 3) of the same type."""
+UpscalePart = Callable[[int, int], UpscalePixels]
+"""The function for part `number` of `count`, which tells its progress as that of all parts."""
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +36,14 @@ _BRIGHTEST_MEAN = 2.0
 """Floats with a larger mean aren't nominally 0..1: a bright picture's is 0.5 or so."""
 
 
-def upscaled(image: object, upscale: UpscalePixels, scale: int) -> Any:
-    """What `upscale` makes of `image`, as the same kind of object. Raises InputError."""
+def upscaled(image: object, upscale_part: UpscalePart, scale: int) -> Any:
+    """What the network makes of `image`, as the same kind of object. Raises InputError."""
     if isinstance(image, np.ndarray):
-        return _upscaled_array(image, upscale)
+        return _upscaled_array(image, upscale_part(0, 1))
     if (pil := sys.modules.get("PIL.Image")) is not None and isinstance(image, pil.Image):
-        return _upscaled_pil(image, upscale, scale)
+        return _upscaled_pil(image, upscale_part, scale)
     if (torch := sys.modules.get("torch")) is not None and isinstance(image, torch.Tensor):
-        return _upscaled_tensor(image, upscale)
+        return _upscaled_tensor(image, upscale_part)
     if isinstance(image, list | tuple):
         raise InputError(
             f"a {type(image).__name__} is not an image; pass several images to upscale_batch, and numbers "
@@ -85,7 +87,7 @@ def _upscaled_array(pixels: NDArray[Any], upscale: UpscalePixels) -> NDArray[Any
     return upscale(native).astype(pixels.dtype, copy=False)
 
 
-def _upscaled_pil(image: Image, upscale: UpscalePixels, scale: int) -> Image:
+def _upscaled_pil(image: Image, upscale_part: UpscalePart, scale: int) -> Image:
     """Grey goes through the network as three equal channels; alpha as a picture of its own."""
     from PIL.Image import fromarray
 
@@ -98,21 +100,36 @@ def _upscaled_pil(image: Image, upscale: UpscalePixels, scale: int) -> Image:
         if image.mode in ("I", "F") or image.mode.startswith("I;"):  # of which Pillow would cut all above 255
             advice = "pass its samples, as with numpy.stack([image] * 3, axis=2), as uint16 or floats"
         raise InputError(f"images of mode {image.mode} are not supported; {advice}")
+    image = _without_colour_key(image)
     samples = np.array(image)
     frame = samples.astype(samples.dtype.newbyteorder("="), copy=False).reshape(*samples.shape[:2], -1)
     alpha = frame[..., -1] if has_alpha(frame) else None
     colours = frame if alpha is None else bleed(frame[..., :-1], alpha)
-    larger = upscale(as_rgb(colours))
+    parts = 1 if alpha is None or alpha.min() == alpha.max() else 2  # an even alpha needs no network
+    larger = upscale_part(0, parts)(as_rgb(colours))
     if colours.shape[2] == 1:
         larger = as_grey(larger)
     if alpha is not None:
-        larger = np.concatenate([larger, upscaled_alpha(alpha, scale, upscale)[..., None]], axis=2)
+        larger_alpha = upscaled_alpha(alpha, scale, upscale_part(1, parts))
+        larger = np.concatenate([larger, larger_alpha[..., None]], axis=2)
     result = fromarray(np.ascontiguousarray(larger.squeeze(axis=2) if larger.shape[2] == 1 else larger))
     result.info = dict(image.info)
     return result
 
 
-def _upscaled_tensor(tensor: Tensor, upscale: UpscalePixels) -> Tensor:
+def _without_colour_key(image: Image) -> Image:
+    """`image` with a channel for what is transparent by its colour: a larger one has other colours."""
+    from ripfdn_cli.pictures.pillow_pixels import eight_bit
+
+    if image.mode == "I;16" and "transparency" in image.info:
+        raise InputError(
+            "PIL has no mode for 16-bit grey with transparency; call upscale_file or upscale_bytes, or "
+            "delete image.info['transparency']"
+        )
+    return image if image.mode == "I;16" else eight_bit(image)
+
+
+def _upscaled_tensor(tensor: Tensor, upscale_part: UpscalePart) -> Tensor:
     """(3, H, W) or (N, 3, H, W); the result has its type and lies on its device."""
     import torch
 
@@ -128,6 +145,9 @@ def _upscaled_tensor(tensor: Tensor, upscale: UpscalePixels) -> Tensor:
         pixels = pixels.float()  # NumPy has no bfloat16
     batch = np.moveaxis(pixels.numpy(), -3, -1).reshape(-1, *np.moveaxis(pixels.numpy(), -3, -1).shape[-3:])
     _tell_range(batch)
-    larger = [torch.from_numpy(np.moveaxis(upscale(each), -1, 0).copy()) for each in batch]
+    larger = [
+        torch.from_numpy(np.moveaxis(upscale_part(number, len(batch))(each), -1, 0).copy())
+        for number, each in enumerate(batch)
+    ]
     result = torch.stack(larger) if tensor.ndim == 4 else larger[0]
     return result.to(device=tensor.device, dtype=tensor.dtype)

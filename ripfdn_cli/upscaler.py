@@ -19,7 +19,7 @@ from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, O
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed, transformed_window
 from ripfdn_cli.image_math.value_range import ValueRange, as_float32, limit_overshoot
 from ripfdn_cli.image_math.yuv_format import YuvFormat
-from ripfdn_cli.image_objects import check_several, upscaled
+from ripfdn_cli.image_objects import UpscalePixels, check_several, upscaled
 from ripfdn_cli.model.architecture import GRID_STEP, SMALLEST_SIDE
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.tile_grid import (
@@ -49,7 +49,9 @@ _REFERENCE_SIDE = 128
 """Side in input pixels of what the reference computes at a time, its surroundings not counted."""
 
 Progress = Callable[[int, int], None]
-"""Called after every tile with the tiles done and the tiles in all."""
+"""Called after every tile with the tiles done and the tiles in all; where several pictures go one after the
+other, each is taken to have as many as the one that is computed.
+"""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ class Upscaler:
         """`image` made `scale` times as large, as the same kind of object, which is one of three.
 
         - a NumPy array (H, W, 3), RGB in uint8, uint16 or floats, of any byte order;
-        - an image of PIL in mode L, LA, RGB, RGBA or I;16; its `info` is copied;
+        - an image of PIL in mode L, LA, RGB, RGBA or I;16; its `info` is copied, and a colour key becomes
+          alpha;
         - a torch tensor (3, H, W) or (N, 3, H, W), RGB in uint8, uint16 or floats, on any device.
 
         Integers are rounded. Floats within 0..1, of which one is over 1/8, are taken as they are and not
@@ -179,15 +182,18 @@ class Upscaler:
         halves until it does, with a warning; a result that is not finite is computed again in fp32. Raises
         InputError for anything else, OutOfMemoryError, NonFiniteResultError.
         """
-        result: AnyImage = upscaled(image, partial(self._upscale_pixels, progress=progress), self.scale)
+
+        def upscale_part(number: int, count: int) -> UpscalePixels:
+            return partial(self._upscale_pixels, progress=_share_of(progress, number, count))
+
+        result: AnyImage = upscaled(image, upscale_part, self.scale)
         return result
 
     def _upscale_pixels(self, pixels: NDArray[Any], *, progress: Progress | None = None) -> NDArray[Any]:
         """`upscale` for an array in the machine's byte order."""
         height, width = check_pixels(pixels)
         dtype = pixels.dtype
-        working = pixels if dtype.kind == "u" else as_float32(pixels)
-        values = None if dtype.kind == "u" else ValueRange.beyond_unit(working)
+        working, values = _working(pixels)
         padded = _pad_to_smallest(working if values is None else values.to_unit(working))
         with self._lock:
             if self._ensemble:
@@ -209,7 +215,10 @@ class Upscaler:
         results: list[AnyImage] | None = self._batch_at_once(images, progress)
         if results is not None:
             return results
-        return [self.upscale(image, progress=progress) for image in images]
+        return [
+            self.upscale(image, progress=_share_of(progress, number, len(images)))
+            for number, image in enumerate(images)
+        ]
 
     def _batch_at_once(self, images: Sequence[Any], progress: Progress | None) -> Any:
         """The results as a list, or None where `images` can't go through the network at once."""
@@ -231,8 +240,7 @@ class Upscaler:
         NonFiniteResultError.
         """
         height, width = check_pixels(pixels)
-        working = pixels if pixels.dtype.kind == "u" else pixels.astype(np.float32)
-        values = None if pixels.dtype.kind == "u" else ValueRange.beyond_unit(working)
+        working, values = _working(pixels)
         if values is None:
             result = self._reference_part(_pad_to_smallest(working), rows, columns)
             return result.astype(pixels.dtype, copy=False)
@@ -423,6 +431,14 @@ def _form_a_batch(images: Sequence[Any]) -> bool:
     first = images[0]
     alike = all(image.shape == first.shape and image.dtype == first.dtype for image in images)
     return alike and first.ndim == 3 and first.dtype in LEVELS and min(first.shape[:2]) >= SMALLEST_SIDE
+
+
+def _working(pixels: NDArray[Any]) -> tuple[NDArray[Any], ValueRange | None]:
+    """`pixels` as integers or float32, and how they are laid into 0..1, None where they are as they are."""
+    if pixels.dtype.kind == "u":
+        return pixels, None
+    values = as_float32(pixels)
+    return values, ValueRange.beyond_unit(values)
 
 
 def _pad_to_smallest(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """What else than arrays an upscaler takes, judged by what it makes of the same pixels as an array."""
 
+import io
 import threading
 from typing import Any, cast
 
@@ -56,6 +57,60 @@ def test_transparency_stays_where_it_was(upscaler: Upscaler) -> None:
     larger = np.asarray(result)[..., 3]
     assert (larger[:, : 4 * 11] == 0).all()
     assert (larger[:, 4 * 13 :] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_colour_key_becomes_alpha(upscaler: Upscaler, mode: str) -> None:
+    """As Pillow writes and reads it: three quarters of the picture are transparent, and stay so."""
+    key = (200, 30, 40) if mode == "RGB" else 200
+    image = Image.new(mode, (32, 32), key)
+    image.paste(Image.fromarray(photograph(16, 16) // 2).convert(mode), (8, 8))
+    image.info = {"transparency": key, "dpi": (72, 72)}
+    result = reopened(upscaler.upscale(image))
+    assert (result.mode, "transparency" in result.info) == (mode + "A", False)
+    alpha = np.asarray(result)[..., -1]
+    inside = np.zeros((128, 128), bool)
+    inside[32:96, 32:96] = True
+    assert (alpha[~enlarged(inside)] == 0).all()
+    assert (alpha[~enlarged(~inside)] == 255).all()
+
+
+def reopened(image: Image.Image) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return Image.open(stream)
+
+
+def enlarged(mask: NDArray[np.bool_], pixels: int = 4) -> NDArray[np.bool_]:
+    """With all that is up to `pixels` beside it or above and below it, round the corner at the rim."""
+    for axis in (0, 1):
+        mask = np.any([np.roll(mask, by, axis) for by in range(-pixels, pixels + 1)], axis=0)
+    return mask
+
+
+def test_a_grey_key_of_sixteen_bits_is_told(upscaler: Upscaler) -> None:
+    image = Image.fromarray(np.full((16, 16), 500, np.uint16))
+    image.info["transparency"] = 500
+    with pytest.raises(InputError, match="16-bit grey with transparency"):
+        upscaler.upscale(image)
+
+
+def test_progress_is_that_of_all_parts(upscaler: Upscaler) -> None:
+    """Colours and alpha, and the pictures of a batch; an even alpha is no part."""
+    pixels = photograph(16, 18)
+    transparent = Image.fromarray(np.dstack([pixels, pixels[..., 0]]))
+    told: list[tuple[int, int]] = []
+
+    def tell(done: int, total: int) -> None:
+        told.append((done, total))
+
+    upscaler.upscale(torch.zeros(3, 3, 16, 16), progress=tell)
+    upscaler.upscale(transparent, progress=tell)
+    upscaler.upscale(Image.fromarray(pixels).convert("RGBA"), progress=tell)
+    mixed: list[Any] = [pixels, pixels[:15], transparent]
+    upscaler.upscale_batch(mixed, progress=tell)
+    of_mixed = [(1, 3), (2, 3), (5, 6), (6, 6)]
+    assert told == [(1, 3), (2, 3), (3, 3), (1, 2), (2, 2), (1, 1), *of_mixed]
 
 
 @pytest.mark.parametrize("shape", [(3, 20, 25), (1, 3, 20, 25), (2, 3, 20, 25)])

@@ -239,6 +239,16 @@ def test_ensemble_tells_the_progress_of_all_turns() -> None:
     assert told == [(done, 8) for done in range(1, 9)]
 
 
+def test_the_reference_takes_floats_as_upscaling_does() -> None:
+    pixels = noise(20, 24, np.float64)
+    pixels[3, 4] = 1e300
+    network = load()
+    expected = network.upscale(pixels)[4:64, 8:88]
+    result = network.reference(pixels, slice(1, 16), slice(2, 22))
+    assert np.isfinite(result).all()
+    np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3)
+
+
 def test_properties() -> None:
     loaded = load()
     engine = load_engine(golden_checkpoint(), engine="torch", device="cpu", precision="fp32")

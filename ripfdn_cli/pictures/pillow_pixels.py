@@ -30,7 +30,7 @@ def pixels_of(image: Image.Image) -> tuple[Frame, bytes | None]:
         return _three_dimensional(np.asarray(image)), icc_profile
     if image.mode in ("CMYK", "LAB"):
         image, icc_profile = to_srgb(image, icc_profile)
-    return _three_dimensional(np.array(_eight_bit(image))), icc_profile
+    return _three_dimensional(np.array(eight_bit(image))), icc_profile
 
 
 def scale_colour_key(image: ImageFile.ImageFile) -> None:
@@ -48,8 +48,11 @@ def image_of(frame: Frame) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """`image` in L, LA, RGB or RGBA."""
+def eight_bit(image: Image.Image) -> Image.Image:
+    """`image` in L, LA, RGB or RGBA; what its palette or colour key makes transparent is so in a channel.
+
+    Raises InputError.
+    """
     if image.mode == "P":
         return _without_palette(image)
     if "transparency" in image.info and image.mode in ("1", "L", "RGB"):
