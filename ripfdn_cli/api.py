@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from ripfdn_cli.arguments import place, several, text, whole_number
+from ripfdn_cli.arguments import number, place, several, switch, text, whole_number
 from ripfdn_cli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def upscale_video(
         Path(place("output", output)),
         settings or VideoSettings(),
         network_settings(**options),
-        overwrite=overwrite,
+        overwrite=switch("overwrite", overwrite),
         progress=progress,
     )
 
@@ -303,9 +303,9 @@ def export(
         path,
         target=None if target is None else text("target", target),
         tile=tile,
-        half=bool(half),
+        half=switch("half", half),
         opset=opset,
-        overwrite=overwrite,
+        overwrite=switch("overwrite", overwrite),
     )
 
 
@@ -326,12 +326,13 @@ def network_settings(
     ensemble: bool = False,
 ) -> NetworkSettings:
     """NetworkOptions, checked, as one object. Raises UsageError."""
-    from ripfdn_cli.model.tile_grid import DEFAULT_HALO, EXACT_HALO
+    from ripfdn_cli.model.tile_grid import DEFAULT_HALO, EXACT_HALO, checked_halo
     from ripfdn_cli.pipeline.devices import NetworkSettings
 
+    exact = switch("exact", exact)
     if exact and halo is not None:
         raise UsageError("`exact` sets the halo; give either `exact` or `halo`")
-    if exact and precision not in ("auto", "fp32"):
+    if exact and text("precision", precision) not in ("auto", "fp32"):
         log.warning(
             "with `precision` %s, tiles match the untiled result only to within the rounding of %s, one "
             "level in some samples; leave out `precision` to compute in fp32",
@@ -350,15 +351,15 @@ def network_settings(
     return NetworkSettings(
         weights=None if weights == "auto" else _weights("weights", weights),
         weights_to=None if weights_to is None else _weights("weights_to", weights_to),
-        strength=strength,
+        strength=None if strength is None else number("strength", strength),
         devices=devices,
-        engine=engine,
-        precision="fp32" if exact and precision == "auto" else precision,
+        engine=text("engine", engine),
+        precision="fp32" if exact and precision == "auto" else text("precision", precision),
         tile=tile,
-        halo=EXACT_HALO if exact else DEFAULT_HALO if halo is None else halo,
+        halo=EXACT_HALO if exact else DEFAULT_HALO if halo is None else checked_halo(halo),
         memory=memory,
         threads=None if threads is None else _count("threads", threads),
-        ensemble=ensemble,
+        ensemble=switch("ensemble", ensemble),
     )
 
 
@@ -411,11 +412,11 @@ def picture_settings(
         size=size,
         depth=depth,
         quality=quality,
-        lossless=lossless,
+        lossless=switch("lossless", lossless),
         background=_colour(background),
-        strip_metadata=strip_metadata,
-        wrap=network.halo if wrap else 0,
-        max_pixels=DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels,
+        strip_metadata=switch("strip_metadata", strip_metadata),
+        wrap=network.halo if switch("wrap", wrap) else 0,
+        max_pixels=DEFAULT_MAX_PIXELS if max_pixels is None else _count("max_pixels", max_pixels),
     )
 
 
@@ -494,8 +495,8 @@ def _request(
         file_format=file_format(options.get("format")),
         include=include,
         exclude=exclude,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
+        overwrite=switch("overwrite", overwrite),
+        skip_existing=switch("skip_existing", skip_existing),
         shard=None if shard is None else Shard.parse(text("shard", shard)),
     )
 

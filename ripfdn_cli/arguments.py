@@ -22,6 +22,25 @@ def whole_number(name: str, value: Any, unit: str = "") -> int:
         raise UsageError(f"`{name}` {value!r} is not a whole number{unit}") from error
 
 
+def number(name: str, value: Any) -> float:
+    """`value`, a number of any type, NumPy's too, but no bool."""
+    try:
+        if isinstance(value, bool | str | bytes):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"`{name}` {value!r} is not a number") from error
+
+
+def switch(name: str, value: Any) -> bool:
+    """`value`, a bool, NumPy's too."""
+    if isinstance(value, bool):
+        return value
+    if str(getattr(value, "dtype", "")) == "bool" and value.ndim == 0:
+        return bool(value)
+    raise UsageError(f"`{name}` {value!r} is neither True nor False")
+
+
 def text(name: str, value: Any) -> str:
     """`value`, a str."""
     if not isinstance(value, str):

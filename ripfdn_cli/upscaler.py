@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ripfdn_cli.arguments import switch, whole_number
 from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, YuvEngine, YuvJob, YuvResult
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
@@ -28,8 +29,8 @@ from ripfdn_cli.model.tile_grid import (
     Span,
     Tile,
     TileGrid,
-    check_halo,
     check_tile,
+    checked_halo,
     fixed_grid,
     planned_grid,
     whole_grid,
@@ -104,14 +105,10 @@ class Upscaler:
         return upscaler
 
     def _start(self, checkpoint: Checkpoint, device: str, settings: UpscalerSettings) -> None:
-        check_halo(settings.halo)
-        if settings.memory is not None and not isinstance(settings.memory, int):
-            raise UsageError(
-                f"`memory` {settings.memory!r} is not a whole number of bytes, as {2 * 2**30} is"
-            )
+        self._tile, self._halo = checked_tile(settings.tile), checked_halo(settings.halo)
+        memory = None if settings.memory is None else whole_number("memory", settings.memory, " of bytes")
+        self._threads, self._ensemble = settings.threads, switch("ensemble", settings.ensemble)
         self._lock = threading.RLock()
-        self._tile, self._halo = checked_tile(settings.tile), settings.halo
-        self._threads, self._ensemble = settings.threads, settings.ensemble
         self._checkpoint = checkpoint
         self._engine = load_engine(
             checkpoint,
@@ -120,7 +117,7 @@ class Upscaler:
             precision=settings.precision,
             threads=settings.threads,
         )
-        self._memory = self._engine.default_memory if settings.memory is None else settings.memory
+        self._memory = self._engine.default_memory if memory is None else memory
         self._reference: Engine | None = None
         self._referring = threading.Lock()
 
@@ -401,10 +398,11 @@ def checked_tile(tile: int | str | None) -> int | str | None:
     """`tile` as `Upscaler` takes it. Raises UsageError."""
     if tile is None or tile == "auto":
         return tile
-    if not isinstance(tile, int):
+    if isinstance(tile, str):
         raise UsageError(f"`tile` {tile} is not auto, none or a number of pixels")
-    check_tile(tile)
-    return tile
+    side = whole_number("tile", tile, " of pixels")
+    check_tile(side)
+    return side
 
 
 def check_pixels(pixels: NDArray[Any]) -> tuple[int, int]:

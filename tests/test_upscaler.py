@@ -249,6 +249,16 @@ def test_the_reference_takes_floats_as_upscaling_does() -> None:
     np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["halo", "tile", "memory"])
+def test_whole_numbers_are_those_of_any_type_and_no_switches(name: str) -> None:
+    pixels, number = noise(60, 50), {"halo": 24, "tile": 30, "memory": 2**28}[name]
+    result = load(**{name: np.int64(number)}).upscale(pixels)
+    np.testing.assert_array_equal(result, load(**{name: number}).upscale(pixels))
+    for wrong in (True, 30.0):
+        with pytest.raises(UsageError, match=f"`{name}` {wrong} is not a whole number"):
+            load(**{name: wrong})
+
+
 def test_properties() -> None:
     loaded = load()
     engine = load_engine(golden_checkpoint(), engine="torch", device="cpu", precision="fp32")

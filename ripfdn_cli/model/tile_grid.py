@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ripfdn_cli.arguments import whole_number
 from ripfdn_cli.errors import OutOfMemoryError, UsageError
 from ripfdn_cli.model.architecture import GRID_STEP, AttentionGeometry, attention_geometry
 
@@ -116,7 +117,7 @@ def fixed_grid(height: int, width: int, *, tile: int, halo: int) -> TileGrid:
     Raises UsageError where `tile` is under SMALLEST_TILE or `halo` negative.
     """
     check_tile(tile)
-    check_halo(halo)
+    halo = checked_halo(halo)
     padded = tile + 2 * halo
     return TileGrid(height, width, _spans(height, padded, halo), _spans(width, padded, halo))
 
@@ -127,7 +128,7 @@ def planned_grid(height: int, width: int, *, halo: int, largest_tile: int) -> Ti
 
     The picture is not tiled where it fits. Raises OutOfMemoryError where not even the smallest tile fits.
     """
-    check_halo(halo)
+    halo = checked_halo(halo)
     if height * width <= largest_tile:
         return whole_grid(height, width)
     rows, columns = _axis_options(height, halo), _axis_options(width, halo)
@@ -153,12 +154,11 @@ def check_tile(tile: int) -> None:
         raise UsageError(f"`tile` {tile} is smaller than {SMALLEST_TILE} px, the smallest tile")
 
 
-def check_halo(halo: int) -> None:
-    """Raises UsageError for a `halo` that is negative, or no whole number."""
-    if not isinstance(halo, int):
-        raise UsageError(f"`halo` {halo!r} is not a whole number of pixels")
-    if halo < 0:
+def checked_halo(halo: int) -> int:
+    """`halo` as an int. Raises UsageError where it is negative, or no whole number."""
+    if (pixels := whole_number("halo", halo, " of pixels")) < 0:
         raise UsageError(f"`halo` {halo} is negative; {DEFAULT_HALO} is the default, {EXACT_HALO} is exact")
+    return pixels
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ripfdn_cli.arguments import place
+from ripfdn_cli.arguments import place, switch
 from ripfdn_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def train(
 
     _check_settings(settings)
     path = Path(place("folder", folder))
-    return loop.train(settings, path, resume=resume, branch_decay=branch_decay, listener=listener)
+    again = switch("resume", resume)
+    return loop.train(settings, path, resume=again, branch_decay=branch_decay, listener=listener)
 
 
 def show_pairs(
@@ -59,7 +60,8 @@ def show_pairs(
     from ripfdn_cli.training.pair_sheet import write_pair_sheet  # imports torch
 
     _check_settings(settings)
-    write_pair_sheet(settings, count, Path(place("path", path)), overwrite=overwrite, listener=listener)
+    replaces = switch("overwrite", overwrite)
+    write_pair_sheet(settings, count, Path(place("path", path)), overwrite=replaces, listener=listener)
 
 
 def _check_settings(settings: "TrainingSettings") -> None:

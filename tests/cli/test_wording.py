@@ -12,7 +12,7 @@ from ripfdn_cli.cli.console import Console
 from ripfdn_cli.cli.main import run_to_exit_code
 from ripfdn_cli.cli.wording import as_options
 from ripfdn_cli.errors import UsageError
-from ripfdn_cli.model.tile_grid import check_halo
+from ripfdn_cli.model.tile_grid import checked_halo
 
 PACKAGE = Path(ripfdn_cli.__file__).parent
 ROOMS = sorted(place.name for place in PACKAGE.iterdir() if place.name not in ("cli", "__pycache__"))
@@ -40,8 +40,8 @@ def test_parameters_become_options(message: str, shown: str) -> None:
 
 def test_errors_and_records_speak_of_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="`halo` -1"):
-        check_halo(-1)
-    run_to_exit_code(lambda: check_halo(-1), Console())
+        checked_halo(-1)
+    run_to_exit_code(lambda: checked_halo(-1), Console())
     assert capsys.readouterr().err.startswith("ripfdn: error: --halo -1 is negative")
     console = Console()
     console.configure(quiet=False, verbose=False, json=True)
