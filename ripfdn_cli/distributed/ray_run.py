@@ -40,6 +40,10 @@ _MOST_THREADS = 4
 """CPU threads of a worker, where `threads` is not set: several small engines do more than a large one."""
 
 
+Resources = dict[str, float]
+"""What a node of a cluster has, by Ray's names: CPU, GPU, and others."""
+
+
 @dataclass(frozen=True)
 class RayCluster:
     """A Ray cluster: `address` as `ray.init` takes it (None: RAY_ADDRESS, else one on this machine), and how
@@ -66,7 +70,7 @@ class RayCluster:
         if not tasks:
             return
         with _connected(self) as ray:
-            share, needs = _share(network, ray.cluster_resources())
+            share, needs = share_of(network, _nodes(ray))
             weights = Digests(picture, network).weights
             home = _home([place for task in tasks for place in (task.input, task.output)])
             job = PictureJob(picture, share, overwrite, journal, weights, home)
@@ -93,7 +97,7 @@ class RayCluster:
         from ripfdn_cli.distributed.segment_worker import SegmentJob, SegmentWorker
 
         with _connected(self) as ray:
-            share, needs = _share(order.network, ray.cluster_resources())
+            share, needs = share_of(order.network, _nodes(ray))
             at_once = _SEGMENTS_AT_ONCE[share.devices[0]]
             job = SegmentJob(replace(order, network=share), _home([*order.paths, order.output]))
             actors = _start(ray, self, SegmentWorker, job, needs, len(waiting), at_once)
@@ -126,24 +130,37 @@ def _start(
     at_once: int,
 ) -> list[Any]:
     """Actors of the class `worker`, made with `job`: as many as there is room for, at most `tasks`."""
-    resources = ray.cluster_resources()
-    fitting = min(int(resources.get(name, 0) // amount) for name, amount in _by_ray_name(needs))
-    count = min(cluster.workers or max(1, fitting), tasks)
+    count = min(cluster.workers or max(1, fitting(needs, _nodes(ray))), tasks)
     log.info("%d workers on Ray, %s each", count, ", ".join(f"{n} {a:g}" for n, a in _by_ray_name(needs)))
     # Calls that a death interrupts are not repeated by Ray but by the pool, where they are counted.
     remote = ray.remote(max_restarts=-1, max_task_retries=0, max_concurrency=at_once, **needs)(worker)
     return [remote.remote(job) for _ in range(count)]
 
 
-def _share(network: NetworkSettings, resources: dict[str, float]) -> tuple[NetworkSettings, dict[str, float]]:
-    """The settings of a worker, and what it needs of a machine: a GPU, or some cores. Raises UsageError."""
+def _nodes(ray: Any) -> list[Resources]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def fitting(needs: dict[str, float], nodes: Sequence[Resources]) -> int:
+    """How many workers there is room for: each has what it `needs` from one node."""
+    wanted = _by_ray_name(needs)
+    return sum(min(int(node.get(name, 0) // amount) for name, amount in wanted) for node in nodes)
+
+
+def share_of(
+    network: NetworkSettings, nodes: Sequence[Resources]
+) -> tuple[NetworkSettings, dict[str, float]]:
+    """The settings of a worker, and what it needs of a node: a GPU, or some cores. Raises UsageError."""
     if network.devices not in (("auto",), ("cpu",), ("cuda",)):
         raise UsageError(
             f"`device` {','.join(network.devices)}: Ray gives each worker its device; use auto, cpu or cuda"
         )
-    if network.devices == ("cuda",) or (network.devices == ("auto",) and resources.get("GPU", 0) >= 1):
+    has_gpu = any(node.get("GPU", 0) >= 1 for node in nodes)
+    if network.devices == ("cuda",) or (network.devices == ("auto",) and has_gpu):
         return replace(network, devices=("cuda",)), {"num_gpus": 1, "num_cpus": 1}
-    threads = network.threads or max(1, min(_MOST_THREADS, int(resources.get("CPU", 1))))
+    # No more than the smallest node has, so that none idles; one without cores takes no worker anyway.
+    cores = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
+    threads = network.threads or min([_MOST_THREADS, *(cores or [1])])
     return replace(network, devices=("cpu",), threads=threads), {"num_cpus": threads}
 
 

@@ -22,7 +22,7 @@ from support.segment_runs import Killed, after, assert_same, in_fives, stop, wit
 from support.video_clips import Clip, make_clip
 
 from ripfdn_cli.distributed import ray_run
-from ripfdn_cli.distributed.ray_run import RayCluster
+from ripfdn_cli.distributed.ray_run import RayCluster, fitting, share_of
 from ripfdn_cli.errors import InputError, UsageError
 from ripfdn_cli.files.durable_log import read_log
 from ripfdn_cli.files.storage import Location, location, publish, read_objects, walk_objects
@@ -226,6 +226,39 @@ def test_damage_is_said_as_on_one_machine_and_loses_nothing_that_is_done(
         {path.name for path in segments_folder(tmp_path / name).iterdir()} for name in ("one.mkv", "ray.mkv")
     ]
     assert made[0] <= made[1]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "threads", "workers"),
+    [
+        ([{"CPU": 8.0}], 4, 2),
+        ([{"CPU": 2.0}] * 4, 2, 4),
+        ([{"CPU": 3.0}] * 2, 3, 2),
+        ([{"CPU": 16.0}, {"CPU": 2.0}], 2, 9),
+        ([{"memory": 1e9}, {"CPU": 0.0}, {"CPU": 4.0}], 4, 1),
+        ([{"CPU": 0.5}], 1, 0),
+        ([{}], 1, 0),
+    ],
+)
+def test_a_worker_needs_no_more_cores_than_one_node_has(
+    nodes: list[dict[str, float]], threads: int, workers: int
+) -> None:
+    share, needs = share_of(NetworkSettings(), nodes)
+    assert (share.devices, share.threads, needs) == (("cpu",), threads, {"num_cpus": threads})
+    assert fitting(needs, nodes) == workers
+
+
+def test_threads_that_are_asked_for_are_what_a_worker_needs() -> None:
+    nodes = [{"CPU": 8.0}, {"CPU": 4.0}]
+    share, needs = share_of(NetworkSettings(threads=6), nodes)
+    assert (share.threads, needs, fitting(needs, nodes)) == (6, {"num_cpus": 6}, 1)
+
+
+def test_a_gpu_and_a_core_for_it_are_of_one_node() -> None:
+    nodes = [{"GPU": 4.0, "CPU": 2.0}, {"GPU": 1.0}, {"CPU": 64.0}]
+    share, needs = share_of(NetworkSettings(), nodes)
+    assert (share.devices, needs) == (("cuda",), {"num_gpus": 1, "num_cpus": 1})
+    assert fitting(needs, nodes) == 2
 
 
 def test_without_ray_the_pip_line_is_said(network: NetworkSettings, tmp_path: Path) -> None:
