@@ -77,15 +77,30 @@ def is_url(name: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name) is not None
 
 
+def path_of_url(url: str) -> Path | None:
+    """The path that `url` is for, percent-encoded; None for one of a store. Raises UsageError for a file of
+    another machine.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() not in _LOCAL:
+        return None
+    host, slash, path = rest.partition("/")
+    if host.lower() not in ("", "localhost") or not slash:
+        raise UsageError(
+            f"{url} names a file of the machine {host!r}, which can't be read; write file:///folder/name, or "
+            "the path by itself"
+        )
+    return Path(unquote(slash + path))
+
+
 def location(name: str) -> Location:
     """What a user's `name` means: a path, or a URL. Raises UnavailableError, UsageError."""
     if not name:
         raise UsageError("a name is empty; name a file or folder, or write . for the current folder")
     if not is_url(name):
         return Path(name)
-    protocol, _, rest = name.partition("://")
-    if protocol.lower() in _LOCAL:
-        return Path(unquote(rest))
+    if (path := path_of_url(name)) is not None:
+        return path
     try:
         from upath import UPath
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ripfdn_cli.errors import InputError
+from ripfdn_cli.files.storage import is_url, path_of_url
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are here, and how many there are (0 where the server doesn't say)."""
@@ -16,16 +17,15 @@ RETRIES = 2
 _LARGEST = 16 * 2**20
 _TIMEOUT = 30.0
 _CHUNK = 2**16
-_FILE_SCHEME = "file://"
 
 
 def fetch(source: str, sha256: str, progress: Progress | None = None) -> bytes:
     """The content behind `source` (a URL, or the path of a file) that has the hash `sha256`.
 
-    Raises InputError; leaves nothing behind.
+    Raises InputError, UsageError; leaves nothing behind.
     """
-    path = Path(source.removeprefix(_FILE_SCHEME))
-    if "://" in source.removeprefix(_FILE_SCHEME):
+    path = path_of_url(source) if is_url(source) else Path(source)
+    if path is None:
         return _downloaded(source, sha256, progress)
     try:
         content = path.read_bytes()

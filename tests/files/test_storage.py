@@ -42,6 +42,17 @@ def test_a_file_url_is_percent_encoded() -> None:
     assert location("file:///a%20b/100%25.png") == Path("/a b/100%.png")
 
 
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", ""])
+def test_a_file_url_may_name_this_machine(host: str) -> None:
+    assert location(f"file://{host}/a/b%20c#1?.png") == Path("/a/b c#1?.png")
+
+
+@pytest.mark.parametrize("url", ["file://server/share/a.png", "file://a.png", "file://localhost"])
+def test_a_file_url_of_another_machine_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match=f"{url} names a file of the machine .*file:///folder/name"):
+        location(url)
+
+
 def test_a_file_goes_through_atomic_file(tmp_path: Path) -> None:
     seen: list[Stamp] = []
     publish(tmp_path / "a", b"one", overwrite=False, record=seen.append)
