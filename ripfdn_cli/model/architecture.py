@@ -20,6 +20,9 @@ GRID_STEP = 6
 windows.
 """
 
+_ROUNDING = 1e-6
+"""Of channels: what a ratio may be off by, written with few digits or divided."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -41,8 +44,8 @@ class NetworkConfig:
             raise UsageError(f"channels {self.channels} is not a positive multiple of 4")
         if self.blocks < 1:
             raise UsageError(f"blocks {self.blocks} is less than 1")
-        partial = self.partial_ratio * self.channels
-        if partial != int(partial) or not 1 <= partial <= self.channels:
+        partial = self.partial_ratio * self.channels  # 15 / 44 * 44 is not quite 15
+        if not 0.5 < partial < self.channels + 0.5 or abs(partial - round(partial)) > _ROUNDING:
             raise UsageError(
                 f"partial_ratio {self.partial_ratio} of {self.channels} channels is not a whole number"
             )
@@ -50,7 +53,7 @@ class NetworkConfig:
     @property
     def partial_channels(self) -> int:
         """Channels that the 3×3 of a PCRB sees."""
-        return int(self.partial_ratio * self.channels)
+        return round(self.partial_ratio * self.channels)
 
     @property
     def distilled_channels(self) -> int:

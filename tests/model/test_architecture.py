@@ -73,11 +73,27 @@ def test_geometry_has_rows_for_the_height_and_columns_for_the_width() -> None:
         ({"blocks": 0}, "blocks 0"),
         ({"partial_ratio": 0.3}, "partial_ratio 0.3"),
         ({"partial_ratio": 0.0}, "partial_ratio 0"),
+        ({"partial_ratio": 1.02}, "partial_ratio 1.02"),
+        ({"partial_ratio": float("inf")}, "partial_ratio inf"),
+        ({"partial_ratio": float("nan")}, "partial_ratio nan"),
     ],
 )
 def test_impossible_dimensions_are_named(values: dict[str, Any], word: str) -> None:
     with pytest.raises(UsageError, match=word):
         NetworkConfig(**values)
+
+
+@given(quarter=st.integers(1, 100), data=st.data())
+def test_every_whole_share_of_the_channels_is_one(quarter: int, data: st.DataObject) -> None:
+    """Divided, and as it is written: 15 / 44 * 44 and 0.29 * 100 are no whole numbers in floats."""
+    partial = data.draw(st.integers(1, 4 * quarter))
+    for ratio in (partial / (4 * quarter), float(f"{partial / (4 * quarter):.10f}")):
+        assert NetworkConfig(channels=4 * quarter, partial_ratio=ratio).partial_channels == partial
+
+
+@pytest.mark.parametrize(("channels", "ratio", "partial"), [(100, 0.29, 29), (44, 15 / 44, 15)])
+def test_shares_that_are_not_exact_in_floats(channels: int, ratio: float, partial: int) -> None:
+    assert NetworkConfig(channels=channels, partial_ratio=ratio).partial_channels == partial
 
 
 def test_config_survives_a_round_trip_and_refuses_odd_keys() -> None:
