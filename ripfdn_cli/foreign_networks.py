@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ripfdn_cli.cpu_bf16 import no_bf16
 from ripfdn_cli.errors import CheckpointError, UnavailableError
+from ripfdn_cli.model.checkpoint import suffix_of
 from ripfdn_cli.model.tile_grid import SMALLEST_TILE, TileGrid, fixed_grid, whole_grid
 from ripfdn_cli.openvino_runtime import native_bf16, openvino
 
@@ -117,12 +118,12 @@ def load_foreign(path: Path, *, threads: int | None, device: str) -> ForeignNetw
 
 def is_onnx(path: Path) -> bool:
     """Whether `path` is named as an ONNX file is."""
-    return path.suffix.lower() == ".onnx"
+    return suffix_of(path) == ".onnx"
 
 
 def may_be_foreign(path: Path) -> bool:
     """Whether a file that is not RIPFDN's can be tried here."""
-    return path.is_file() and (is_onnx(path) or path.suffix.lower() in FOREIGN_SUFFIXES)
+    return path.is_file() and (is_onnx(path) or suffix_of(path) in FOREIGN_SUFFIXES)
 
 
 def load_onnx(path: Path, threads: int | None, precision: str = "fp32") -> ForeignNetwork:

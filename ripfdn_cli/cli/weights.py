@@ -118,13 +118,14 @@ def import_(console: Console, source: Path, output: Path | None, name: str | Non
 def export(console: Console, name: str, output: Path, overwrite: bool) -> None:
     """Write NAME under the authors' names to OUTPUT (.pth or .safetensors), for tools made for their code."""
     from ripfdn_cli.files.atomic_file import write_bytes
+    from ripfdn_cli.model.checkpoint import RELEASED_SUFFIX, SUFFIX, suffix_of
     from ripfdn_cli.model.released_checkpoint import export_released
     from ripfdn_cli.model.weights_store import load_weights
 
-    if output.suffix not in (".pth", ".safetensors"):
+    if suffix_of(output) not in (RELEASED_SUFFIX, SUFFIX):
         raise click.UsageError(f"{output} does not end in .pth or .safetensors; use one of them")
     checkpoint = load_weights(name)
-    content = _serialised(export_released(checkpoint), output.suffix)
+    content = _serialised(export_released(checkpoint), suffix_of(output))
     write_bytes(output, content, overwrite=overwrite)
     _tell_written(console, output, checkpoint.config.scale)
 

@@ -16,9 +16,15 @@ from ripfdn_cli.evaluation.complexity import Complexity, count_complexity
 from ripfdn_cli.evaluation.datasets import DataSet, LoadedPair, Pixels, load_pair, require_side
 from ripfdn_cli.evaluation.library_metrics import Compare, Metric
 from ripfdn_cli.evaluation.peak_memory import peak_memory
-from ripfdn_cli.foreign_networks import ForeignNetwork, is_onnx, load_foreign, may_be_foreign
+from ripfdn_cli.foreign_networks import (
+    FOREIGN_SUFFIXES,
+    ForeignNetwork,
+    is_onnx,
+    load_foreign,
+    may_be_foreign,
+)
 from ripfdn_cli.image_math.metrics import Protocol, Score, score
-from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, suffix_of
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.upscaler import Upscaler
 
@@ -147,9 +153,10 @@ def network_methods(weights: Sequence[str | Path | Checkpoint], engines: Engines
 
     Raises what `Upscaler` raises, and UsageError for what would run twice.
     """
-    places = [given.source if isinstance(given, Checkpoint) else str(given) for given in weights]
-    if len(set(places)) < len(weights):
+    given_once = {w.identified().sha256 if isinstance(w, Checkpoint) else str(w) for w in weights}
+    if len(given_once) < len(weights):
         raise UsageError("some `weights` are given twice; give each once")
+    places = [given.source if isinstance(given, Checkpoint) else str(given) for given in weights]
     names = _distinct_names(places)
     several = len(engines.names) * len(engines.precisions) > 1
     methods = [
@@ -382,6 +389,13 @@ def _network_method(
 
 
 def _distinct_names(places: Sequence[str]) -> list[str]:
-    """A short name for each of `places`: a file's stem where that tells them apart, else its path."""
-    stems = [Path(place).stem if Path(place).suffix else place for place in places]
-    return [stem if stems.count(stem) == 1 else place for stem, place in zip(stems, places, strict=True)]
+    """A short name for each of `places`: a file's stem where that tells them apart, else its path. Weights
+    in memory that are called the same are numbered.
+    """
+    files = (SUFFIX, ".onnx", *FOREIGN_SUFFIXES)
+    stems = [Path(place).stem if suffix_of(Path(place)) in files else place for place in places]
+    names = [stem if stems.count(stem) == 1 else place for stem, place in zip(stems, places, strict=True)]
+    return [
+        f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]

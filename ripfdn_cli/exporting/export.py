@@ -60,8 +60,8 @@ def export_named(
     if opset is not None and target != "onnx":
         raise UsageError(f"`opset` {opset} is for ONNX only, not for {target}")
     form = Form(tile=tile, half=half, opset=DEFAULT_OPSET if opset is None else opset)
-    path = output or Path(_default_stem(weights, form) + TARGETS[target].suffixes[0])
     checkpoint = load_weights(weights)
+    path = output or Path(_default_stem(checkpoint, form) + TARGETS[target].suffixes[0])
     agreement = export(checkpoint, target, path, form=form, overwrite=overwrite)
     return Exported(
         output=path,
@@ -73,11 +73,10 @@ def export_named(
     )
 
 
-def _default_stem(weights: str | Checkpoint, form: Form) -> str:
+def _default_stem(checkpoint: Checkpoint, form: Form) -> str:
     """x4, x4_256x256, x4_fp16."""
-    name = weights.name if isinstance(weights, Checkpoint) else Path(weights).stem
     tile = [] if form.tile is None else [f"{form.tile[0]}x{form.tile[1]}"]
-    return "_".join([name, *tile, *(["fp16"] if form.half else [])])
+    return "_".join([checkpoint.name, *tile, *(["fp16"] if form.half else [])])
 
 
 def target_of(path: Path) -> str:
@@ -112,6 +111,7 @@ def export(
     """
     form = form or Form()
     paths = files_of(target, output)
+    _check_others(target, output)
     for path in paths:
         check_writable(path, overwrite=overwrite, in_new_folder=False)
     log.info("converting ×%d weights to %s", checkpoint.config.scale, target)
@@ -121,6 +121,18 @@ def export(
     agreement = check_agreement(run, TorchEngine(checkpoint, device="cpu", precision="fp32"), form)
     _write(dict(zip(paths, files.values(), strict=True)), overwrite)
     return agreement
+
+
+def _check_others(target: str, output: Path) -> None:
+    """Raises UsageError where a file beside `output` would be replaced that belongs to another target's."""
+    beside = set(TARGETS[target].suffixes[1:])
+    for name, other in TARGETS.items():
+        shared = beside & set(other.suffixes[1:])
+        if name != target and shared and (theirs := output.with_suffix(other.suffixes[0])).exists():
+            raise UsageError(
+                f"{output.with_suffix(shared.pop())} is of {theirs} ({name}), which could not be loaded "
+                "without it; choose another `output`"
+            )
 
 
 def metadata_of(checkpoint: Checkpoint) -> Metadata:

@@ -28,6 +28,8 @@ AnyTensor = TypeVar("AnyTensor")
 METADATA_KEY = "ripfdn"
 FORMAT_VERSION = 1
 SUFFIX = ".safetensors"
+RELEASED_SUFFIX = ".pth"
+"""Of the authors' format."""
 _LARGEST_FILE = 256 * 2**20
 """Bytes. The published network is 1 MiB; a bound keeps a wrong path from filling the memory."""
 
@@ -49,7 +51,8 @@ class Checkpoint:
     @property
     def name(self) -> str:
         """What to call them: x4 of the file x4.safetensors."""
-        return Path(self.source).stem if self.source.endswith(SUFFIX) else self.source
+        path = Path(self.source)
+        return path.stem if suffix_of(path) in (SUFFIX, RELEASED_SUFFIX) else self.source
 
     def identified(self) -> Self:
         """The same with a `sha256`, for one made in memory that of the file it would be."""
@@ -110,6 +113,11 @@ class Checkpoint:
         metadata, tensors = parse_safetensors(content, path)
         config, provenance = _parse_metadata(metadata, path)
         return cls(config, tensors, provenance, hashlib.sha256(content).hexdigest(), str(path))
+
+
+def suffix_of(path: Path) -> str:
+    """By which files of networks are told apart: X4.PTH is what x4.pth is."""
+    return path.suffix.lower()
 
 
 def is_own_format(path: Path) -> bool:

@@ -16,7 +16,7 @@ from safetensors.torch import load as load_safetensors
 
 from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.model.architecture import NetworkConfig
-from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, parse_tensors, read_bounded
+from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, parse_tensors, read_bounded, suffix_of
 from ripfdn_cli.model.network import RIPFDN, build_network
 
 StateDict = dict[str, NDArray[np.float32]]
@@ -93,7 +93,7 @@ def export_released(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
 
 
 def _parsed(content: bytes, path: Path) -> StateDict:
-    if path.suffix == SUFFIX:
+    if suffix_of(path) == SUFFIX:
         return _as_float32(parse_tensors(load_safetensors, content, path))
     return _as_float32(_unpickled(content, path))
 

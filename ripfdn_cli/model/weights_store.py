@@ -13,7 +13,7 @@ from ripfdn_cli.errors import CheckpointError, OutputError, UsageError
 from ripfdn_cli.files.atomic_file import check_writable, write_bytes
 from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.files.user_folders import data_folder
-from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, is_own_format
+from ripfdn_cli.model.checkpoint import RELEASED_SUFFIX, SUFFIX, Checkpoint, is_own_format, suffix_of
 from ripfdn_cli.model.weights_download import Progress, fetch
 
 RELEASED_URL = "https://raw.githubusercontent.com/Lumos-Leo/ESR23-RIPFDN/e0a851a9584007c729649bba6709e655f33e807d/model_zoo/team23_RIPFDN.pth"
@@ -90,11 +90,11 @@ def load_weights(name_or_path: str | Path | Checkpoint) -> Checkpoint:
     if isinstance(name_or_path, Checkpoint):
         return name_or_path
     path = weights_path(name_or_path)
-    if path.suffix == ".pth":
+    if suffix_of(path) == RELEASED_SUFFIX:
         from ripfdn_cli.model.released_checkpoint import import_released  # torch only where it is needed
 
         return import_released(path, {"source": path.name})
-    if path.suffix == ".onnx":
+    if suffix_of(path) == ".onnx":
         raise CheckpointError(
             f"{path} is an ONNX file, which is for 'ripfdn compare' and 'ripfdn eval'; give weights of "
             "RIPFDN, by a name from 'ripfdn weights list' or as a .safetensors or .pth file"
@@ -131,7 +131,7 @@ def import_weights(source: Path) -> Checkpoint:
     """
     from ripfdn_cli.model.released_checkpoint import import_released
 
-    if source.suffix == SUFFIX and is_own_format(source):
+    if suffix_of(source) == SUFFIX and is_own_format(source):
         return Checkpoint.load(source)
     return import_released(source, {"imported_from": source.name})
 
@@ -140,7 +140,8 @@ def fetch_released(url: str | None = None, progress: Progress | None = None) -> 
     """Download the authors' checkpoint (from `url`: a mirror, or the path of a file), check and convert it,
     install it as `released`. Its file and scale.
 
-    Raises InputError where it can't be had or has another hash, OutputError where it can't be kept.
+    Raises InputError where it can't be had or has another hash, UsageError for a file of another machine,
+    OutputError where it can't be kept.
     """
     import tempfile
 

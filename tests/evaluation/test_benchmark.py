@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from ripfdn_cli.evaluation.benchmark import (
 )
 from ripfdn_cli.evaluation.datasets import DataSet, Pixels, find_data_set, pair_folders
 from ripfdn_cli.image_math.metrics import NTIRE, PAPERS, score
+from ripfdn_cli.model.checkpoint import Checkpoint
+from ripfdn_cli.model.weights_store import install
 from ripfdn_cli.upscaler import Upscaler
 
 
@@ -93,6 +96,25 @@ def test_files_of_one_name_are_told_apart(small_weights: Path, tmp_path: Path) -
         network_methods([small_weights, small_weights], Engines())
     with pytest.raises(CheckpointError, match="no weights named x9"):
         network_methods(["x9"], Engines())
+
+
+def test_weights_in_memory_are_told_apart(small_checkpoint: Checkpoint) -> None:
+    other = replace(small_checkpoint, provenance={"data": "other"})
+    engines = Engines(("torch",), device="cpu", threads=1)
+    methods = network_methods([small_checkpoint, other], engines)
+    assert [method.name for method in methods] == ["these weights (1)", "these weights (2)"]
+    assert len({method.network.sha256 for method in methods if method.network}) == 2
+    with pytest.raises(UsageError, match="twice"):
+        network_methods([small_checkpoint, replace(small_checkpoint)], engines)
+
+
+def test_a_name_with_a_dot_is_whole(
+    small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    install("mine.v2", small_checkpoint)
+    (method,) = network_methods(["mine.v2"], Engines(("torch",), device="cpu", threads=1))
+    assert method.name == "mine.v2"
 
 
 def test_auto_is_told_apart_from_the_precision_that_it_is_not(

@@ -17,13 +17,22 @@ from support.full_disk import files_of_at_most
 from support.small_inputs import small_network
 
 from ripfdn_cli.errors import InternalError, OutputError, UnavailableError, UsageError
-from ripfdn_cli.exporting.export import TARGETS, _write, export, files_of, metadata_of, target_of
+from ripfdn_cli.exporting.export import (
+    TARGETS,
+    _write,
+    export,
+    export_named,
+    files_of,
+    metadata_of,
+    target_of,
+)
 from ripfdn_cli.exporting.export_target import Form, Target
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.image_math.metrics import psnr
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.network import build_network, to_checkpoint
-from ripfdn_cli.model.weights_store import load_weights
+from ripfdn_cli.model.released_checkpoint import export_released
+from ripfdn_cli.model.weights_store import install, load_weights
 
 PHOTOGRAPH = Path(__file__).parents[2] / "examples" / "astronaut.png"
 TARGET_NAMES = sorted(TARGETS)
@@ -198,6 +207,31 @@ def test_files_are_not_replaced_unasked(small_checkpoint: Checkpoint, tmp_path: 
     with pytest.raises(OutputError, match=f"{there} exists already"):
         export(small_checkpoint, "openvino", tmp_path / "a.xml")
     assert [path.name for path in tmp_path.iterdir()] == [there]
+
+
+def test_weights_of_another_target_are_never_replaced(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """ncnn and OpenVINO both have a .bin beside the file that programs open."""
+    for first, second in (("param", "xml"), ("xml", "param")):
+        folder = tmp_path / first
+        folder.mkdir()
+        for name in (f"x4.{first}", "x4.bin"):
+            (folder / name).write_bytes(b"theirs")
+        output = folder / f"x4.{second}"
+        with pytest.raises(UsageError, match=rf"x4\.bin is of .*x4\.{first}.*another `output`"):
+            export(small_checkpoint, target_of(output), output, overwrite=True)
+        assert (folder / "x4.bin").read_bytes() == b"theirs"
+
+
+def test_without_an_output_the_file_is_called_as_the_weights(
+    small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    install("mine.v2", small_checkpoint)
+    torch.save(export_released(small_checkpoint), tmp_path / "theirs.pth")
+    for weights, name in (("mine.v2", "mine.v2.pt"), (str(tmp_path / "theirs.pth"), "theirs.pt")):
+        assert export_named(weights, None, target="torchscript").output == Path(name)
+        assert (tmp_path / name).is_file()
 
 
 def test_a_missing_folder_is_told_before_the_work(small_checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,20 @@ def test_round_trip_keeps_tensors_config_and_provenance(small_checkpoint: Checkp
     for name, tensor in loaded.tensors.items():
         np.testing.assert_array_equal(tensor, small_checkpoint.tensors[name])
     assert loaded.to_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("a/x4.safetensors", "x4"),
+        ("mine.v2.safetensors", "mine.v2"),
+        ("a/W.PTH", "W"),
+        ("mine.v2", "mine.v2"),
+        ("x4 with 0.5 of x4-sharp", "x4 with 0.5 of x4-sharp"),
+    ],
+)
+def test_a_name_is_the_files_without_its_suffix(small_checkpoint: Checkpoint, source: str, name: str) -> None:
+    assert replace(small_checkpoint, source=source).name == name
 
 
 def test_hash_is_that_of_the_file(small_checkpoint: Checkpoint, tmp_path: Path) -> None:

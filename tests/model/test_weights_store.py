@@ -64,6 +64,16 @@ def test_the_authors_format_loads_from_a_path(small_checkpoint: Checkpoint, tmp_
     assert load_weights(path).config == small_checkpoint.config
 
 
+def test_suffixes_are_known_in_capitals_too(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    torch.save(export_released(small_checkpoint), tmp_path / "W.PTH")
+    assert load_weights(tmp_path / "W.PTH").config == small_checkpoint.config
+    small_checkpoint.save(tmp_path / "OWN.SAFETENSORS")
+    assert import_weights(tmp_path / "OWN.SAFETENSORS").provenance == small_checkpoint.provenance
+    (tmp_path / "M.ONNX").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="is an ONNX file"):
+        load_weights(tmp_path / "M.ONNX")
+
+
 Serve = Callable[..., str]
 
 
@@ -85,7 +95,7 @@ def test_fetch_installs_what_has_the_right_hash(
     assert told[-1] == (len(content), len(content))
 
 
-@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("prefix", ["", "file://", "file://localhost"])
 def test_a_file_serves_as_well(
     small_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
