@@ -1,5 +1,7 @@
 """What PyTorch finds in this machine: which devices, and what arithmetic they do well."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -64,6 +66,22 @@ def has_amx() -> bool:
 def _cpu_capabilities() -> dict[str, Any]:
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return capabilities
+
+
+@contextmanager
+def cpu_threads(count: int | None) -> Iterator[None]:
+    """PyTorch with `count` threads of the CPU (None: as many as it has) for the block, then as it was: their
+    number is that of the process, and none of a caller's other work shall notice.
+    """
+    before = torch.get_num_threads()
+    if count is None or count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def can_compile(device: torch.device) -> bool:

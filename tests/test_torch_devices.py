@@ -1,12 +1,13 @@
 import platform
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
 from ripfdn_cli.errors import UnavailableError
-from ripfdn_cli.torch_devices import available_device, can_compile, has_amx
+from ripfdn_cli.torch_devices import available_device, can_compile, cpu_threads, has_amx
 
 
 def test_nothing_is_compiled_on_a_cpu() -> None:
@@ -17,6 +18,15 @@ def test_nothing_is_compiled_on_a_cpu() -> None:
 def test_a_device_that_is_not_there_is_an_error_that_names_it(device: str) -> None:
     with pytest.raises(UnavailableError, match=f"`device` {device}"):
         available_device(device)
+
+
+def test_threads_are_as_before_after_the_block() -> None:
+    before = torch.get_num_threads()
+    for count, expected in ((None, before), (before, before), (before + 2, before + 2)):
+        with suppress(KeyboardInterrupt), cpu_threads(count):
+            assert torch.get_num_threads() == expected
+            raise KeyboardInterrupt
+        assert torch.get_num_threads() == before
 
 
 @pytest.mark.skipif(

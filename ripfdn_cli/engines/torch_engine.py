@@ -31,7 +31,7 @@ from ripfdn_cli.model.architecture import AttentionGeometry
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.model.network import RIPFDN, build_network
 from ripfdn_cli.model.tile_grid import TileGrid
-from ripfdn_cli.torch_devices import available_device, can_compile, check_precision
+from ripfdn_cli.torch_devices import available_device, can_compile, check_precision, cpu_threads
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,7 @@ class TorchEngine:
         self.scale = checkpoint.config.scale
         self.tile_memory = _TILE_MEMORY[precision]
         self.default_memory = _device_memory(self._where)
-        if threads is not None:
-            torch.set_num_threads(threads)
+        self._threads = threads
         self._dtype = _DTYPES[precision]
         self._eager = pixels_to_pixels(with_precision(build_network(checkpoint).to(self._where), precision))
         self._compiled: Step | None = None
@@ -120,7 +119,7 @@ class TorchEngine:
     def _results(self, jobs: Iterable[TileJob | YuvJob]) -> Iterator[tuple[NDArray[Any], ...]]:
         in_flight: deque[_InFlight] = deque()
         for job in jobs:
-            with _out_of_memory_as_ours(), torch.inference_mode():
+            with _out_of_memory_as_ours(), torch.inference_mode(), cpu_threads(self._threads):
                 in_flight.append(self._launch(job))
             if len(in_flight) == self._most_in_flight:
                 yield self._acknowledge(in_flight.popleft())

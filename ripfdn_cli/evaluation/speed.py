@@ -184,8 +184,8 @@ def matrix_rate(device: str, precision: str, threads: int | None = None) -> floa
     """Floating-point operations a second that a product of large square matrices reaches here, in torch."""
     import torch
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    from ripfdn_cli.torch_devices import cpu_threads
+
     kind = torch.device(device).type
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     side = _GEMM_SIDES[kind]
@@ -194,7 +194,8 @@ def matrix_rate(device: str, precision: str, threads: int | None = None) -> floa
     def multiply() -> None:
         (a @ b)[0, 0].item()  # waits for a GPU
 
-    return 2 * side**3 / min(_timed_runs(multiply))
+    with cpu_threads(threads):
+        return 2 * side**3 / min(_timed_runs(multiply))
 
 
 def textured_picture(height: int, width: int) -> NDArray[np.float32]:

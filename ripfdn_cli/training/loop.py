@@ -26,7 +26,7 @@ from ripfdn_cli.training.patches import PackedPictures, PatchSource, Request
 from ripfdn_cli.training.ranks import Ranks, join_ranks
 from ripfdn_cli.training.records import History
 from ripfdn_cli.training.reports import Listener, Silence, StepReport, ValidationReport
-from ripfdn_cli.training.run_device import device_name, prepare_device
+from ripfdn_cli.training.run_device import device_name, prepare_device, torch_as_before
 from ripfdn_cli.training.run_folder import (
     AVERAGE,
     BEST,
@@ -115,6 +115,7 @@ def train(
         start = None
     with (
         gone_unless_started(folder) as started,
+        torch_as_before(),
         join_ranks() as ranks,
         only_run_in(folder) if ranks.is_main else nullcontext(),
     ):

@@ -2,12 +2,35 @@
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from ripfdn_cli.torch_devices import available_device, best_device
 from ripfdn_cli.training.ranks import Ranks
 from ripfdn_cli.training.settings import TrainingSettings
+
+
+@contextmanager
+def torch_as_before() -> Iterator[None]:
+    """Whatever a run tells PyTorch in the block, its random numbers included, is undone after it. CUDA's are
+    those of the current device, where the process uses one already.
+    """
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    tunes = torch.backends.cudnn.benchmark
+    threads = torch.get_num_threads()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(deterministic, warn_only=warns_only)
+            torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
+            torch.backends.cudnn.benchmark = tunes
+            torch.set_num_threads(threads)
 
 
 def prepare_device(settings: TrainingSettings, ranks: Ranks) -> torch.device:

@@ -40,6 +40,27 @@ def test_two_in_flight_give_the_same_in_the_same_order(engine: TorchEngine) -> N
         np.testing.assert_array_equal(result, same)
 
 
+def test_threads_are_the_engines_own_while_it_works_and_the_callers_again_after() -> None:
+    threads, seen = torch.get_num_threads(), list[int]()
+    engines = [TorchEngine(golden_checkpoint(), threads=count) for count in (threads + 1, None)]
+    assert torch.get_num_threads() == threads
+
+    def watch(engine: TorchEngine) -> None:
+        launch = engine._launch
+
+        def watched(job: Any) -> Any:
+            seen.append(torch.get_num_threads())
+            return launch(job)
+
+        engine._launch = watched
+
+    for engine in engines:
+        watch(engine)
+        for _ in engine.run([whole_job(PIXELS)] * 2):
+            assert torch.get_num_threads() == threads
+    assert seen == [threads + 1] * 2 + [threads] * 2
+
+
 def test_a_shape_is_compiled_when_it_has_cost_as_much_as_compiling(
     engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,17 @@ def test_a_run_leaves_its_weights_and_its_history(data: Path, small_data_set: Pa
     assert str(tmp_path) not in str(last.provenance)
 
 
+def test_a_run_leaves_its_process_as_it_was(data: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(tiny_settings(data, steps=1, threads=threads + 1), tmp_path / "run")
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_scores_are_those_of_the_file(data: Path, small_data_set: Path, tmp_path: Path) -> None:
     watcher = run_training(tiny_settings(data, val=[str(small_data_set)]), tmp_path / "run")
     upscaler = Upscaler(
