@@ -38,4 +38,4 @@ def test_channels_are_padded_in_bf16_for_amx_alone(amx: bool, channels: int) -> 
     convolutions = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"]
     widths = {node.output(0).get_partial_shape()[1].get_length() for node in convolutions}
     assert max(widths) == channels
-    assert 0 < difference(model, load_weights("x4")).square().mean().sqrt() < 0.002, "weights have eight bits"
+    assert 0 < difference(model, load_weights("x4")).square().mean().sqrt() < 0.003, "weights have eight bits"
