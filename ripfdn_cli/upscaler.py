@@ -165,7 +165,9 @@ class Upscaler:
     def _largest_tile(self, dtype: DTypeLike) -> int:
         return self._engine.tile_memory.largest_tile(self._memory, dtype)
 
-    def upscale(self, image: AnyImage, *, progress: Progress | None = None) -> AnyImage:
+    def upscale(
+        self, image: AnyImage, *, progress: Progress | None = None, unit_range: bool = False
+    ) -> AnyImage:
         """`image` made `scale` times as large, as the same kind of object, which is one of three.
 
         - a NumPy array (H, W, 3), RGB in uint8, uint16 or floats, of any byte order;
@@ -175,22 +177,26 @@ class Upscaler:
 
         Integers are rounded. Floats within 0..1, of which one is over 1/8, are taken as they are and not
         clamped; others, darker or beyond, are laid into 0..1 by `ValueRange` and taken back, within the range
-        that they had. `progress` is called after every tile. Where the memory does not suffice, the tile
-        halves until it does, with a warning; a result that is not finite is computed again in fp32. Raises
-        InputError for anything else, OutOfMemoryError, NonFiniteResultError.
+        that they had. With `unit_range` all floats are taken as they are: those of one film or set are then
+        treated alike, however dark one of them is. `progress` is called after every tile. Where the memory
+        does not suffice, the tile halves until it does, with a warning; a result that is not finite is
+        computed again in fp32. Raises InputError for anything else, OutOfMemoryError, NonFiniteResultError.
         """
 
         def upscale_part(number: int, count: int) -> UpscalePixels:
-            return partial(self._upscale_pixels, progress=_share_of(progress, number, count))
+            part = _share_of(progress, number, count)
+            return partial(self._upscale_pixels, progress=part, unit_range=unit_range)
 
         result: AnyImage = upscaled(image, upscale_part, self.scale)
         return result
 
-    def _upscale_pixels(self, pixels: NDArray[Any], *, progress: Progress | None = None) -> NDArray[Any]:
+    def _upscale_pixels(
+        self, pixels: NDArray[Any], *, progress: Progress | None = None, unit_range: bool = False
+    ) -> NDArray[Any]:
         """`upscale` for an array in the machine's byte order."""
         height, width = check_pixels(pixels)
         dtype = pixels.dtype
-        working, values = _working(pixels)
+        working, values = _working(pixels, unit_range=unit_range)
         padded = _pad_to_smallest(working if values is None else values.to_unit(working))
         with self._lock:
             if self._ensemble:
@@ -431,12 +437,12 @@ def _form_a_batch(images: Sequence[Any]) -> bool:
     return alike and first.ndim == 3 and first.dtype in LEVELS and min(first.shape[:2]) >= SMALLEST_SIDE
 
 
-def _working(pixels: NDArray[Any]) -> tuple[NDArray[Any], ValueRange | None]:
+def _working(pixels: NDArray[Any], *, unit_range: bool = False) -> tuple[NDArray[Any], ValueRange | None]:
     """`pixels` as integers or float32, and how they are laid into 0..1, None where they are as they are."""
     if pixels.dtype.kind == "u":
         return pixels, None
     values = as_float32(pixels)
-    return values, ValueRange.beyond_unit(values)
+    return values, None if unit_range else ValueRange.beyond_unit(values)
 
 
 def _pad_to_smallest(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from support.golden_pairs import GOLDEN, golden_checkpoint, golden_pairs
 
@@ -16,6 +17,7 @@ from ripfdn_cli.engines.engine import Engine, TileJob, TileMemory
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, NonFiniteResultError, OutOfMemoryError, UsageError
 from ripfdn_cli.evaluation.peak_memory import peak_memory
+from ripfdn_cli.model.network import build_network
 from ripfdn_cli.openvino_runtime import native_bf16
 
 WEIGHTS = GOLDEN / "small_x4.safetensors"
@@ -52,6 +54,15 @@ class Faulty:
             if self.nan_in:
                 raise NonFiniteResultError("the injected NaN")
             yield from self.engine.run([job])
+
+
+@pytest.mark.parametrize("brightest", [0.05, 0.9, 3.0])
+def test_in_the_unit_range_floats_of_any_size_are_taken_as_they_are(brightest: float) -> None:
+    pixels = noise(20, 26, np.float32) * np.float32(brightest)
+    with torch.inference_mode():
+        alone = build_network(golden_checkpoint())(torch.from_numpy(pixels.transpose(2, 0, 1)[None]))
+    expected = alone[0].numpy().transpose(1, 2, 0)
+    np.testing.assert_allclose(load().upscale(pixels, unit_range=True), expected, atol=1e-5)
 
 
 def test_golden_pair() -> None:

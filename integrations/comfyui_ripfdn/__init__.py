@@ -36,7 +36,8 @@ class RipfdnUpscale:
         if weights not in self._loaded:
             self._loaded[weights] = Upscaler(weights)
         upscaler = self._loaded[weights]
-        results = [upscaler.upscale(picture.cpu().numpy()).clip(0, 1) for picture in image]
+        pictures = (picture.cpu().numpy() for picture in image)
+        results = [upscaler.upscale(picture, unit_range=True).clip(0, 1) for picture in pictures]
         return (torch.from_numpy(np.stack(results)),)
 
 

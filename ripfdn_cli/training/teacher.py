@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 RESULTS = SealedCache(name="teachers", suffix=".pixels", what="a teacher's result", limit=32 * 2**30)
 """What teachers made of pictures: (s·h, s·w, 3) uint8 by the SHA-256 of the teacher and of the LR pixels."""
-_RESULTS_VERSION = "1"
+_OWN_RESULTS_VERSION, _FOREIGN_RESULTS_VERSION = "2", "1"
+"""Of how results are computed, by RIPFDN and by networks of others. Those of another version are not used."""
 _TRIM_EVERY = 100
 """Results between two looks at the size of the cache."""
 
@@ -48,9 +49,16 @@ class Teacher:
     """
 
     def __init__(
-        self, network: TeacherNetwork, *, name: str, share: float, ensemble: bool, precision: str = "fp32"
+        self,
+        network: TeacherNetwork,
+        *,
+        name: str,
+        version: str,
+        share: float,
+        ensemble: bool,
+        precision: str = "fp32",
     ) -> None:
-        self._network, self._name, self._share = network, name, share
+        self._network, self._name, self._version, self._share = network, name, version, share
         self._ensemble, self._precision = ensemble, precision
         self._kept, self._keeps = 0, True  # a cache that can't be written is told once
 
@@ -73,7 +81,7 @@ class Teacher:
         """What the teacher makes of `lr` (H, W, 3), from the cache where it has been asked before; uint8."""
         shape = (self._network.scale * lr.shape[0], self._network.scale * lr.shape[1], 3)
         key = {
-            "version": _RESULTS_VERSION,
+            "version": self._version,
             "teacher": self._network.sha256,
             "ensemble": str(self._ensemble),
             "precision": self._precision,
@@ -118,6 +126,7 @@ def open_teacher(settings: TrainingSettings) -> Teacher:
     return Teacher(
         network,
         name=Path(settings.teacher).name,
+        version=_FOREIGN_RESULTS_VERSION if foreign else _OWN_RESULTS_VERSION,
         share=settings.teacher_share,
         ensemble=ensemble,
         precision=settings.teacher_precision,
@@ -156,4 +165,4 @@ class _OwnNetwork:
         self.scale, self.sha256 = checkpoint.config.scale, checkpoint.sha256
 
     def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._upscaler.upscale(pixels)
+        return self._upscaler.upscale(pixels, unit_range=True)

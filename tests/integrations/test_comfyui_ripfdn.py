@@ -38,3 +38,13 @@ def test_a_batch_is_upscaled(node: ModuleType) -> None:
     assert 0 <= result.min() <= result.max() <= 1
     expected = Upscaler("x4").upscale(images[1]).clip(0, 1)
     np.testing.assert_allclose(result[1].numpy(), expected, atol=1e-6)
+
+
+def test_a_fade_to_black_has_no_step(node: ModuleType) -> None:
+    """Each picture is what the network makes of it, whichever its largest value."""
+    picture = np.random.default_rng(1).random((16, 18, 3), np.float32)
+    fade = np.stack([picture / picture.max() * brightest for brightest in (0.127, 0.126, 0.124, 0.123)])
+    (kind,) = node.NODE_CLASS_MAPPINGS.values()
+    (result,) = kind().upscale(torch.from_numpy(fade), weights="x4")
+    steps = np.abs(np.diff(result.numpy(), axis=0)).max(axis=(1, 2, 3))
+    assert (steps < 0.01).all()

@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,11 +16,13 @@ from ripfdn_cli import foreign_networks
 from ripfdn_cli.errors import CheckpointError, UnavailableError, UsageError
 from ripfdn_cli.foreign_networks import ForeignNetwork
 from ripfdn_cli.image_math.matlab_bicubic import imresize
+from ripfdn_cli.model.network import build_network
+from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.openvino_runtime import native_bf16
 from ripfdn_cli.training.patches import Request
 from ripfdn_cli.training.settings import TrainingSettings
 from ripfdn_cli.training.sources import open_source
-from ripfdn_cli.training.teacher import open_teacher
+from ripfdn_cli.training.teacher import RESULTS, open_teacher
 from ripfdn_cli.upscaler import Upscaler
 
 CPU = torch.device("cpu")
@@ -49,6 +52,41 @@ def test_a_target_is_the_mean_of_picture_and_self_ensemble(small_weights: Path, 
     expected = (1 - share) * hr + share * one_pass(small_weights, lr)
     assert target.dtype == np.uint8
     np.testing.assert_allclose(target, expected, atol=0.51 + 0.5 * share)  # rounded, mixed, rounded
+
+
+def test_a_dark_picture_is_taught_as_the_network_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as the upscaler makes it of floats that may be of any range."""
+    monkeypatch.setenv("RIPFDN_CACHE", str(tmp_path))
+    lr = (imresize(photograph(96, 80, seed=3), 0.25) * (30 / 255)).astype(np.uint8)
+    assert 20 < lr.max() <= 30
+    alone = build_network(load_weights("x4"))
+    with torch.inference_mode():
+        (result,) = alone(torch.from_numpy(lr.transpose(2, 0, 1)[None]) / 255)
+    expected = (result.numpy().transpose(1, 2, 0) * 255).clip(0, 255)
+    teacher = open_teacher(replace(settings(Path("x4"), 1.0), teacher_ensemble="off"))
+    np.testing.assert_allclose(teacher.guess(lr), expected, atol=0.51)
+
+
+def test_results_of_own_networks_are_kept_apart_from_those_of_a_former_way(
+    tmp_path: Path, small_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of other networks are as they were."""
+    monkeypatch.setenv("RIPFDN_CACHE", str(tmp_path / "cache"))
+    lr = photograph(16, 20)
+    former = b"\7" * (16 * 20 * 16 * 3)
+    for path, known in ((small_weights, False), (nearest(tmp_path / "nearest.onnx"), True)):
+        key = {
+            "version": "1",
+            "teacher": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "ensemble": str(not known),
+            "precision": "fp32",
+            "picture": hashlib.sha256(lr.tobytes()).hexdigest(),
+            "shape": "16×20×3",
+        }
+        assert RESULTS.keep(key, former, trim=False)
+        assert (open_teacher(settings(path, 1.0)).guess(lr).tobytes() == former) == known
 
 
 def test_every_patch_is_distilled_and_its_lr_is_left_alone(tmp_path: Path, bilinear_weights: Path) -> None:
