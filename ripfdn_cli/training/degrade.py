@@ -86,7 +86,7 @@ def _mild(random: np.random.Generator, scale: int) -> Degradation:
 
 
 def _wild(random: np.random.Generator, scale: int) -> Degradation:
-    chances, amounts = random.random(8), random.random(10)
+    chances, amounts = random.random(8), random.random(11)
     if chances[0] < WILD_UNTOUCHED:
         return Degradation()
     lens = amounts[0] * WILD_LARGEST_BLUR * scale  # a lens blurs both axes alike, a shaken hand does not
@@ -106,7 +106,7 @@ def _wild(random: np.random.Generator, scale: int) -> Degradation:
         shrinker=RESIZE_KERNELS[int(chances[7] * len(RESIZE_KERNELS))],
         detour=_detour(amounts[2]) if chances[2] < RESIZE_CHANCE else 1.0,
         noise=float(amounts[3] * LARGEST_NOISE) if noisy else 0.0,
-        photon_noise=float(amounts[1] * LARGEST_PHOTON_NOISE) if noisy else 0.0,
+        photon_noise=float(amounts[10] * LARGEST_PHOTON_NOISE) if noisy else 0.0,
         grey_noise=bool(chances[3] < WILD_NOISE_CHANCE / 2),
         saves=saved if chances[4] < WILD_SAVE_CHANCE else (),
     )

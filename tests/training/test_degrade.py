@@ -1,4 +1,6 @@
 import io
+import math
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,6 @@ from support.small_inputs import photograph
 from ripfdn_cli.image_math.matlab_bicubic import imresize
 from ripfdn_cli.training.degradation_recipes import RESIZE_KERNELS
 from ripfdn_cli.training.degrade import (
-    JPEG_QUALITIES,
-    LARGEST_NOISE,
-    LARGEST_PHOTON_NOISE,
     Degradation,
     Save,
     degrade,
@@ -65,11 +64,46 @@ def test_draws_are_within_their_ranges_and_of_every_kind() -> None:
     for name in ("blur", "detour", "noise", "saves"):
         differing = sum(getattr(d, name) != getattr(Degradation(), name) for d in drawn)
         assert 40 < differing < 450, name
-    assert all(0 <= d.noise <= LARGEST_NOISE for d in drawn)
+    assert 5.5 < max(d.noise for d in drawn) <= 6
+    assert 0.4 < np.mean([d.grey_noise for d in drawn if d.noise]) < 0.6
     assert {save.subsampling for d in drawn for save in d.saves} == {"4:2:0", "4:2:2", "4:4:4"}
     qualities = [save.quality for d in drawn for save in d.saves]
-    assert JPEG_QUALITIES[0] <= min(qualities) < 40
-    assert 85 < max(qualities) <= JPEG_QUALITIES[1]
+    assert 30 <= min(qualities) < 40
+    assert 85 < max(qualities) <= 95
+
+
+@pytest.mark.parametrize(("kind", "largest"), [("mild", 0.4), ("wild", 0.9)])
+@pytest.mark.parametrize("scale", [2, 4])
+def test_a_drawn_blur_is_as_wide_in_lr_pixels_whatever_the_scale(
+    kind: str, largest: float, scale: int
+) -> None:
+    drawn = [draw_degradation(generator(0, 1, step), scale, kind) for step in range(800)]
+    for axis in range(2):
+        assert 0.9 * largest * scale < max(d.blur[axis] for d in drawn) <= largest * scale
+
+
+def test_what_is_drawn_of_one_thing_says_nothing_of_another() -> None:
+    """Each pair of amounts, over the patches that have both."""
+    amounts = np.array([amounts_of(draw_degradation(generator(0, 1, n), 4, "wild")) for n in range(8000)])
+    for one, other in combinations(amounts.T, 2):
+        both = np.isfinite(one) & np.isfinite(other)
+        assert both.sum() > 100
+        assert abs(np.corrcoef(one[both], other[both])[0, 1]) < 0.25
+
+
+def amounts_of(degradation: Degradation) -> list[float]:
+    """NaN for what there is none of."""
+    first, second = degradation.blur
+    uneven = 0 < second != first
+    qualities = [save.quality for save in degradation.saves]
+    return [
+        first or math.nan,
+        second / first if uneven else math.nan,
+        degradation.detour if degradation.detour != 1 else math.nan,
+        degradation.noise or math.nan,
+        degradation.photon_noise or math.nan,
+        *(qualities + 2 * [math.nan])[:2],
+    ]
 
 
 def test_wild_pictures_have_gone_through_everything() -> None:
@@ -81,7 +115,8 @@ def test_wild_pictures_have_gone_through_everything() -> None:
         ("JPEG", "4:4:4"),
         ("WEBP", "4:2:0"),
     }
-    assert all(0 <= d.photon_noise <= LARGEST_PHOTON_NOISE for d in drawn)
+    assert 11 < max(d.photon_noise for d in drawn) <= 12
+    assert 5.5 < max(d.noise for d in drawn) <= 6
     assert 200 < sum(d.photon_noise > 0 for d in drawn) < 400
     assert 40 < sum(d == Degradation() for d in drawn) < 130
     assert any(d.blur[0] == d.blur[1] > 0 for d in drawn)
