@@ -117,7 +117,7 @@ def _tell(console: Console, compared: list[ComparedPicture], output: Location) -
         for view in picture.views:
             if view.seconds is None:
                 continue
-            score = {} if view.score is None else {"psnr": view.score.psnr, "ssim": view.score.ssim}
+            score = {} if view.score is None else view.score.as_json()
             console.record(
                 {"picture": picture.name, "method": view.label, "seconds": view.seconds, "scores": score}
             )

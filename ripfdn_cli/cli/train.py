@@ -265,7 +265,7 @@ class _Watcher:
         line = f"step {report.steps}, {format_duration(report.seconds)}: {scores}{mark}"
         if not self._console.json and not self._console.quiet:
             tqdm.write(line)
-        self._console.record({"event": "validation", **asdict(report)})
+        self._console.record(report.record())
 
     def _open(self, total: int, unit: str, description: str, form: str | None = None) -> None:
         self._close()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from math import isfinite, nan
+from math import nan
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ripfdn_cli.errors import UnavailableError
 from ripfdn_cli.evaluation.complexity import count_complexity
 from ripfdn_cli.evaluation.peak_memory import peak_memory
-from ripfdn_cli.image_math.metrics import PEAK, psnr
+from ripfdn_cli.image_math.metrics import PEAK, psnr, psnr_as_json
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.upscaler import Upscaler
 
@@ -93,7 +93,7 @@ class Speed:
     def record(self) -> dict[str, Any]:
         """As a JSON object; an infinite PSNR is the string "inf"."""
         sizes = [asdict(size) | {"megapixels_per_second": size.megapixels_per_second} for size in self.sizes]
-        return asdict(self) | {"psnr": self.psnr if isfinite(self.psnr) else "inf", "sizes": sizes}
+        return asdict(self) | {"psnr": psnr_as_json(self.psnr), "sizes": sizes}
 
 
 @dataclass(frozen=True)

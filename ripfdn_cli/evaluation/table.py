@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -208,7 +207,7 @@ def record(row: Row, protocols: Iterable[Protocol], difference: Difference | Non
         "engine": network.engine if network else "Pillow",
         "precision": network and network.precision,
         "device": row.method.device,
-        "scores": {name: _score(mean) for name, mean in means.items()},
+        "scores": {name: mean.as_json() for name, mean in means.items()},
         "metrics": {metric.name: row.mean_value(metric) for metric in row.metrics},
         "protocols": {p.name: p.text(scale) for p in protocols},
         "difference": difference and asdict(difference),
@@ -300,10 +299,6 @@ def _picture(picture: PictureResult) -> dict[str, Any]:
         "width": picture.width,
         "height": picture.height,
         "seconds": picture.seconds,
-        "scores": {name: _score(score) for name, score in picture.scores.items()},
+        "scores": {name: score.as_json() for name, score in picture.scores.items()},
         "metrics": picture.values,
     }
-
-
-def _score(score: Score) -> dict[str, float | str]:
-    return {"psnr": score.psnr if math.isfinite(score.psnr) else "inf", "ssim": score.ssim}

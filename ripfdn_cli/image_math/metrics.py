@@ -80,6 +80,15 @@ class Score:
     psnr: float
     ssim: float
 
+    def as_json(self) -> dict[str, float | str]:
+        """By name, as JSON has it."""
+        return {"psnr": psnr_as_json(self.psnr), "ssim": self.ssim}
+
+
+def psnr_as_json(decibels: float) -> float | str:
+    """An infinite PSNR as the string "inf": JSON has no infinite numbers."""
+    return decibels if math.isfinite(decibels) else "inf"
+
 
 def score(
     result: NDArray[np.uint8], reference: NDArray[np.uint8], *, scale: int, protocol: Protocol = PAPERS

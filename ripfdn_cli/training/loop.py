@@ -442,7 +442,7 @@ class Training:
             "device": device_name(self.device),
             "ranks": self.ranks.world_size,
             "scores": {
-                data: {"psnr": round(s.psnr, 4), "ssim": round(s.ssim, 5)} for data, s in scores.items()
+                data: Score(round(s.psnr, 4), round(s.ssim, 5)).as_json() for data, s in scores.items()
             },
             "protocol": protocol_text(self.settings.scale),
             "settings": published,

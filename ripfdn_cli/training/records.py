@@ -51,7 +51,7 @@ class History:
         of one after the same step, which a run that was stopped before it saved its state makes again.
         """
         self._close_interval()
-        record = {"event": "validation", **asdict(report)}
+        record = report.record()
         for index, known in enumerate(self.records):
             if known["event"] == "validation" and known["steps"] == report.steps:
                 self.records[index] = record
@@ -108,7 +108,7 @@ def _scalars(record: Record) -> Iterator[tuple[str, float]]:
             yield name, record[name]
         return
     for name, score in record["scores"].items():
-        yield f"psnr/{name}", score["psnr"]
+        yield f"psnr/{name}", float(score["psnr"])
         yield f"ssim/{name}", score["ssim"]
 
 
@@ -154,7 +154,7 @@ def draw_curves(records: list[Record]) -> bytes | None:
     losses.set(ylabel="loss", yscale="log")
     names = dict.fromkeys(name for record in validations for name in record["scores"])
     for name in names:
-        points = [(r["steps"], r["scores"][name]["psnr"]) for r in validations if name in r["scores"]]
+        points = [(r["steps"], float(r["scores"][name]["psnr"])) for r in validations if name in r["scores"]]
         psnr.plot(*zip(*points, strict=True), marker=".", label=f"{name} ({points[-1][1]:.3f} dB)")
     psnr.set(ylabel="Y-PSNR, dB", xlabel="step")
     if names:

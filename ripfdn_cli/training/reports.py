@@ -2,8 +2,8 @@
 way.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.training.pictures import Advance
@@ -35,6 +35,11 @@ class ValidationReport:
     scores: dict[str, Score]
     average: bool
     best: bool
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object."""
+        scores = {name: score.as_json() for name, score in self.scores.items()}
+        return {"event": "validation", **asdict(self), "scores": scores}
 
 
 class Silence:

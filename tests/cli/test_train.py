@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from support.strict_json import strictly_read
 from support.training_runs import make_pictures, torch_as_before
 
 from ripfdn_cli.cli.console import Console
@@ -100,6 +102,21 @@ def test_json_lines_are_all_there_is_on_stdout(
     assert [record["steps"] for record in records] == [0, 1, 2, 3, 4, 4]
     assert records[1].keys() >= {"loss", "learning_rate", "steps_per_second", "waited", "progress", "seconds"}
     assert records[0]["scores"]["Small"].keys() == {"psnr", "ssim"}
+
+
+def test_a_perfect_validation_is_json_wherever_it_is_told(
+    data: Path, bilinear_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "White" / "HR").mkdir(parents=True)
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "White" / "HR" / "a.png")
+    tiny = [*TINY, "--channels", "4", "--init-from", str(bilinear_weights), "--val", str(tmp_path / "White")]
+    assert train(str(data), "-o", str(tmp_path / "a"), "--json", *tiny) == 0
+    told = strictly_read(capsys.readouterr().out.splitlines()[0])
+    logged = strictly_read((tmp_path / "a" / "log.jsonl").read_text().splitlines()[0])
+    with safe_open(tmp_path / "a" / "best.safetensors", "numpy") as file:
+        kept = strictly_read(file.metadata()["ripfdn"])["provenance"]
+    for record in (told, logged, kept):
+        assert record["scores"]["White"]["psnr"] == "inf"
 
 
 def test_the_same_command_again_needs_resume_and_then_goes_on(

@@ -1,12 +1,14 @@
 import errno
 import io
 import logging
+import math
 import os
 from pathlib import Path
 
 import pytest
 from matplotlib.axes import Axes
 from PIL import Image
+from support.strict_json import strictly_read
 
 from ripfdn_cli.image_math.metrics import Score
 from ripfdn_cli.training.records import CURVES, LOG, TENSORBOARD, History, draw_curves, read_log
@@ -33,6 +35,22 @@ def test_steps_between_validations_are_one_record_with_their_mean_loss(tmp_path:
     assert [(r["event"], r["steps"]) for r in records] == [("steps", 2), ("validation", 2), ("steps", 3)]
     assert records[0]["loss"] == pytest.approx(0.3)
     assert records[1]["scores"] == {"Set5": {"psnr": 30.0, "ssim": 0.8}}
+
+
+def test_a_perfect_validation_is_json_too(tmp_path: Path) -> None:
+    """JSON has no infinite numbers: readers in other languages would refuse the line."""
+    history = History(tmp_path, resumed_at=None)
+    history.validated(validation(1, math.inf))
+    history.validated(validation(2, 40.0))
+    history.write(last=True)
+    history.close()
+    first, second = [strictly_read(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert first["scores"] == {"Set5": {"psnr": "inf", "ssim": 0.8}}
+    assert second["scores"] == {"Set5": {"psnr": 40.0, "ssim": 0.8}}
+    resumed = History(tmp_path, resumed_at=1)
+    resumed.write(last=True)  # its curve, too
+    resumed.close()
+    assert resumed.records == [first]
 
 
 def test_what_came_after_the_resumed_state_is_forgotten(tmp_path: Path) -> None:
