@@ -78,13 +78,20 @@ class NetworkConfig:
             raise UsageError(f"network config has missing or unknown keys: {odd}")
         try:
             return cls(
-                scale=int(values["scale"]),
-                channels=int(values["channels"]),
-                blocks=int(values["blocks"]),
+                scale=_whole(values, "scale"),
+                channels=_whole(values, "channels"),
+                blocks=_whole(values, "blocks"),
                 partial_ratio=float(values["partial_ratio"]),
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise UsageError(f"network config has a value that is not a number: {error}") from error
+
+
+def _whole(values: dict[str, Any], name: str) -> int:
+    number = int(values[name])
+    if number != float(values[name]):
+        raise UsageError(f"{name} {values[name]} is not a whole number")
+    return number
 
 
 def pooled_size(length: int) -> int:

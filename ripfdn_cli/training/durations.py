@@ -52,7 +52,7 @@ class Interval:
     @classmethod
     def parse(cls, text: str, name: str) -> Self:
         """`500` counts steps, `5m` time. Raises UsageError naming `name`."""
-        counted = text.strip().isdigit()
+        counted = text.strip().isdecimal()
         interval = cls(steps=int(text)) if counted else cls(seconds=parse_duration(text, name))
         if not interval.steps and interval.seconds <= 0:
             raise UsageError(f"{name} {text!r} is not an interval; write 500 for steps, or 5m for time")

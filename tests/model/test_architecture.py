@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import numpy as np
@@ -105,3 +106,13 @@ def test_config_survives_a_round_trip_and_refuses_odd_keys() -> None:
         NetworkConfig.from_dict({"scale": 4, "channels": 52, "partial_ratio": 0.25})
     with pytest.raises(UsageError, match="not a number"):
         NetworkConfig.from_dict({**config.as_dict(), "blocks": None})
+
+
+@pytest.mark.parametrize("name", ["scale", "channels", "blocks"])
+def test_a_config_is_never_rounded(name: str) -> None:
+    values = NetworkConfig().as_dict()
+    assert NetworkConfig.from_dict({**values, name: float(values[name])}) == NetworkConfig()
+    with pytest.raises(UsageError, match=rf"{name} \d+\.9 is not a whole number"):
+        NetworkConfig.from_dict({**values, name: values[name] + 0.9})
+    with pytest.raises(UsageError, match="not a number"):
+        NetworkConfig.from_dict({**values, name: math.inf})

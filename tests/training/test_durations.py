@@ -45,9 +45,9 @@ def test_no_durations(text: object) -> None:
         parse_duration(text, "max-time")
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "0", "0s"])
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "0s", "²", "5²"])
 def test_no_intervals(text: str) -> None:
-    """They would never pass, or always."""
+    """They would never pass, or always, or are no numbers to Python."""
     with pytest.raises(UsageError, match="every"):
         Interval.parse(text, "every")
 
