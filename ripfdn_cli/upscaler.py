@@ -18,6 +18,7 @@ from ripfdn_cli.engines.engine import LEVELS, Engine, TileJob, YuvEngine, YuvJob
 from ripfdn_cli.engines.engine_selection import load_engine
 from ripfdn_cli.errors import InputError, InternalError, NonFiniteResultError, OutOfMemoryError, UsageError
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed, transformed_window
+from ripfdn_cli.image_math.levels import as_levels
 from ripfdn_cli.image_math.value_range import ValueRange, as_float32, limit_overshoot
 from ripfdn_cli.image_math.yuv_format import YuvFormat
 from ripfdn_cli.image_objects import UpscalePixels, check_several, upscaled
@@ -460,12 +461,9 @@ def _to_unit_range(pixels: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _from_unit_range(unit: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Floats as they are; integers clamped and rounded half to even, as engines do it."""
     if dtype not in LEVELS:
         return unit
-    levels = np.clip(unit, 0, 1, out=unit) * np.float32(LEVELS[dtype])
-    rounded: NDArray[Any] = np.rint(levels, out=levels).astype(dtype)
-    return rounded
+    return as_levels(unit, dtype)
 
 
 def _windows(spans: Sequence[Span], wanted: slice) -> list[Span]:

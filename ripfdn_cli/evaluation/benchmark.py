@@ -23,6 +23,7 @@ from ripfdn_cli.foreign_networks import (
     load_foreign,
     may_be_foreign,
 )
+from ripfdn_cli.image_math.levels import as_levels
 from ripfdn_cli.image_math.metrics import Protocol, Score, score
 from ripfdn_cli.model.checkpoint import SUFFIX, Checkpoint, suffix_of
 from ripfdn_cli.model.weights_store import load_weights
@@ -349,8 +350,7 @@ def _in_levels(network: ForeignNetwork) -> Upscale:
 
     def upscale(pixels: Pixels) -> Pixels:
         result = network(pixels.astype(np.float32) / np.float32(255))
-        levels: Pixels = np.rint(result.clip(0, 1) * np.float32(255)).astype(np.uint8)
-        return levels
+        return as_levels(result)
 
     return upscale
 

@@ -95,6 +95,7 @@ def _difference(ours: Pictures, theirs: Pictures) -> float:
 
 
 def _levels(result: Pictures) -> NDArray[np.float32]:
+    """8-bit levels that stay floats: what is no number stays none, and shows."""
     levels: NDArray[np.float32] = np.rint(255 * result.clip(0, 1))
     return levels
 

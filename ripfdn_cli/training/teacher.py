@@ -16,6 +16,7 @@ from ripfdn_cli.errors import CheckpointError, UsageError
 from ripfdn_cli.files.sealed_cache import Key, SealedCache
 from ripfdn_cli.foreign_networks import is_onnx, load_onnx, load_with_spandrel, may_be_foreign
 from ripfdn_cli.image_math.dihedral import DIHEDRAL_TRANSFORMS, inverse, transformed
+from ripfdn_cli.image_math.levels import as_levels
 from ripfdn_cli.model.weights_store import load_weights
 from ripfdn_cli.torch_devices import best_device
 from ripfdn_cli.training.pictures import Pixels
@@ -92,7 +93,7 @@ class Teacher:
         if kept is not None and len(kept) == np.prod(shape):
             return np.frombuffer(kept, np.uint8).reshape(shape)
         result = self._computed(np.asarray(lr / np.float32(255), np.float32))
-        levels: Pixels = np.rint(result.clip(0, 1) * 255).astype(np.uint8)
+        levels: Pixels = as_levels(result)
         self._keep(key, levels)
         return levels
 
