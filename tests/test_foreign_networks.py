@@ -29,18 +29,19 @@ def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return name
 
 
-def blurred(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of 3×3 pixels, zero beyond the edge."""
-    padded = np.pad(pixels, ((1, 1), (1, 1), (0, 0)))
+def blurred(pixels: NDArray[np.float32], reach: int = 1) -> NDArray[np.float32]:
+    """The mean of 3×3 pixels that are `reach` apart, zero beyond the edge."""
+    padded = np.pad(pixels, ((reach, reach), (reach, reach), (0, 0)))
     height, width = pixels.shape[:2]
-    around = [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    steps = (0, reach, 2 * reach)
+    around = [padded[y : y + height, x : x + width] for y in steps for x in steps]
     total: NDArray[np.float32] = np.sum(around, axis=0)
     return total / np.float32(9)
 
 
-def expected(pixels: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+def expected(pixels: NDArray[np.float32], scale: int, reach: int = 1) -> NDArray[np.float32]:
     """What the networks of `save` do: blur, then repeat each pixel."""
-    return blurred(pixels).repeat(scale, axis=0).repeat(scale, axis=1)
+    return blurred(pixels, reach).repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def save(
@@ -52,8 +53,11 @@ def save(
     block: int = 1,
     factor: float = 1.0,
     outputs: int = 1,
+    reach: int = 1,
 ) -> Path:
-    """A network that blurs and enlarges. `block`: its sides must be multiples of it. `factor` times that."""
+    """A network that blurs and enlarges. `block`: its sides must be multiples of it. `factor` times that.
+    `reach`: how far it sees.
+    """
     kernel = np.zeros((3 * scale**2, 3, 3, 3), np.float32)
     for channel in range(3 * scale**2):
         kernel[channel, channel // scale**2] = factor / 9
@@ -61,7 +65,9 @@ def save(
         helper.make_node("SpaceToDepth", ["lr"], ["blocks"], blocksize=block),
         helper.make_node("DepthToSpace", ["blocks"], ["again"], blocksize=block),
         helper.make_node("Cast", ["again"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("Conv", ["float", "kernel"], ["sub_pixels"], pads=[1, 1, 1, 1]),
+        helper.make_node(
+            "Conv", ["float", "kernel"], ["sub_pixels"], pads=4 * [reach], dilations=2 * [reach]
+        ),
         helper.make_node("DepthToSpace", ["sub_pixels"], ["sr"], blocksize=scale, mode="CRD"),
         helper.make_node("Identity", ["sr"], ["copy"]),
     ]
@@ -124,6 +130,16 @@ def test_a_large_picture_goes_through_in_tiles(tmp_path: Path, monkeypatch: pyte
     np.testing.assert_allclose(result[:-4, :-4], wanted[:-4, :-4], atol=1e-5)
     assert len(largest) > 6
     assert max(height * width for height, width in largest) <= 48 * 48
+
+
+def test_tiles_have_the_context_of_a_network_that_sees_32_pixels_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_networks, "LARGEST_WHOLE", 50 * 50)
+    monkeypatch.setattr(foreign_networks, "TILE", 60)
+    network = load_onnx(save(tmp_path / "n.onnx", reach=32), 1)
+    pixels = picture(330, 300)  # of which 24 px of context would be too few
+    np.testing.assert_allclose(network(pixels), expected(pixels, 4, reach=32), atol=1e-5)
 
 
 def test_a_network_of_one_size_is_given_that_size(runtime: str, tmp_path: Path) -> None:

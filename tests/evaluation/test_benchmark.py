@@ -1,10 +1,13 @@
 import math
+import time
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.onnx_networks import nearest
 from support.small_inputs import photograph
 
 from ripfdn_cli.errors import CheckpointError, InputError, UsageError
@@ -61,6 +64,26 @@ def test_a_size_is_run_once_before_it_is_timed(small_data_set: Path) -> None:
     evaluate(find_data_set(small_data_set, 4), [Method("counted", 4, counted)], [PAPERS], repeat=3)
     # warm-up + 3 of a, 3 of b, warm-up + 3 of c; then memory, with the largest
     assert sizes == [(8, 10)] * 7 + [(10, 9)] * 4 + [(10, 9)]
+
+
+def test_the_fastest_of_the_repeats_counts(small_data_set: Path) -> None:
+    pauses = cycle([0, 0, 0.3, 0])  # the warm-up and the repeats of the first picture
+
+    def now_and_then_slow(pixels: Pixels) -> Pixels:
+        time.sleep(next(pauses))
+        return repeat_pixels(pixels)
+
+    (row,) = evaluate(
+        find_data_set(small_data_set, 4), [Method("slow", 4, now_and_then_slow)], [PAPERS], repeat=3
+    )
+    assert row.pictures[0].seconds < 0.3
+
+
+def test_results_of_other_networks_are_rounded_to_the_nearest_level(tmp_path: Path) -> None:
+    (method,) = network_methods([nearest(tmp_path / "darker.onnx", factor=0.6)], Engines(threads=1))
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    darker = (6 * pixels.astype(int) + 5) // 10  # no level lies halfway
+    np.testing.assert_array_equal(method.upscale(pixels), repeat_pixels(darker))
 
 
 def test_networks_run_by_the_products_own_upscaler(small_data_set: Path, small_weights: Path) -> None:

@@ -18,7 +18,7 @@ from ripfdn_cli.model.tile_grid import Span, TileGrid
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pipeline.devices import NetworkSettings
 from ripfdn_cli.pipeline.find_inputs import Source
-from ripfdn_cli.pipeline.self_check import corrected
+from ripfdn_cli.pipeline.self_check import corrected, wrong_tiles
 from ripfdn_cli.pipeline.suspicions import suspicions
 from ripfdn_cli.upscaler import Upscaler
 
@@ -124,6 +124,32 @@ def test_a_fault_in_any_tile_is_found_and_put_right(
         mended = corrected(picture, wrong, tiled, "here.png")
         assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["here.png"]
         np.testing.assert_allclose(mended, right, rtol=0, atol=1 if picture.dtype == np.uint8 else 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("precision", "levels", "wrong"),
+    [
+        ("fp32", 0.49, False),
+        ("fp32", 0.51, True),
+        ("fp16", 0.98, False),
+        ("fp16", 1.02, True),
+        ("bf16", 2.95, False),
+        ("bf16", 3.05, True),
+    ],
+)
+def test_how_far_from_the_reference_a_suspicious_part_may_be(
+    network: Upscaler, monkeypatch: pytest.MonkeyPatch, precision: str, levels: float, wrong: bool
+) -> None:
+    """Half of the samples above it by so many levels of 255, half below."""
+    source, result = np.full((40, 40, 3), 0.5, np.float32), np.full((160, 160, 3), 0.7, np.float32)
+    signs = np.where(np.indices(result.shape).sum(axis=0) % 2, 1, -1)
+    right = result + (signs * levels / 255).astype(np.float32)
+
+    def reference(rows: slice, columns: slice) -> NDArray[Any]:
+        return right[4 * rows.start : 4 * rows.stop, 4 * columns.start : 4 * columns.stop]
+
+    monkeypatch.setattr(Upscaler, "precision", precision)  # which not every processor has
+    assert bool(wrong_tiles(source, result, 4, network, reference)) == wrong
 
 
 def kept(span: Span) -> slice:

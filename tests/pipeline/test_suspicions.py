@@ -106,6 +106,17 @@ def test_a_suspicion_says_where() -> None:
     assert found.columns.start <= 64 < found.columns.stop
 
 
+@pytest.mark.parametrize(("levels", "found"), [(15, 0), (17, 1), (-15, 0), (-17, 1)])
+def test_the_mean_colour_of_a_flat_block_may_be_16_levels_off(levels: int, found: int) -> None:
+    """Amid noise, beside which so little is no other picture."""
+    source = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
+    source[16:40, 16:40] = 120
+    result = source.repeat(2, axis=0).repeat(2, axis=1)
+    assert not suspected(source, result, 2)
+    result[48:64, 48:64] = 120 + levels
+    assert [place.reason for place in suspected(source, result, 2)] == found * ["another mean colour"]
+
+
 @pytest.mark.parametrize("shift", [1, 2, -1])
 def test_a_shift_by_part_of_a_pixel_is_found(shift: int) -> None:
     """By 1/4 or 1/2 input pixel."""

@@ -7,9 +7,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 
-def nearest(path: Path) -> Path:
-    """An ONNX file that repeats each pixel four times each way."""
-    kernel = np.repeat(np.eye(3, dtype=np.float32), 16, axis=0).reshape(48, 3, 1, 1)
+def nearest(path: Path, factor: float = 1.0) -> Path:
+    """An ONNX file that repeats each pixel, `factor` times as bright, four times each way."""
+    kernel = np.repeat(np.float32(factor) * np.eye(3, dtype=np.float32), 16, axis=0).reshape(48, 3, 1, 1)
     graph = helper.make_graph(
         [
             helper.make_node("Conv", ["lr", "kernel"], ["sub_pixels"]),

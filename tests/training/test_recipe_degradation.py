@@ -66,6 +66,14 @@ def test_sharpening_is_an_unsharp_mask() -> None:
     assert np.abs(result - expected)[16:-16, 16:-16].max() <= 1
 
 
+def test_sharpening_is_as_wide_in_lr_pixels_whatever_the_size_it_comes_at() -> None:
+    large = HR / 2 + 64.0  # so that nothing is cut off at black or white
+    soft = ndimage.gaussian_filter(large, (3.2, 3.2, 0), truncate=8)
+    result = made(Sharpen(amount=(0.7, 0.7), sigma=(0.8, 0.8)), hr=large.astype(np.uint8))
+    expected = imresize(large + 0.7 * (large - soft), 0.25)
+    assert np.abs(result - expected)[INSIDE].max() <= 2
+
+
 def test_ringing_takes_the_frequencies_above_its_cutoff_and_overshoots() -> None:
     edge = np.full((64, 64, 3), 60, np.uint8)
     edge[:, 32:] = 180
