@@ -141,7 +141,7 @@ def load_onnx(path: Path, threads: int | None, precision: str = "fp32") -> Forei
     except UnavailableError:
         raise
     except Exception as error:
-        raise CheckpointError(f"{path} can't be read as ONNX: {_first_line(error)}") from error
+        raise CheckpointError(f"{path} can't be read as ONNX: {_last_line(error)}") from error
     side = _declared_side(path, shapes)
     return _probed(run, path, content, side, runtime)
 
@@ -155,7 +155,7 @@ def load_with_spandrel(path: Path, device: str) -> ForeignNetwork:
     except Exception as error:
         raise UnavailableError(
             f"{path} is not a RIPFDN network, and spandrel, which reads others, can't be imported "
-            f"({_first_line(error)}); pip install 'ripfdn-cli[integrations]'"
+            f"({_last_line(error)}); pip install 'ripfdn-cli[integrations]'"
         ) from error
     import torch
 
@@ -163,7 +163,7 @@ def load_with_spandrel(path: Path, device: str) -> ForeignNetwork:
     try:
         model = spandrel.ModelLoader(device=torch.device(device)).load_from_file(path)
     except Exception as error:
-        raise CheckpointError(f"{path} can't be read by spandrel: {_first_line(error)}") from error
+        raise CheckpointError(f"{path} can't be read by spandrel: {_last_line(error)}") from error
     single = isinstance(model, spandrel.ImageModelDescriptor)
     if not single or (model.input_channels, model.output_channels) != (3, 3):
         raise CheckpointError(f"{path} is not a network that takes one RGB picture to another")
@@ -196,8 +196,8 @@ def _probed(
         ramp = np.linspace(0, 1, 3 * height * width, dtype=np.float32).reshape(1, 3, height, width)
         try:
             result = np.asarray(run(ramp))
-        except Exception as error:  # noqa: BLE001 - as above
-            failure = f"fails on {width}×{height} px: {_first_line(error)}"
+        except Exception as error:  # noqa: BLE001 - runtimes raise nearly anything for sides that a network refuses
+            failure = f"fails on {width}×{height} px: {_last_line(error)}"
             continue
         scale, rest = divmod(result.shape[-1], width)
         if result.shape == (1, 3, scale * height, scale * width) and not rest and scale:
@@ -313,6 +313,6 @@ def _declared(sides: list[int | None]) -> str:
     return "×".join("?" if side is None else str(side) for side in sides)
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -16,7 +16,9 @@ from ripfdn_cli.errors import OutOfMemoryError, UsageError
 from ripfdn_cli.model.architecture import GRID_STEP, AttentionGeometry, attention_geometry
 
 DEFAULT_HALO = 48
-"""Pixels of context on each side: at most one 8-bit level on 0.2 % of samples from the untiled picture."""
+"""Pixels of context on each side: at most one 8-bit level from the untiled picture, on 0.0034 % of samples in
+fp32 and 2.9 % in bf16 (README.md).
+"""
 EXACT_HALO = 96
 """Pixels of context with which only rounding of float32 remains."""
 SMALLEST_TILE = 24

@@ -1,7 +1,8 @@
 """Which patch of which picture a step sees, and cutting it out.
 
-What is drawn is a function of the seed and the step alone: no generator has a state to lose, any step can be
-drawn again, and the ranks of a distributed run share out one global batch.
+What is drawn is a function of the seed and the step, and for a streamed set of how much memory it may take:
+no generator has a state to lose, any step can be drawn again, and the ranks of a distributed run share out
+one global batch.
 """
 
 from collections.abc import Sequence

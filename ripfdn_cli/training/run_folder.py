@@ -14,7 +14,7 @@ from ripfdn_cli.files.storage import make_folder
 from ripfdn_cli.model.checkpoint import Checkpoint
 from ripfdn_cli.training.branch import decaying, folder_name
 from ripfdn_cli.training.durations import Interval
-from ripfdn_cli.training.records import CURVES, LOG
+from ripfdn_cli.training.records import CURVES, LOG, TENSORBOARD
 from ripfdn_cli.training.schedule import progress_of_steps
 from ripfdn_cli.training.settings import FIELDS, TrainingSettings
 from ripfdn_cli.training.state import RunState, has_state, load_state
@@ -62,7 +62,7 @@ def open_state(folder: Path, *, resume: bool) -> RunState | None:
 
 def _refuse_to_replace(folder: Path, *, resume: bool) -> None:
     weights = (BEST, AVERAGE, LAST)
-    for name in weights if resume else (*weights, SETTINGS, LOG, CURVES):
+    for name in weights if resume else (*weights, SETTINGS, LOG, CURVES, TENSORBOARD):
         if (folder / name).exists() and not (resume and _untrained(folder / name)):
             raise UsageError(
                 f"{folder / name} would be replaced, and there is no state to continue from; choose another "

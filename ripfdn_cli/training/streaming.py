@@ -49,8 +49,9 @@ class _Fitting:
 
 class PoolSampler:
     """Draws from a pool of files that moves slowly through the whole set in random order, so that a bounded
-    cache serves nearly every draw. Like `Sampler`, a function of the seed and the step; all files have the
-    same chance, which a picture and its smaller copies share.
+    cache serves nearly every draw. Like `Sampler`, a function of the seed and the step, but also of how many
+    files the `pool` has, which follows from the memory allowed; all files have the same chance, which a
+    picture and its smaller copies share.
     """
 
     def __init__(self, files: Sequence[Copies], *, scale: int, seed: int, pool: int) -> None:

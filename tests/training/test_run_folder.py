@@ -122,6 +122,22 @@ def test_what_is_left_of_a_run_without_its_state_is_never_overwritten(
     assert (tmp_path / name).read_bytes() == b"of another run"
 
 
+def test_event_files_without_a_state_are_not_mixed_with_those_of_a_new_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "Training", None)  # nothing may begin
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "tensorboard" / "events.out.tfevents.1").write_bytes(b"of another run")
+    with pytest.raises(UsageError, match=r"tensorboard would be replaced.*choose another folder"):
+        train(tiny_settings(data), tmp_path)
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+
+
+def test_a_lock_alone_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / run_folder.LOCK).touch()
+    assert open_state(tmp_path, resume=False) is None
+
+
 def test_trained_weights_without_a_state_are_not_resumed(data: Path, tmp_path: Path) -> None:
     settings = tiny_settings(data, steps=2)
     run_training(settings, tmp_path / "run")
