@@ -145,10 +145,8 @@ def size_ahead(
         # Transparency, which the codec may not have, makes no difference to the chroma.
         pixel_format = _pixel_format(replace(info, has_alpha=False), codec, settings.encoding)
         size = _stored_size(info, request, scale, side_steps(codec, pixel_format))
-    growth_across, (width, height) = Fraction(size[0], info.width), size
-    return (
-        ResultSize(growth_across, height, width) if _lies(info) else ResultSize(growth_across, width, height)
-    )
+    shown = size[::-1] if _is_turned(info) else size
+    return ResultSize(Fraction(size[0], info.width), *shown)
 
 
 def describe_job(plan: VideoPlan, network: NetworkSettings) -> dict[str, Any]:
@@ -261,13 +259,13 @@ def _stored_size(
     source: VideoSource | VideoInfo, request: SizeRequest, scale: int, steps: tuple[int, int] = (1, 1)
 ) -> tuple[int, int]:
     """Width and height of frames as they are stored, whose size as they are shown is asked for."""
-    if not _lies(source):
+    if not _is_turned(source):
         return request.target(source.width, source.height, scale, steps)
     height, width = request.target(source.height, source.width, scale, steps[::-1])
     return width, height
 
 
-def _lies(source: VideoSource | VideoInfo) -> bool:
+def _is_turned(source: VideoSource | VideoInfo) -> bool:
     """Its frames are shown turned by a quarter, as phones record."""
     return bool((upright_transform(source.matrix) or 0) & SWAPS_AXES)
 
