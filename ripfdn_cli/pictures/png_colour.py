@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ripfdn_cli.image_math.srgb_curve import linear_to_srgb
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Frame, highest
 
@@ -214,9 +215,7 @@ def _displayed(light: NDArray[np.float32], space: ColourSpace) -> NDArray[np.flo
 
 
 def _encoded(light: NDArray[np.float32], top: int) -> NDArray[Any]:
-    light = np.clip(light, 0, 1)
-    encoded = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** np.float32(1 / 2.4) - 0.055)
-    return np.asarray(encoded * top + 0.5)
+    return np.asarray(linear_to_srgb(np.clip(light, 0, 1)) * top + 0.5)
 
 
 def _curve_tag(curve: tuple[float, ...]) -> bytes:

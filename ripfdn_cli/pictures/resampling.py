@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ripfdn_cli.image_math.srgb_curve import linear_to_srgb, srgb_to_linear
 from ripfdn_cli.pictures.picture import Frame, has_alpha, highest, is_opaque
 
 _LOBES = 3
@@ -79,9 +80,7 @@ def _from_linear(linear: NDArray[np.float32], dtype: np.dtype[Any]) -> Frame:
     if dtype.kind == "f":
         return linear.astype(dtype)
     linear = np.clip(linear, 0, 1)
-    encoded = np.where(
-        linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** np.float32(1 / 2.4) - np.float32(0.055)
-    )
+    encoded = linear_to_srgb(linear)
     if linear.shape[2] in (2, 4):
         encoded[..., -1] = linear[..., -1]
     return (encoded * highest(dtype) + 0.5).astype(dtype)
@@ -89,10 +88,8 @@ def _from_linear(linear: NDArray[np.float32], dtype: np.dtype[Any]) -> Frame:
 
 @lru_cache(maxsize=2)
 def _linear_levels(top: int) -> NDArray[np.float32]:
-    """Linear light of each sRGB level 0..`top` (IEC 61966-2-1)."""
-    encoded = np.arange(top + 1) / top
-    levels = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return levels.astype(np.float32)
+    """Linear light of each sRGB level 0..`top`."""
+    return srgb_to_linear(np.arange(top + 1) / top).astype(np.float32)
 
 
 def _premultiplied(linear: NDArray[np.float32]) -> NDArray[np.float32]:
