@@ -16,6 +16,7 @@ from PIL import Image
 
 from ripfdn_cli.pictures.formats import format_named
 from ripfdn_cli.pictures.frame_composition import Disposal, Part, composed
+from ripfdn_cli.pictures.gif_files import GIF_UNIT
 from ripfdn_cli.pictures.metadata import Metadata
 from ripfdn_cli.pictures.picture import Animation, Frame, Picture, check_size, without_opaque_alpha
 
@@ -26,8 +27,6 @@ _CONTROL, _COMMENT, _APPLICATION = 0xF9, 0xFE, 0xFF
 _LOOPS = b"NETSCAPE2.0\x01"
 _DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE, 4: Disposal.RESTORE}
 """4 is what some programs took for 3."""
-_UNIT = 10
-"""Milliseconds in a hundredth of a second, in which delays are."""
 
 Block = tuple[int, bytes]
 """An extension's label and its content, or `_IMAGE` and all that follows that byte."""
@@ -56,7 +55,7 @@ def decode_gif(data: bytes, max_pixels: int) -> Picture:
     frames = without_opaque_alpha(composed(map(_part, images), height, width))
     metadata = Metadata(comment=b"\n".join(filter(None, comments)) or None)
     if len(frames) > 1:
-        animation = Animation(tuple(float(_UNIT * image.delay) for image in images), plays)
+        animation = Animation(tuple(float(GIF_UNIT * image.delay) for image in images), plays)
         return Picture(frames, format_named("gif"), metadata, animation)
     if (images[0].colours[:, :3] == images[0].colours[:, :1]).all():
         frames = (np.ascontiguousarray(np.delete(frames[0], (1, 2), axis=2)),)

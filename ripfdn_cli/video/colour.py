@@ -6,7 +6,7 @@ from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ripfdn_cli.errors import InputError
 from ripfdn_cli.video.pixel_formats import alpha_of, bits_of, describe, described
@@ -221,10 +221,7 @@ def _lowered_white(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
 def _little_endian(frame: av.VideoFrame) -> av.VideoFrame:
     """`frame` of two bytes a pixel in the other order of bytes."""
     swapped = av.VideoFrame(frame.width, frame.height, frame.format.name.removesuffix("be") + "le")
-    old, new = (
-        np.frombuffer(memoryview(entry.planes[0]), np.uint16).reshape(entry.height, -1)
-        for entry in (frame, swapped)
-    )
+    old, new = (lines_of(entry.planes[0], np.uint16) for entry in (frame, swapped))
     new[:, : frame.width] = old[:, : frame.width].byteswap()
     return swapped
 
@@ -285,8 +282,7 @@ class FromRgb:
         height, width = pixels.shape[:2]
         frame = carrier.reformat(width=width, height=height, format=self._format, interpolation="POINT")
         frame.colorspace = UNSPECIFIED
-        plane = frame.planes[0]
-        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
+        lines = lines_of(frame.planes[0], np.uint8)
         lines[:, : width * pixels.itemsize * pixels.shape[2]] = pixels.reshape(height, -1).view(np.uint8)
         return frame
 
@@ -306,16 +302,17 @@ class _FullRangeChroma:
         top, grey = 2**bits - 1, 2 ** (bits - 1)
         limited = self._convert(frame)
         for place in (1, 2):
-            deep, plane = _lines(limited.planes[place], np.uint16), converted.planes[place]
-            codes = (deep.astype(np.float32) - 2**15) * np.float32(top / (224 * 256)) + grey
-            lines = _lines(plane, np.uint16 if bits > 8 else np.uint8)
-            lines[:] = np.clip(np.rint(codes), 0, top)
+            deep, plane = limited.planes[place], converted.planes[place]
+            samples = lines_of(deep, np.uint16)[:, : deep.width].astype(np.float32)
+            codes = (samples - 2**15) * np.float32(top / (224 * 256)) + grey
+            lines = lines_of(plane, np.uint16 if bits > 8 else np.uint8)
+            lines[:, : plane.width] = np.clip(np.rint(codes), 0, top)
 
 
-def _lines(plane: Any, dtype: type[np.unsignedinteger]) -> NDArray[Any]:
-    """The samples of `plane` in memory (lines, columns), without the padding."""
+def lines_of(plane: Any, dtype: DTypeLike) -> NDArray[Any]:
+    """What lies in memory at an av.VideoPlane, as samples (lines, columns) with the padding of its lines."""
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    return lines.view(dtype)[:, : plane.width]
+    return lines.view(dtype)
 
 
 def rgb_format(*, deep: bool, alpha: bool) -> str:

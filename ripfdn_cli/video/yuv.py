@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ripfdn_cli.image_math.yuv_format import YuvFormat
-from ripfdn_cli.video.colour import SITINGS, WEIGHTS, ColourTags, check_alike, tag
+from ripfdn_cli.video.colour import SITINGS, WEIGHTS, ColourTags, check_alike, lines_of, tag
 
 _SUBSAMPLINGS = {"420": (1, 1), "422": (1, 0), "444": (0, 0)}
 _DEPTHS = {"": 8, "9le": 9, "10le": 10, "12le": 12, "14le": 14, "16le": 16}
@@ -59,7 +59,7 @@ class ToSamples:
         check_alike(frame, (layout.width, layout.height, layout.name))
         samples = np.empty(layout.samples, layout.dtype)
         for plane, lines in zip(frame.planes, layout.stored(samples), strict=True):
-            lines[:] = _lines(plane, layout)[:, : lines.shape[1]]
+            lines[:] = lines_of(plane, layout.dtype)[:, : lines.shape[1]]
         return samples
 
 
@@ -74,11 +74,5 @@ def frame_of(
     else:  # PyAV copies side data only with a frame
         frame = carrier.reformat(layout.width, layout.height, layout.name, interpolation="POINT")
     for plane, lines in zip(frame.planes, layout.stored(samples), strict=True):
-        _lines(plane, layout)[:, : lines.shape[1]] = lines
+        lines_of(plane, layout.dtype)[:, : lines.shape[1]] = lines
     return tag(frame, tags)
-
-
-def _lines(plane: Any, layout: YuvFormat) -> NDArray[Any]:
-    """What lies in memory at `plane`, with the padding of its lines."""
-    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    return lines.view(layout.dtype)

@@ -139,9 +139,10 @@ class AnimationTarget:
         depth: int = 8,
         metadata: Metadata = NO_METADATA,
     ) -> None:
-        self._durations = whole_durations(timeline)
         if encoding.file_format.name == "gif":
             timeline, self._durations = _for_gif(timeline, str(output))
+        else:
+            self._durations = whole_durations(timeline)
         self.timeline = timeline
         self._output, self._encoding, self._depth = output, encoding, depth
         self._metadata = metadata
